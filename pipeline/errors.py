@@ -1,0 +1,38 @@
+"""Everything that can go wrong, each said in one sentence: what happened, where, and what to do next.
+
+PipelineError
+├── ImageNotFoundError    no folder of that name has an image.toml
+├── SpecError             image.toml, or [tool.pipeline] of pyproject.toml, says what cannot be
+├── ManifestError         pixi.toml is missing or cannot be read
+├── LockError             pixi.lock is missing, cannot be read, or does not fit pixi.toml or image.toml
+├── BuildError            a step of the build failed in its container
+└── SmokeTestError        an image was built, and does not do what it should
+"""
+
+
+class PipelineError(Exception):
+    """Any failure that a person can act on; its text is the whole message."""
+
+
+class ImageNotFoundError(PipelineError):
+    """An image was named that the checkout does not have."""
+
+
+class SpecError(PipelineError):
+    """An image.toml, or the settings in pyproject.toml, cannot be used."""
+
+
+class ManifestError(PipelineError):
+    """A pixi.toml cannot be used."""
+
+
+class LockError(PipelineError):
+    """A pixi.lock cannot be used."""
+
+
+class BuildError(PipelineError):
+    """A step of the build failed in its container."""
+
+
+class SmokeTestError(PipelineError):
+    """A built image failed its probes."""

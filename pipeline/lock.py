@@ -1,0 +1,202 @@
+"""pixi.toml and pixi.lock of an image: read them, and hold them against each other before anything is installed."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import rattler
+
+from pipeline.errors import LockError, ManifestError
+from pipeline.spec import ImageSpec
+from pipeline.validation import nearest
+
+MANIFEST: Final = "pixi.toml"
+LOCK: Final = "pixi.lock"
+SUBDIR: Final = "linux-64"
+#: Packages that a message names before it only counts them.
+NAMED: Final = 3
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What one environment of a manifest asks for."""
+
+    environment: str
+    conda: dict[str, str]
+    """Version requirements by the normalized name of the conda package."""
+
+    pypi: frozenset[str]
+    """Normalized names of the PyPI packages."""
+
+    cuda: str | None
+    """The CUDA version of ``system-requirements``."""
+
+
+@dataclass(frozen=True)
+class Locked:
+    """What a lock holds for one environment on one platform."""
+
+    conda: dict[str, rattler.RepoDataRecord]
+    """Conda packages by their normalized name."""
+
+    pypi: frozenset[str]
+    """Normalized names of the PyPI packages."""
+
+    cuda: str | None
+    """The CUDA version that the lock was solved for, where the lock says it (since format 7)."""
+
+
+def check_lock(folder: Path, spec: ImageSpec) -> None:
+    """Hold an image's manifest, lock and image.toml against each other.
+
+    What only a solver can tell is left to ``pixi install --locked``; what is told here is told in a second.
+
+    Args:
+        folder: the image's folder; its name is what messages call the image.
+        spec: the image's image.toml.
+
+    Raises:
+        ManifestError: pixi.toml is missing, is not TOML, or has no such environment.
+        LockError: pixi.lock is missing or unreadable, lacks the environment or a package, or disagrees about CUDA.
+    """
+    wanted = read_requirements(folder, spec.environment)
+    locked = read_locked(folder, spec.environment)
+    name = f"{folder.name}/{LOCK}"
+    if problems := unmet(wanted, locked):
+        shown = "; ".join(problems[:NAMED])
+        if len(problems) > NAMED:
+            shown = f"{shown}; and {len(problems) - NAMED} more"
+        raise LockError(f"{name} does not match {folder.name}/{MANIFEST}: {shown}; {refresh(folder)}")
+    if wanted.cuda and locked.cuda and version(wanted.cuda) != version(locked.cuda):
+        raise LockError(
+            f"{name} was solved for CUDA {locked.cuda}, but {folder.name}/{MANIFEST} requires CUDA {wanted.cuda}; "
+            f"{refresh(folder)}"
+        )
+    if spec.cuda and wanted.cuda and version(spec.cuda) < version(wanted.cuda):
+        raise LockError(
+            f"{folder.name}/image.toml: key 'cuda' is {spec.cuda}, but environment '{spec.environment}' of "
+            f"{folder.name}/{MANIFEST} requires CUDA {wanted.cuda} in its system-requirements; make them the same"
+        )
+    if wanted.cuda and not spec.cuda:
+        raise LockError(
+            f"{folder.name}/{MANIFEST}: environment '{spec.environment}' requires CUDA {wanted.cuda}, but "
+            f"{folder.name}/image.toml has no key 'cuda'; add cuda = \"{wanted.cuda}\""
+        )
+
+
+def check_base(image: str, spec: ImageSpec, base: str, base_cuda: str | None) -> None:
+    """Hold the CUDA version of image.toml against the one of the base image, from its ``CUDA_VERSION``.
+
+    Raises:
+        LockError: the base image is of an older CUDA than the image is built for.
+    """
+    if spec.cuda and base_cuda and version(base_cuda)[:2] < version(spec.cuda):
+        raise LockError(
+            f"{image}/image.toml: key 'cuda' is {spec.cuda}, but the base image {base} is of CUDA {base_cuda}; "
+            "choose a newer base or an older CUDA"
+        )
+
+
+def read_requirements(folder: Path, environment: str) -> Requirements:
+    """What an environment of an image's pixi.toml asks for.
+
+    Raises:
+        ManifestError: the file is missing, is not TOML, or has no such environment.
+    """
+    name = f"{folder.name}/{MANIFEST}"
+    try:
+        manifest = tomllib.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ManifestError(f"{name} is missing; an image is built from it and from {LOCK}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{name} is not valid TOML: {error}; correct it there") from error
+    environments: dict[str, Any] = {"default": {}} | manifest.get("environments", {})
+    if environment not in environments:
+        raise ManifestError(
+            f"{name} has no environment '{environment}', which {folder.name}/image.toml names; "
+            f"{nearest(environment, environments)}"
+        )
+    tables = [manifest.get("feature", {}).get(feature, {}) for feature in _features(environments[environment])]
+    if not (isinstance(environments[environment], dict) and environments[environment].get("no-default-feature")):
+        tables.append(manifest)
+    tables += [table["target"][SUBDIR] for table in tables if SUBDIR in table.get("target", {})]
+    conda: dict[str, str] = {}
+    pypi: set[str] = set()
+    cuda = None
+    for table in tables:
+        for package, requirement in table.get("dependencies", {}).items():
+            wanted = requirement if isinstance(requirement, str) else requirement.get("version", "*")
+            conda.setdefault(package.lower(), wanted)
+        pypi |= {_normalized(package) for package in table.get("pypi-dependencies", {})}
+        cuda = cuda or table.get("system-requirements", {}).get("cuda")
+    return Requirements(environment, conda, frozenset(pypi), cuda)
+
+
+def read_locked(folder: Path, environment: str) -> Locked:
+    """The packages that an image's pixi.lock holds for an environment.
+
+    Raises:
+        LockError: the file is missing, cannot be read, or has no such environment or no packages for linux-64.
+    """
+    name = f"{folder.name}/{LOCK}"
+    path = folder / LOCK
+    if not path.is_file():
+        raise LockError(f"{name} is missing, and only locked packages are installed; {refresh(folder)}")
+    try:
+        environments = dict(rattler.LockFile.from_path(path).environments())
+    # py-rattler's errors have no common class of their own.
+    except Exception as error:
+        raise LockError(f"{name} cannot be read: {error}; {refresh(folder)}") from error
+    if environment not in environments:
+        raise LockError(
+            f"{name} has no environment '{environment}', which {folder.name}/image.toml names; {refresh(folder)}"
+        )
+    found = environments[environment]
+    for platform in found.platforms():
+        if str(platform.subdir) == SUBDIR:
+            conda = found.conda_repodata_records_for_platform(platform) or []
+            pypi = found.pypi_packages_for_platform(platform) or []
+            return Locked(
+                conda={record.name.normalized: record for record in conda},
+                pypi=frozenset(_normalized(package.name) for package in pypi),
+                cuda=next(
+                    (text.split("=")[1] for text in platform.virtual_packages if text.startswith("__cuda=")), None
+                ),
+            )
+    raise LockError(f"{name}: environment '{environment}' has no packages for {SUBDIR}; {refresh(folder)}")
+
+
+def unmet(wanted: Requirements, locked: Locked) -> list[str]:
+    """What an environment asks for and the locked packages do not give, a short sentence each."""
+    problems = [f"{package} is not locked" for package in sorted(wanted.pypi - locked.pypi - locked.conda.keys())]
+    for package, requirement in sorted(wanted.conda.items()):
+        record = locked.conda.get(package)
+        if record is None:
+            problems.append(f"{package} is not locked")
+        elif not rattler.MatchSpec(f"{package} {requirement}").matches(record):
+            problems.append(f"{package} is locked at {record.version}, but {requirement} is asked for")
+    return problems
+
+
+def refresh(folder: Path) -> str:
+    """The remedy for a lock that cannot be used."""
+    return f"run 'pixi lock' in {folder.name}/ and commit {LOCK}"
+
+
+def version(text: str) -> tuple[int, ...]:
+    """A version of numbers and dots, to compare."""
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+
+def _normalized(package: str) -> str:
+    """A PyPI package's name as the packaging standard compares names."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def _features(environment: dict[str, Any] | list[str]) -> list[str]:
+    """The features of an environment, which pixi.toml gives as a list or in a table."""
+    if isinstance(environment, dict):
+        environment = environment.get("features", [])
+    return list(environment)

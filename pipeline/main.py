@@ -1,0 +1,71 @@
+"""Build, smoke-test and publish the container images of MaNIAC Lab.
+
+An image is a top-level folder with an image.toml; `images` lists them. What the functions return can be chained:
+`build --image ml_platform terminal` opens a shell in the image, `… as-tarball export --path FILE` writes it to a file.
+"""
+
+import logging
+from typing import TYPE_CHECKING, Annotated
+
+import dagger
+from dagger import DefaultPath, Doc, Ignore, function, object_type
+
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from pipeline.checkout import Checkout
+
+#: What is not part of an image: a change to it must not build one again.
+NO_IMAGE = [".*", "**/__pycache__", "docs", "pipeline", "tests", "*.lock", "*.md", "dev"]
+
+
+class _OnlySurprises(logging.Filter):
+    """Keeps tracebacks for what nobody foresaw: a PipelineError is told in its one sentence."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], PipelineError))
+
+
+logging.getLogger("dagger.mod").addFilter(_OnlySurprises())
+
+
+@object_type
+class Pipeline:
+    """Container images as code: build, smoke-test and publish them, the same on a laptop and in CI."""
+
+    source: Annotated[
+        dagger.Directory,
+        DefaultPath("/"),
+        Ignore(NO_IMAGE),
+        Doc("The checkout that holds the images, and pyproject.toml with [tool.pipeline]"),
+    ]
+
+    @function
+    async def images(self) -> str:
+        """List the images of this checkout, a line each: name and description"""
+        images = (await self._open()).images()
+        width = max(map(len, images), default=0)
+        return "".join(f"{name:{width}}  {spec.description}\n" for name, spec in images.items())
+
+    @function
+    async def build(
+        self,
+        image: Annotated[str, Doc("Name of the image: a top-level folder that has an image.toml")],
+    ) -> dagger.Container:
+        """Build an image: its locked environment on its base image, ready to run, export or look around in"""
+        return await (await self._open()).build(image)
+
+    @function
+    async def smoke_test(
+        self,
+        image: Annotated[str | None, Doc("Name of the image; every image where none is given")] = None,
+        gpu: Annotated[bool, Doc("Give the probes the engine's GPUs, and fail where none is found")] = False,
+    ) -> str:
+        """Start Python, ROOT and TensorFlow in an image and tell what was found; fail once with all that failed"""
+        return await (await self._open()).smoke_test(image, gpu=gpu)
+
+    async def _open(self) -> "Checkout":
+        # Imported here: the engine starts this module for every call, and a listing of its functions needs none of it.
+        from pipeline.checkout import Checkout  # noqa: PLC0415
+
+        return await Checkout.open(self.source)
