@@ -53,8 +53,8 @@ class Checkout:
             PipelineError: what is wrong with the files, or what failed.
         """
         spec = load_spec(self.path, image)
-        check_lock(self.path / image, spec)
-        return await stages.build(self.source.directory(image), image, spec, self.settings)
+        locked = check_lock(self.path / image, spec)
+        return await stages.build(self.source.directory(image), image, spec, self.settings, locked)
 
     async def smoke_test(self, image: str | None, *, gpu: bool) -> str:
         """Build one image or all, run all their probes at once, and return the table of what was found.

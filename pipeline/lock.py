@@ -48,8 +48,8 @@ class Locked:
     """The CUDA version that the lock was solved for, where the lock says it (since format 7)."""
 
 
-def check_lock(folder: Path, spec: ImageSpec) -> None:
-    """Hold an image's manifest, lock and image.toml against each other.
+def check_lock(folder: Path, spec: ImageSpec) -> Locked:
+    """Hold an image's manifest, lock and image.toml against each other, and return what is locked.
 
     What only a solver can tell is left to ``pixi install --locked``; what is told here is told in a second.
 
@@ -84,6 +84,7 @@ def check_lock(folder: Path, spec: ImageSpec) -> None:
             f"{folder.name}/{MANIFEST}: environment '{spec.environment}' requires CUDA {wanted.cuda}, but "
             f"{folder.name}/image.toml has no key 'cuda'; add cuda = \"{wanted.cuda}\""
         )
+    return locked
 
 
 def check_base(image: str, spec: ImageSpec, base: str, base_cuda: str | None) -> None:

@@ -19,6 +19,9 @@ class Settings(FileSettings):
     base: str = "ghcr.io/prefix-dev/pixi:noble-cuda-13.0.0"
     """Base image of both stages."""
 
+    fetch_base: str = "docker.io/library/python:3.12-slim"
+    """Image with Python and pip, in which packages are fetched; nothing of it is part of an image."""
+
     source: str = ""
     """Address of the repository that the images are made from, for their labels."""
 

@@ -11,7 +11,8 @@ from dagger import dag
 
 from pipeline.activation import read_activation, with_activation
 from pipeline.errors import BuildError
-from pipeline.lock import LOCK, MANIFEST, check_base
+from pipeline.fetch import DONE, explain_fetch, fetch_stage, packages, with_package_cache
+from pipeline.lock import LOCK, MANIFEST, Locked, check_base
 from pipeline.pixi import explain_install
 from pipeline.settings import Settings
 from pipeline.spec import FILE as SPEC
@@ -19,8 +20,6 @@ from pipeline.spec import ImageSpec
 
 APP: Final = "/app"
 ENTRYPOINT: Final = f"{APP}/entrypoint.sh"
-#: Where pixi and rattler keep downloads while they install; a cache volume, so no layer has it.
-PACKAGE_CACHE: Final = "/var/cache/pixi"
 #: Folders that every user may write to; sticky, so that nobody removes what is another's.
 WRITABLE: Final = ("/workspace", f"{APP}/.jupyter/config", f"{APP}/.jupyter/data", f"{APP}/.jupyter/runtime")
 #: Folders that sites mount over: driver libraries, storage and software.
@@ -42,15 +41,23 @@ def environment_path(environment: str) -> str:
     return f"{APP}/.pixi/envs/{environment}"
 
 
-def pixi_stage(base: dagger.Container, folder: dagger.Directory, spec: ImageSpec) -> dagger.Container:
-    """The base image with the locked environment installed and the entrypoint written."""
+def pixi_stage(
+    base: dagger.Container, folder: dagger.Directory, spec: ImageSpec, fetched: dagger.File
+) -> dagger.Container:
+    """The base image with the locked environment installed and the entrypoint written.
+
+    Args:
+        base: the base image; it has pixi.
+        folder: the image's folder.
+        spec: the image's image.toml.
+        fetched: what the fetch stage wrote when it had filled the package cache.
+    """
     container = (
         base.with_workdir(APP)
         .with_file(f"{APP}/{MANIFEST}", folder.file(MANIFEST), permissions=0o644)
         .with_file(f"{APP}/{LOCK}", folder.file(LOCK), permissions=0o644)
-        .with_env_variable("PIXI_CACHE_DIR", PACKAGE_CACHE)
-        .with_env_variable("RATTLER_CACHE_DIR", PACKAGE_CACHE)
-        .with_mounted_cache(PACKAGE_CACHE, dag.cache_volume("pixi-packages"))
+        .with_(with_package_cache)
+        .with_mounted_file(DONE, fetched)
     )
     if spec.cuda:
         container = container.with_env_variable("CONDA_OVERRIDE_CUDA", spec.cuda)
@@ -85,7 +92,9 @@ def final_stage(
     return container.with_entrypoint([ENTRYPOINT]).with_default_args(["bash"])
 
 
-async def build(folder: dagger.Directory, image: str, spec: ImageSpec, settings: Settings) -> dagger.Container:
+async def build(
+    folder: dagger.Directory, image: str, spec: ImageSpec, settings: Settings, locked: Locked
+) -> dagger.Container:
     """Build an image whose lock was checked: both stages, with the environment active in every way of starting it.
 
     Raises:
@@ -101,7 +110,12 @@ async def build(folder: dagger.Directory, image: str, spec: ImageSpec, settings:
             f"check 'base' in {image}/{SPEC}, and that the registry can be reached"
         ) from error
     check_base(image, spec, address, base_cuda)
-    installed = pixi_stage(base, folder, spec)
+    fetching = fetch_stage(settings.fetch_base, packages(image, locked.conda.values()))
+    try:
+        await fetching.sync()
+    except dagger.ExecError as error:
+        raise explain_fetch(image, error.stdout, error.stderr) from error
+    installed = pixi_stage(base, folder, spec, fetching.file(DONE))
     try:
         await installed.sync()
     except dagger.ExecError as error:

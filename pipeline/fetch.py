@@ -1,0 +1,142 @@
+"""The fetch stage: the locked packages, downloaded once into a cache volume and held against their hashes.
+
+pixi would download them too, but not every version of it compares what it downloaded with the lock (0.15 does not),
+and it stops at the first package that fails. What was fetched before, pixi only links.
+"""
+
+import importlib.resources
+import json
+from collections.abc import Iterable
+from typing import Final, Literal
+
+import dagger
+import rattler
+from dagger import dag
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.errors import BuildError, LockError
+
+#: Where rattler and pixi look for packages while they install; a cache volume, so no layer has it.
+PACKAGE_CACHE: Final = "/var/cache/pixi"
+#: What the fetch stage writes at its end: mounted by what needs the packages, it makes that wait for them.
+DONE: Final = "/fetched"
+#: Failures that a message names before it only counts them.
+NAMED: Final = 3
+
+
+class Package(BaseModel):
+    """One package to fetch."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    """Its name in the package cache: name, version and build string."""
+
+    url: str
+    kind: Literal["sha256", "md5"]
+    hash: str
+    """The locked hash, in hexadecimal digits."""
+
+    size: int
+    """Bytes; 0 where the lock does not say."""
+
+
+class Failure(BaseModel):
+    """Why one package could not be fetched."""
+
+    name: str
+    url: str
+    reason: str
+
+
+class Report(BaseModel):
+    """What the fetch script says at its end."""
+
+    fetched: int
+    bytes: int
+    present: int
+    failures: list[Failure]
+
+
+def packages(image: str, records: Iterable[rattler.RepoDataRecord]) -> list[Package]:
+    """What to fetch for the records of a lock, in their order.
+
+    Raises:
+        LockError: a package was locked without a hash.
+    """
+    found = []
+    for record in records:
+        value = record.sha256 or record.md5
+        if value is None:
+            raise LockError(
+                f"{image}/pixi.lock has no hash for {record.file_name}; "
+                f"run 'pixi lock' in {image}/ and commit pixi.lock"
+            )
+        found.append(
+            Package(
+                name=f"{record.name.normalized}-{record.version}-{record.build}",
+                url=record.url,
+                kind="sha256" if record.sha256 else "md5",
+                hash=value.hex(),
+                size=record.size or 0,
+            )
+        )
+    return found
+
+
+def with_package_cache(container: dagger.Container) -> dagger.Container:
+    """Mount the cache of packages, which all images share, where rattler and pixi look for it."""
+    return (
+        container.with_mounted_cache(PACKAGE_CACHE, dag.cache_volume("pixi-packages"))
+        .with_env_variable("PIXI_CACHE_DIR", PACKAGE_CACHE)
+        .with_env_variable("RATTLER_CACHE_DIR", PACKAGE_CACHE)
+    )
+
+
+def fetch_stage(base: str, wanted: list[Package]) -> dagger.Container:
+    """A container that has fetched the packages into the cache, and says so in the file ``DONE``.
+
+    Args:
+        base: an image with Python and pip.
+        wanted: the packages; the step runs again when one of them changes.
+    """
+    script, lock = (importlib.resources.files("pipeline.scripts").joinpath(name) for name in ("fetch.py", "fetch.lock"))
+    listed = json.dumps([package.model_dump() for package in wanted])
+    return (
+        dag.container()
+        .from_(base)
+        .with_mounted_file("/fetch.lock", dag.file("fetch.lock", lock.read_text(encoding="utf-8")))
+        .with_exec(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", "/fetch.lock"])
+        .with_(with_package_cache)
+        .with_mounted_file("/fetch.py", dag.file("fetch.py", script.read_text(encoding="utf-8")))
+        .with_mounted_file("/packages.json", dag.file("packages.json", listed))
+        .with_exec(["python", "/fetch.py", "/packages.json", PACKAGE_CACHE, DONE])
+    )
+
+
+def explain_fetch(image: str, stdout: str, stderr: str) -> BuildError:
+    """The error to raise when the fetch stage failed, from what it printed."""
+    try:
+        report = Report.model_validate_json(stdout)
+    except ValidationError:
+        reason = next(reversed(f"{stdout}\n{stderr}".strip().splitlines()), "it printed nothing")
+        return BuildError(f"{image}: the step that fetches packages did not run: {reason}; run the same command again")
+    total = report.fetched + report.present + len(report.failures)
+    named = "; ".join(f"{failure.name} from {failure.url}: {failure.reason}" for failure in report.failures[:NAMED])
+    if len(report.failures) > NAMED:
+        named = f"{named}; and {len(report.failures) - NAMED} more"
+    return BuildError(
+        f"{image}: {len(report.failures)} of {total} packages of {image}/pixi.lock could not be fetched: {named}; "
+        f"{_remedy(image, report.failures)}"
+    )
+
+
+def _remedy(image: str, failures: list[Failure]) -> str:
+    if any("is locked" in failure.reason for failure in failures):
+        return (
+            "the channel has another package under the locked name: if it was replaced there, "
+            f"run 'pixi lock' in {image}/; otherwise do not trust the channel"
+        )
+    if any("404" in failure.reason for failure in failures):
+        return f"the channel no longer has it: run 'pixi lock' in {image}/ and commit pixi.lock"
+    return "run the same command again when the channel can be reached: what was fetched is kept"
