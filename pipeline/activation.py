@@ -10,8 +10,11 @@ SHELL_VARIABLES: Final = frozenset({"_", "PWD", "OLDPWD", "SHLVL", "HOME", "HOST
 
 async def read_activation(container: dagger.Container) -> dict[str, str]:
     """The environment variables that an image's entrypoint sets, found by running it."""
-    before = await container.with_exec(["env", "-0"]).stdout()
-    after = await container.with_exec(["env", "-0"], use_entrypoint=True).stdout()
+    # In one exec: each gets variables of its own from the engine, and none of those is the image's.
+    script = "env -0; printf '\\0'; \"$0\" env -0"
+    output = await container.with_exec(["sh", "-euc", script, *await container.entrypoint()]).stdout()
+    # Each variable ends with a zero byte, so there are two of them between the outputs.
+    before, _, after = output.partition("\0\0")
     return activation(before, after)
 
 

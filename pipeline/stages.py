@@ -25,14 +25,16 @@ WRITABLE: Final = ("/workspace", f"{APP}/.jupyter/config", f"{APP}/.jupyter/data
 #: Folders that sites mount over: driver libraries, storage and software.
 MOUNT_POINTS: Final = ("/host-libs", "/srv", "/cvmfs")
 
-#: Arguments: the environment, the file to write.
+#: Arguments: the file to write, and pixi's own that select the environment.
 _WRITE_ENTRYPOINT: Final = """
+entrypoint=$1
+shift
 {
   printf '%s\\n' '#!/bin/bash' '# Runs a command in the activated environment.'
-  pixi shell-hook --environment "$1" --shell bash
+  pixi shell-hook --shell bash "$@"
   printf '%s\\n' 'exec "$@"'
-} > "$2"
-chmod 0755 "$2"
+} > "$entrypoint"
+chmod 0755 "$entrypoint"
 """
 
 
@@ -61,8 +63,10 @@ def pixi_stage(
     )
     if spec.cuda:
         container = container.with_env_variable("CONDA_OVERRIDE_CUDA", spec.cuda)
-    return container.with_exec(["pixi", "install", "--locked", "--environment", spec.environment]).with_exec(
-        ["sh", "-euc", _WRITE_ENTRYPOINT, "sh", spec.environment, ENTRYPOINT]
+    # pixi 0.15 does not know the default environment by its name.
+    selected = [] if spec.environment == "default" else ["--environment", spec.environment]
+    return container.with_exec(["pixi", "install", "--locked", *selected]).with_exec(
+        ["sh", "-euc", _WRITE_ENTRYPOINT, "sh", ENTRYPOINT, *selected]
     )
 
 

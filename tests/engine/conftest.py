@@ -1,0 +1,109 @@
+"""A real engine for these tests: the Dagger CLI as a person types it, and checkouts to type it in."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox.state import current
+
+ROOT = Path(__file__).parents[2]
+#: What makes a checkout a Dagger module.
+MODULE = ("dagger.json", "pyproject.toml", "requirements.lock", "pipeline")
+#: Seconds after which a call hangs: far more than any call takes on a slow machine.
+PATIENCE = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what stands in this folder: it needs the engine."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.engine)
+
+
+class Checkout:
+    """A checkout of this module with one image, in a folder that a test may change."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file, and the folders on the way to it."""
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def read(self, name: str) -> str:
+        """The text of a file."""
+        return (self.path / name).read_text(encoding="utf-8")
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the Dagger CLI in this checkout."""
+        return subprocess.Popen(
+            ["dagger", "--progress=plain", *arguments],
+            cwd=self.path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Type ``dagger call ARGUMENTS`` in this checkout, and wait for its end."""
+        with self.start("call", *arguments) as process:
+            try:
+                out, err = process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def refusal(self, *arguments: str) -> str:
+        """The sentence that ``dagger call ARGUMENTS`` ends with, which must fail and show no traceback."""
+        ended = self.call(*arguments)
+        assert ended.returncode != 0, ended.stdout
+        assert "Traceback" not in ended.stderr
+        return sentence(ended.stderr)
+
+
+def sentence(output: str) -> str:
+    """What a failed call says at its end."""
+    failures = [line for line in output.splitlines() if "FunctionError:" in line]
+    assert failures, output
+    return failures[-1].partition("FunctionError:")[2].strip()
+
+
+def overlay(image: str) -> Path:
+    """The folder with the manifest and lock that the sandbox has for an image."""
+    return current().folder / "overlay" / image
+
+
+def copy_module(target: Path, names: Sequence[str] = MODULE) -> None:
+    """Copy what makes this repository a Dagger module."""
+    for name in names:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A checkout with the image ``small``: Python and nothing else."""
+    copy_module(tmp_path)
+    made = Checkout(tmp_path)
+    made.write("small/image.toml", 'description = "A small image"\nprobe_timeout = 60\n')
+    for name in ("pixi.toml", "pixi.lock"):
+        shutil.copy(overlay("small") / name, tmp_path / "small" / name)
+    return made
+
+
+@pytest.fixture(scope="session")
+def repository() -> Checkout:
+    """This very checkout, as ``./dev`` shows it: with the sandbox's manifest and lock of ml_platform."""
+    assert "_EXPERIMENTAL_DAGGER_RUNNER_HOST" in os.environ, "run these tests with ./dev test"
+    return Checkout(ROOT)

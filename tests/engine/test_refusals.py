@@ -1,0 +1,120 @@
+"""What a person can get wrong, typed in a shell: one sentence with file, key or image and the remedy; no traceback."""
+
+import re
+
+import pytest
+
+from tests.engine.conftest import Checkout
+
+DESCRIPTION = 'description = "A small image"\n'
+
+
+def test_an_image_that_does_not_exist(checkout: Checkout) -> None:
+    """The nearest name is told."""
+    said = checkout.refusal("build", "--image", "smal")
+    assert said == "there is no image 'smal' (no smal/image.toml); did you mean 'small'?"
+
+
+def test_an_unknown_key(checkout: Checkout) -> None:
+    """The nearest key is told."""
+    checkout.write("small/image.toml", DESCRIPTION + 'enviroment = "default"\n')
+    said = checkout.refusal("build", "--image", "small")
+    assert said == "small/image.toml: unknown key 'enviroment'; did you mean 'environment'?"
+
+
+def test_a_missing_lock(checkout: Checkout) -> None:
+    """The file is named, and how to get it."""
+    (checkout.path / "small/pixi.lock").unlink()
+    said = checkout.refusal("build", "--image", "small")
+    assert said.startswith("small/pixi.lock is missing")
+    assert "run 'pixi lock' in small/" in said
+
+
+def test_an_unparsable_lock(checkout: Checkout) -> None:
+    """The file and the place in it are named."""
+    checkout.write("small/pixi.lock", "version: [\n")
+    said = checkout.refusal("build", "--image", "small")
+    assert said.startswith("small/pixi.lock cannot be read: ")
+    assert "line 2" in said
+
+
+def test_a_lock_that_lacks_a_package(checkout: Checkout) -> None:
+    """The package that was added to the manifest is named, before anything is installed."""
+    checkout.write("small/pixi.toml", checkout.read("small/pixi.toml") + 'numpy = "*"\n')
+    said = checkout.refusal("build", "--image", "small")
+    assert said.startswith("small/pixi.lock does not match small/pixi.toml: numpy is not locked; run 'pixi lock'")
+
+
+def test_a_lock_that_only_pixi_finds_stale(checkout: Checkout) -> None:
+    """What only pixi knows, that the channels changed, is told as well."""
+    manifest = checkout.read("small/pixi.toml").replace('["conda-forge"]', '["conda-forge", "bioconda"]')
+    checkout.write("small/pixi.toml", manifest)
+    said = checkout.refusal("build", "--image", "small")
+    assert said.startswith("small/pixi.lock does not match small/pixi.toml (pixi: ")
+
+
+def test_an_environment_that_the_lock_lacks(checkout: Checkout) -> None:
+    """A new environment of the manifest needs a new lock."""
+    checkout.write("small/image.toml", DESCRIPTION + 'environment = "extra"\n')
+    checkout.write("small/pixi.toml", checkout.read("small/pixi.toml") + "[environments]\nextra = []\n")
+    said = checkout.refusal("build", "--image", "small")
+    assert said.startswith("small/pixi.lock has no environment 'extra', which small/image.toml names; run 'pixi lock'")
+
+
+def test_a_package_that_fails_to_download(checkout: Checkout) -> None:
+    """Package, address, answer and remedy are told."""
+    lock = re.sub(r"/python-3\.12\.(\d+)-", r"/python-3.12.\1-gone_", checkout.read("small/pixi.lock"))
+    checkout.write("small/pixi.lock", lock.replace("build: ", "build: gone_", 1) if "gone_" not in lock else lock)
+    said = checkout.refusal("build", "--image", "small")
+    assert re.match(r"small: 1 of \d+ packages of small/pixi\.lock could not be fetched: python-3\.12\.", said)
+    assert "https://conda.anaconda.org/conda-forge/linux-64/python-3.12." in said
+    assert "404" in said
+    assert "run 'pixi lock' in small/" in said
+
+
+def test_a_wrong_hash(checkout: Checkout) -> None:
+    """A package that is not the locked one is not installed; both hashes are told."""
+    lock = re.sub(r"sha256: [0-9a-f]{64}", f"sha256: {'0' * 64}", checkout.read("small/pixi.lock"))
+    checkout.write("small/pixi.lock", lock)
+    said = checkout.refusal("build", "--image", "small")
+    assert f"but {'0' * 64} is locked" in said
+    assert "do not trust the channel" in said
+
+
+def test_a_base_image_that_does_not_exist(checkout: Checkout) -> None:
+    """The address and the key are named."""
+    checkout.write("small/image.toml", DESCRIPTION + 'base = "ghcr.io/prefix-dev/pixi:nobel"\n')
+    said = checkout.refusal("build", "--image", "small")
+    assert said.startswith("small: base image ghcr.io/prefix-dev/pixi:nobel cannot be pulled: ")
+    assert "check 'base' in small/image.toml" in said
+
+
+def test_a_probe_that_fails(checkout: Checkout) -> None:
+    """The probe is named, and the end of what it printed follows; the probes beside it are told too."""
+    checkout.write("small/image.toml", DESCRIPTION + 'probes = ["python", "tensorflow"]\n')
+    ended = checkout.call("smoke-test", "--image", "small")
+    assert ended.returncode != 0
+    assert "1 of 2 probes failed (small: tensorflow exited with 1)" in ended.stderr
+    assert "No module named 'tensorflow'" in ended.stderr
+    assert "3.12." in ended.stderr
+
+
+def test_a_probe_that_hangs(checkout: Checkout) -> None:
+    """A probe that does not end is stopped after its time, and said to have been."""
+    checkout.write("small/hang.py", "import sys, time\nif sys.argv[0] == '/probe.py': time.sleep(1000)\n")
+    checkout.write(
+        "small/image.toml",
+        DESCRIPTION
+        + "probe_timeout = 3\n[[files]]\nsource = 'hang.py'\n"
+        + "path = '/app/.pixi/envs/default/lib/python3.12/site-packages/sitecustomize.py'\n",
+    )
+    said = checkout.refusal("smoke-test", "--image", "small")
+    assert said == "1 of 1 probes failed (small: python did not end within 3 s)"
+
+
+@pytest.mark.parametrize("function", ["build", "smoke-test"])
+def test_a_spec_that_is_not_toml(checkout: Checkout, function: str) -> None:
+    """The place in the file is told, whichever function read it."""
+    checkout.write("small/image.toml", "description = A small image\n")
+    said = checkout.refusal(function, "--image", "small")
+    assert said.startswith("small/image.toml is not valid TOML: Invalid value (at line 1, column 15)")
