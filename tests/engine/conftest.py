@@ -1,6 +1,7 @@
 """A real engine for these tests: the Dagger CLI as a person types it, and checkouts to type it in."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -73,7 +74,8 @@ def sentence(output: str) -> str:
     """What a failed call says at its end."""
     failures = [line for line in output.splitlines() if "FunctionError:" in line]
     assert failures, output
-    return failures[-1].partition("FunctionError:")[2].strip()
+    said = failures[-1].partition("FunctionError:")[2].strip()
+    return re.sub(r" \[traceparent:.*\]$", "", said)
 
 
 def overlay(image: str) -> Path:

@@ -22,7 +22,9 @@ def test_everything_starts(repository: Checkout) -> None:
     """The smoke test tells the versions of Python, ROOT and TensorFlow, and that there is no GPU here."""
     ended = repository.call("smoke-test", "--image", "ml_platform")
     assert ended.returncode == 0, ended.stderr
-    rows = {cells[2]: cells for line in ended.stdout.splitlines() if len(cells := line.split()) > 8 and "passed" in cells}
+    rows = {
+        cells[2]: cells for line in ended.stdout.splitlines() if len(cells := line.split()) > 8 and "passed" in cells
+    }
     table = ended.stdout
     assert "no GPU found" in table
     assert "CUDA build" in table

@@ -63,11 +63,12 @@ def test_an_environment_that_the_lock_lacks(checkout: Checkout) -> None:
 
 def test_a_package_that_fails_to_download(checkout: Checkout) -> None:
     """Package, address, answer and remedy are told."""
-    lock = re.sub(r"/python-3\.12\.(\d+)-", r"/python-3.12.\1-gone_", checkout.read("small/pixi.lock"))
-    checkout.write("small/pixi.lock", lock.replace("build: ", "build: gone_", 1) if "gone_" not in lock else lock)
+    lock = checkout.read("small/pixi.lock").replace("/linux-64/python-3.12.", "/linux-64/python-gone-3.12.")
+    # Under its old hash the package would be found in the cache, and rightly so.
+    checkout.write("small/pixi.lock", re.sub(r"sha256: [0-9a-f]{64}", f"sha256: {'1' * 64}", lock))
     said = checkout.refusal("build", "--image", "small")
     assert re.match(r"small: 1 of \d+ packages of small/pixi\.lock could not be fetched: python-3\.12\.", said)
-    assert "https://conda.anaconda.org/conda-forge/linux-64/python-3.12." in said
+    assert "https://conda.anaconda.org/conda-forge/linux-64/python-gone-3.12." in said
     assert "404" in said
     assert "run 'pixi lock' in small/" in said
 

@@ -1,4 +1,4 @@
-"""The sandbox itself: its names hold for the engine's containers and for nobody else, and what dies is started again."""
+"""The sandbox itself: its names hold for the engine's containers and nobody else, and what dies is started again."""
 
 import json
 import subprocess

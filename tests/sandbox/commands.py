@@ -1,0 +1,119 @@
+"""What ``./dev`` does beside starting and stopping: calls of Dagger, tests and checks, each where it belongs."""
+# ruff: noqa: T201 -- a command line prints
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final, NoReturn
+
+from tests.sandbox.errors import SandboxError
+from tests.sandbox.machine import Machine
+from tests.sandbox.sandbox import Up
+
+#: The checkout that this file belongs to.
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
+
+#: Puts files over others in a mount namespace of its own, then becomes the command: pairs, ``--``, command.
+OVER: Final = """
+while [ "$1" != -- ]; do
+    mount --bind "$1" "$2"
+    shift 2
+done
+shift
+exec "$@"
+"""
+
+
+def dagger(sandbox: Up, arguments: list[str]) -> NoReturn:
+    """Become the Dagger CLI in the current folder; exit code, terminal and signals are its own."""
+    _become(with_overlay([str(sandbox.parts.client), *arguments], sandbox.instead), sandbox.environment())
+
+
+def run_inside(sandbox: Up, arguments: list[str]) -> NoReturn:
+    """Become a command inside the machine.
+
+    Raises:
+        SandboxError: no command was given.
+    """
+    if not arguments:
+        raise SandboxError("Say which command to run inside the machine, as in ./dev exec skopeo --version.")
+    _become(Machine(sandbox.state).command(arguments), {})
+
+
+def run_tests(sandbox: Up | None, arguments: list[str]) -> NoReturn:
+    """Become pytest in the checkout; ``sandbox`` is None when unit tests alone are asked for."""
+    os.chdir(CHECKOUT)
+    command = [sys.executable, "-m", "pytest", *arguments]
+    if sandbox is None:
+        _become(command, {})
+    _become(with_overlay(command, sandbox.instead), sandbox.environment())
+
+
+def needs_sandbox(arguments: list[str]) -> bool:
+    """Whether pytest with these arguments may run an engine test: not when all paths are unit tests."""
+    if any("not engine" in argument for argument in arguments):
+        return False
+    paths = [Path(argument.partition("::")[0]) for argument in arguments if not argument.startswith("-")]
+    tests = [path for path in paths if path.exists() or (CHECKOUT / path).exists()]
+    unit = CHECKOUT / "tests" / "unit"
+    return not tests or not all((CHECKOUT / path).resolve().is_relative_to(unit) for path in tests)
+
+
+def with_overlay(command: list[str], instead: dict[Path, Path], checkout: Path = CHECKOUT) -> list[str]:
+    """The command that runs another one with files of the checkout replaced, for it and its children only.
+
+    A file that the checkout lacks cannot be replaced, and stays missing.
+    """
+    pairs = []
+    for path, source in instead.items():
+        if (checkout / path).exists():
+            pairs += [str(source), str(checkout / path)]
+    if not pairs:
+        return command
+    return ["unshare", "--mount", "--propagation=private", "sh", "-euc", OVER, "sh", *pairs, "--", *command]
+
+
+def lint() -> int:
+    """Run every check, and return 1 when one found something."""
+    os.chdir(CHECKOUT)
+    checks = {
+        "ruff check": [sys.executable, "-m", "ruff", "check"],
+        "ruff format": [sys.executable, "-m", "ruff", "format", "--check"],
+        "mypy": [sys.executable, "-m", "mypy"],
+    }
+    if Path(".github/workflows").is_dir():
+        zizmor = Path(sys.executable).with_name("zizmor")
+        checks["zizmor"] = [str(zizmor), "--offline", ".github/workflows"]
+    failed = [name for name, command in checks.items() if not _passes(name, command)]
+    if not _is_go_formatted():
+        failed.append("gofmt")
+    if failed:
+        print(f"lint: {', '.join(failed)} found something", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _passes(name: str, command: list[str]) -> bool:
+    print(f"lint: {name}", file=sys.stderr, flush=True)
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def _is_go_formatted() -> bool:
+    files = [str(file) for file in Path("tests").rglob("*.go")]
+    if not files:
+        return True
+    gofmt = shutil.which("gofmt")
+    if gofmt is None:
+        print("lint: gofmt is not on PATH; install Go and add its bin folder to PATH", file=sys.stderr)
+        return False
+    print("lint: gofmt", file=sys.stderr, flush=True)
+    found = subprocess.run([gofmt, "-l", *files], capture_output=True, text=True, check=False)
+    print(found.stdout + found.stderr, end="")
+    return found.returncode == 0 and not found.stdout
+
+
+def _become(command: list[str], environment: dict[str, str]) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execvpe(command[0], command, {**os.environ, **environment})  # noqa: S606 -- no shell is what is wanted

@@ -1,0 +1,154 @@
+"""What the running machine is filled with: images in the registries, and a lock for each image's sandbox manifest."""
+
+import json
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tests.sandbox import cache
+from tests.sandbox.errors import SandboxError, TookTooLongError
+from tests.sandbox.hosts import CHANNEL, parse_reference
+from tests.sandbox.machine import Machine
+from tests.sandbox.parts import Parts
+from tests.sandbox.state import State
+
+#: One folder an image, each with the ``pixi.toml`` that is used in the sandbox instead of the real one.
+OVERLAY: Final = Path(__file__).with_name("overlay")
+#: A solve takes less than a second.
+SOLVE_PATIENCE: Final = 30
+SOLVE_TRIES: Final = 5
+
+
+def push_images(machine: Machine, parts: Parts, say: Callable[[str], None]) -> None:
+    """Push the images that the registries do not hold yet, or hold something else for.
+
+    Raises:
+        SandboxError: one cannot be pushed; names the log.
+    """
+    for image in parts.images:
+        reference, layout = image.reference, image.layout
+        wanted = digest_of(layout)
+        if pushed_digest(machine.state, reference) == wanted:
+            continue
+        say(f"images: pushing {reference} …")
+        host, repository, tag = parse_reference(reference)
+        target = "docker.io" if host == "registry-1.docker.io" else host
+        # A colon in a layout's path would be taken for a tag.
+        link = machine.state.run / "layout"
+        link.unlink(missing_ok=True)
+        link.symlink_to(layout)
+        machine.run(
+            [
+                "skopeo",
+                "copy",
+                "--quiet",
+                "--preserve-digests",
+                f"--dest-authfile={machine.state.secrets / 'auth.json'}",
+                f"oci:{link}",
+                f"docker://{target}/{repository}:{tag}",
+            ],
+            machine.state.log / "images.log",
+        )
+        found = pushed_digest(machine.state, reference)
+        if found != wanted:
+            raise SandboxError(f"{reference} is {found} in the registry and {wanted} in {layout}; run ./dev up again.")
+
+
+def digest_of(layout: Path) -> str:
+    """The manifest digest of the one image in an OCI layout."""
+    manifests = json.loads((layout / "index.json").read_text())["manifests"]
+    return str(manifests[0]["digest"])
+
+
+def pushed_digest(state: State, reference: str) -> str | None:
+    """The digest that a registry holds under a reference, read from its storage; None when there is none."""
+    host, repository, tag = parse_reference(reference)
+    storage = state.registry / host / "docker" / "registry" / "v2"
+    try:
+        digest = (storage / "repositories" / repository / "_manifests/tags" / tag / "current/link").read_text().strip()
+    except OSError:
+        return None
+    algorithm, _, value = digest.partition(":")
+    return digest if (storage / "blobs" / algorithm / value[:2] / value / "data").exists() else None
+
+
+def make_locks(machine: Machine, parts: Parts, say: Callable[[str], None]) -> dict[Path, Path]:
+    """Let the real pixi solve each sandbox manifest against the sandbox's channel.
+
+    Returns:
+        What is used instead of what: the path below the checkout (``ml_platform/pixi.lock``) -> a file of the state.
+
+    Raises:
+        SandboxError: pixi cannot solve it; names its log.
+    """
+    instead: dict[Path, Path] = {}
+    for manifest in sorted(OVERLAY.glob("*/pixi.toml")):
+        image = manifest.parent.name
+        for source in (manifest, _make_lock(machine, parts, manifest, say)):
+            target = machine.state.overlay / image / source.name
+            # Tests that run now have the old one mounted: it is written to only for a reason.
+            if not target.exists() or target.read_bytes() != source.read_bytes():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, target)
+            instead[Path(image) / source.name] = target
+    return instead
+
+
+def _make_lock(machine: Machine, parts: Parts, manifest: Path, say: Callable[[str], None]) -> Path:
+    image = manifest.parent.name
+
+    def make(part: Path) -> None:
+        log = machine.state.log / f"lock-{image}.log"
+        log.unlink(missing_ok=True)
+        requirements = tomllib.loads(manifest.read_text())
+        with tempfile.TemporaryDirectory(prefix=f"lock-{image}-", dir=machine.state.folder) as temporary:
+            folder = Path(temporary)
+            shutil.copy(manifest, folder)
+            # A lock holds all environments, but pixi lists one; it does not know the default one by its name.
+            environments = list(requirements.get("environments", {}))
+            command = [
+                str(parts.pixi / "bin" / "pixi"),
+                "list",
+                "--no-install",
+                f"--manifest-path={folder / 'pixi.toml'}",
+                *(f"--environment={name}" for name in environments[:1]),
+            ]
+            environment = {
+                "PIXI_HOME": str(folder / "home"),
+                "PIXI_CACHE_DIR": str(folder / "cache"),
+                "CONDA_OVERRIDE_CUDA": cuda_version(requirements),
+                "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt",
+            }
+            _run_patiently(machine, command, log, environment, say)
+            shutil.copy(folder / "pixi.lock", part)
+
+    repodata = sorted(parts.channel.glob("*/repodata.json"))
+    return cache.ensure(f"lock-{image}", [CHANNEL, manifest, str(parts.pixi), *repodata], make, say=say) / "pixi.lock"
+
+
+def _run_patiently(
+    machine: Machine, command: list[str], log: Path, environment: dict[str, str], say: Callable[[str], None]
+) -> None:
+    """Run pixi, again where it hangs: once in a while 0.15.2 waits forever for index files that it has long read."""
+    for tries_left in reversed(range(SOLVE_TRIES)):
+        try:
+            machine.run(command, log, environment, patience=SOLVE_PATIENCE)
+        except TookTooLongError:
+            if not tries_left:
+                raise
+            say(f"lock: pixi did not end in {SOLVE_PATIENCE} s; starting it again …")
+        else:
+            return
+
+
+def cuda_version(manifest: dict[str, object]) -> str:
+    """The highest CUDA version that a manifest asks the system for; a recent one when it asks for none."""
+    found = ["12.8"]
+    features = manifest.get("feature", {})
+    tables = [manifest, *(features.values() if isinstance(features, dict) else ())]
+    needs = [table.get("system-requirements") for table in tables if isinstance(table, dict)]
+    found += [str(need["cuda"]) for need in needs if isinstance(need, dict) and "cuda" in need]
+    return max(found, key=lambda version: [int(number) for number in version.split(".")])

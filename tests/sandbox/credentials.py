@@ -1,0 +1,69 @@
+"""User names and passwords of the sandbox's registries: random, made once, readable by their owner only."""
+
+import base64
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.sandbox.hosts import REGISTRIES, Host
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who may push to a registry."""
+
+    user: str
+    password: str
+
+    @property
+    def basic(self) -> str:
+        """As clients send them: base64 of user, colon, password."""
+        return base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+
+def ensure(folder: Path) -> dict[str, Credentials]:
+    """The credentials of each registry by its host name, made where they are missing."""
+    file = folder / "credentials.json"
+    try:
+        found = {name: Credentials(**pair) for name, pair in json.loads(file.read_text()).items()}
+        if all(host.name in found for host in REGISTRIES):
+            return found
+    except (OSError, ValueError, TypeError):
+        pass
+    made = {host.name: Credentials("sandbox", secrets.token_urlsafe(24)) for host in REGISTRIES}
+    write_private(file, json.dumps({name: vars(pair) for name, pair in made.items()}))
+    return made
+
+
+def environment(found: dict[str, Credentials]) -> dict[str, str]:
+    """The credentials under the environment variables that the lab's own runs use."""
+    return {
+        variable: value
+        for host in REGISTRIES
+        for variable, value in (
+            (host.user_variable, found[host.name].user),
+            (host.password_variable, found[host.name].password),
+        )
+    }
+
+
+def password_file(host: Host, found: dict[str, Credentials]) -> str:
+    """The ``htpasswd`` file of a registry."""
+    pair = found[host.name]
+    return f"{pair.user}:{{PLAIN}}{pair.password}\n"
+
+
+def docker_config(found: dict[str, Credentials]) -> str:
+    """The credentials as ``config.json`` of Docker, which skopeo reads too."""
+    names = {host.name: host.name for host in REGISTRIES} | {"registry-1.docker.io": "docker.io"}
+    return json.dumps({"auths": {names[name]: {"auth": pair.basic} for name, pair in found.items()}})
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    half = file.with_name(f"{file.name}.half")
+    half.unlink(missing_ok=True)
+    half.touch(mode=0o600)
+    half.write_text(text)
+    half.rename(file)

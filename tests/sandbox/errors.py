@@ -1,0 +1,9 @@
+"""What can go wrong in the sandbox in a way that a person can do something about."""
+
+
+class SandboxError(Exception):
+    """One sentence: what happened, where, and what to do next. Shown without a traceback."""
+
+
+class TookTooLongError(SandboxError):
+    """A command inside the machine was stopped, since it did not end."""

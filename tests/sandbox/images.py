@@ -1,0 +1,117 @@
+"""The images that the sandbox's registries hold from the start: what people's Dockerfiles and modules build on."""
+
+import importlib.metadata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.sandbox import cache, debian, oci
+
+SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CUDA: Final = {
+    "PATH": f"/usr/local/nvidia/bin:/usr/local/cuda/bin:{SYSTEM_PATH}",
+    "CUDA_VERSION": "13.0.0",
+    "NVIDIA_VISIBLE_DEVICES": "all",
+    "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+}
+SHELL: Final = oci.Settings({"PATH": SYSTEM_PATH}, ["/bin/bash"])
+CUDA_SHELL: Final = oci.Settings(CUDA, ["/bin/bash"])
+PYTHON: Final = oci.Settings({"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}, ["python3"])
+
+#: Each image: its layers, the lowest first, and its settings.
+IMAGES: Final = {
+    "ghcr.io/prefix-dev/pixi:noble": (("trixie", "pixi"), SHELL),
+    "ghcr.io/prefix-dev/pixi:noble-cuda-13.0.0": (("trixie", "pixi"), CUDA_SHELL),
+    "docker.io/library/debian:bookworm-slim": (("bookworm",), SHELL),
+    "docker.io/library/python:3.12-slim": (("bookworm", "python"), PYTHON),
+    "docker.io/library/python:3.13-slim": (("trixie-python",), PYTHON),
+}
+
+PIP_SCRIPT: Final = "#!/usr/local/bin/python3\nimport sys\nfrom pip._internal.cli.main import main\nsys.exit(main())\n"
+
+PYTHON_PACKAGES: Final = ("ca-certificates", "python3", "python3-venv")
+#: Debian's own Python, where that of python.org would be, and willing to have packages installed.
+PYTHON_HOOK: Final = (
+    'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED'
+    ' && ln -s /usr/bin/python3 "$1/usr/local/bin/python"'
+    ' && ln -s /usr/bin/python3 "$1/usr/local/bin/python3"'
+)
+
+
+@dataclass(frozen=True)
+class BaseImage:
+    """An image to push to a registry.
+
+    Attributes:
+        reference: its full name, as people write it.
+        layout: a folder with this one image as an OCI layout.
+    """
+
+    reference: str
+    layout: Path
+
+
+def base_images(pixi: Path, python: Path, say: Callable[[str], None]) -> list[BaseImage]:
+    """Make the base images that are missing.
+
+    Args:
+        pixi: the program.
+        python: a relocatable CPython 3.12, a folder with ``bin/`` and ``lib/``.
+        say: told what is being made.
+
+    Raises:
+        SandboxError: a Debian root file system cannot be made.
+    """
+    with ThreadPoolExecutor(2) as pool:
+        roots = {
+            "bookworm": pool.submit(debian.root_layer, "bookworm", ["ca-certificates"], say),
+            "trixie": pool.submit(debian.root_layer, "trixie", ["ca-certificates"], say),
+            "trixie-python": pool.submit(
+                debian.root_layer, "trixie", PYTHON_PACKAGES, say, "trixie-python", PYTHON_HOOK
+            ),
+        }
+    layers = {name: root.result() for name, root in roots.items()}
+    sources = [pixi, python, Path(__file__), Path(oci.__file__)]
+    made = cache.ensure(
+        "images",
+        [*map(str, layers.values()), *sources, importlib.metadata.version("pip")],
+        lambda part: _write(part, layers, pixi, python),
+        say=say,
+    )
+    return [BaseImage(reference, made / _folder(reference)) for reference in IMAGES]
+
+
+def _write(part: Path, roots: dict[str, Path], pixi: Path, python: Path) -> None:
+    layers = roots | {"pixi": part / "pixi.tar.gz", "python": part / "python.tar.gz"}
+    oci.pack(layers["pixi"], {"usr/local/bin/pixi": pixi})
+    # What is in the tree, not its top folder: /usr/local stays Debian's.
+    tree = {f"usr/local/{path.name}": path for path in python.iterdir()}
+    script = part / "pip"
+    script.write_text(PIP_SCRIPT)
+    script.chmod(0o755)
+    tree |= {f"usr/local/lib/python3.12/site-packages/{path.name}": path for path in _pip_folders()}
+    oci.pack(layers["python"], tree | {"usr/local/bin/pip": script}, lambda name: "__pycache__" not in name)
+    script.unlink()
+    for reference, (names, settings) in IMAGES.items():
+        oci.write_layout(part / _folder(reference), [layers[name] for name in names], settings)
+    layers["pixi"].unlink()
+    layers["python"].unlink()
+
+
+def _pip_folders() -> list[Path]:
+    """pip as it is installed beside this program: the package and its metadata."""
+    metadata = importlib.metadata.distribution("pip")
+    return sorted(
+        {
+            Path(str(metadata.locate_file(file.parts[0])))
+            for file in metadata.files or []
+            if len(file.parts) > 1 and file.parts[0] != ".."
+        }
+    )
+
+
+def _folder(reference: str) -> str:
+    # Tools that read a layout take what follows a colon for a tag.
+    return reference.replace(":", "/")

@@ -1,0 +1,11 @@
+//! The real pixi, as a program: crates.io has it as a library only.
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    match pixi::cli::execute().await {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(report) => {
+            eprintln!("{report:?}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,204 @@
+"""The sandbox as a whole: brings up what is down, repairs what is broken, and tells how it stands."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from tests.sandbox import cache, contents, credentials, inventory, machine, parts, services, tools
+from tests.sandbox.errors import SandboxError
+from tests.sandbox.machine import Machine
+from tests.sandbox.parts import Parts
+from tests.sandbox.processes import Process
+from tests.sandbox.progress import Progress
+from tests.sandbox.state import State, current
+
+#: Our files that a running machine was started from: with other ones it is started again.
+SOURCES: Final = ("boot.sh", "hosts.py", "machine.py", "services.py", "processes.py", "certificates.py")
+
+#: Without these two everything else in the machine is lost too.
+MACHINE, NETWORK = "machine", "network"
+
+
+@dataclass(frozen=True)
+class Up:
+    """A sandbox that runs.
+
+    Attributes:
+        state: its state folder.
+        parts: what it was made from.
+        instead: files that replace others of the checkout: path below the checkout -> file.
+    """
+
+    state: State
+    parts: Parts
+    instead: dict[Path, Path]
+
+    def environment(self) -> dict[str, str]:
+        """What a client of the sandbox needs to be told."""
+        programs = self.parts.client.parent
+        return {
+            "_EXPERIMENTAL_DAGGER_RUNNER_HOST": f"unix://{self.state.socket}",
+            "_EXPERIMENTAL_DAGGER_CLI_BIN": str(self.parts.client),
+            "DAGGER_NO_NAG": "1",
+            "DO_NOT_TRACK": "1",
+            "DOCKER_CONFIG": str(self.state.client),
+            "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            **credentials.environment(credentials.ensure(self.state.secrets)),
+        }
+
+
+@dataclass(frozen=True)
+class Line:
+    """How one process of the sandbox stands."""
+
+    name: str
+    address: str
+    pid: int | None
+    since: float | None
+    healthy: bool
+
+
+@contextmanager
+def _alone(progress: Progress) -> Iterator[None]:
+    """Keep others from starting or stopping the sandbox meanwhile."""
+    lock = FileLock(cache.root() / "sandbox.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress.say("sandbox: another ./dev is starting or stopping it; waiting …")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def up(progress: Progress) -> Up:
+    """Make the missing parts, start what is down, and fill it; does nothing where nothing is missing.
+
+    Raises:
+        SandboxError: says what is missing or what did not start.
+    """
+    tools.check_host()
+    state = current()
+    cache.root().mkdir(parents=True, exist_ok=True)
+    with _alone(progress):
+        state.create()
+        key = inventory.key()
+        made = inventory.load(state, key)
+        if made is None:
+            made = parts.make_all(state, progress)
+            inventory.save(state, key, made)
+        there = Machine(state)
+        _start(there, made, progress)
+        with progress.step("images"):
+            contents.push_images(there, made, progress.say)
+        with progress.step("lock"):
+            instead = contents.make_locks(there, made, progress.say)
+        return Up(state, made, instead)
+
+
+def _start(there: Machine, made: Parts, progress: Progress) -> None:
+    state = there.state
+    all_services = services.describe(state, made)
+    engine = all_services[-1]
+    wanted = _fingerprint(made)
+    record = state.run / "inputs"
+    with progress.step("sandbox"):
+        if there.process is not None:
+            outdated = not record.exists() or record.read_text() != wanted
+            # What an engine leaves behind (mounts, a name server, containers) goes only with the machine.
+            if outdated or engine.process(state) is None:
+                reason = "its parts changed" if outdated else "its engine is gone"
+                progress.say(f"sandbox: {reason}; starting it again …")
+                _stop(there)
+        repairing = there.process is not None
+        if not repairing:
+            progress.say("sandbox: starting the machine and its services …")
+            there.halt()
+            state.put_logs_aside()
+            services.write_config(state)
+            machine.write_config(state)
+            there.boot(made)
+            record.write_text(wanted)
+        if there.network is None:
+            if repairing:
+                progress.say("sandbox: its network is down; connecting it again …")
+            there.connect()
+        starting = [service for service in all_services if not service.is_healthy(there)]
+        for service in starting:
+            if repairing:
+                progress.say(f"sandbox: {service.name} is down; starting it again …")
+            service.stop(state, force=True)
+            service.start(there)
+        for service in starting:
+            service.wait(there)
+
+
+def _fingerprint(made: Parts) -> str:
+    sources = [Path(__file__).with_name(name) for name in SOURCES]
+    return cache.digest(*sources, *made.identities(), machine.host_bundle())
+
+
+def down(progress: Progress, *, delete: bool = False) -> None:
+    """Stop everything, the engine first; with ``delete``, also remove what it kept. The cache stays."""
+    state = current()
+    cache.root().mkdir(parents=True, exist_ok=True)
+    with _alone(progress):
+        _stop(Machine(state))
+        if delete:
+            state.delete()
+
+
+def _stop(there: Machine) -> None:
+    for service in reversed(services.describe(there.state)):
+        service.stop(there.state)
+    there.halt()
+
+
+def stop(names: list[str], *, force: bool) -> None:
+    """Stop single services, as a fault would; the next ``up`` starts them again.
+
+    Args:
+        names: as :func:`status` gives them.
+        force: kill instead of asking.
+
+    Raises:
+        SandboxError: there is no such service.
+    """
+    state = current()
+    there = Machine(state)
+    known = {service.name: service for service in services.describe(state)}
+    for name in names:
+        if name not in known and name not in (MACHINE, NETWORK):
+            everything = ", ".join([MACHINE, NETWORK, *known])
+            raise SandboxError(f"There is no service {name} in the sandbox; there are {everything}.")
+    for name in names:
+        if name in known:
+            known[name].stop(state, force=force)
+            continue
+        process = there.process if name == MACHINE else there.network
+        if process is not None:
+            process.stop(force=force)
+
+
+def status() -> list[Line]:
+    """How each process stands; a line each, whether it runs or not."""
+    state = current()
+    there = Machine(state)
+    lines = [_line(MACHINE, "namespaces", there.process), _line(NETWORK, "10.0.2.0/24", there.network)]
+    for service in services.describe(state):
+        line = _line(service.name, service.address, service.process(state))
+        lines.append(replace(line, healthy=service.is_healthy(there)))
+    return lines
+
+
+def _line(name: str, address: str, process: Process | None) -> Line:
+    if process is None:
+        return Line(name, address, pid=None, since=None, healthy=False)
+    return Line(name, address, process.pid, process.since, healthy=True)

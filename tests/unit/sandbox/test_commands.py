@@ -1,0 +1,73 @@
+"""What ``./dev`` decides before it becomes another program."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox import __main__ as command_line
+from tests.sandbox import commands, contents
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        ([], True),
+        (["-x"], True),
+        (["-k", "publish"], True),
+        (["tests"], True),
+        (["tests/engine"], True),
+        (["tests/unit"], False),
+        (["tests/unit/sandbox/test_cache.py::test_a_part_is_made_once", "-x"], False),
+        (["-m", "not engine"], False),
+        (["tests/unit", "tests/engine"], True),
+    ],
+)
+def test_unit_tests_need_no_sandbox(arguments: list[str], needed: bool) -> None:  # noqa: FBT001 -- a table
+    """Only when nothing but unit tests is asked for, nothing is started."""
+    assert commands.needs_sandbox(arguments) is needed
+
+
+def test_files_are_replaced_where_the_checkout_has_them(tmp_path: Path) -> None:
+    """The command keeps its arguments, and runs in a mount namespace only when there is something to replace."""
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image" / "pixi.toml").touch()
+    instead = {Path("image/pixi.toml"): Path("/sandbox/pixi.toml"), Path("image/pixi.lock"): Path("/sandbox/lock")}
+    command = commands.with_overlay(["dagger", "call", "a b"], instead, tmp_path)
+    assert command[0] == "unshare"
+    assert command[-6:] == ["/sandbox/pixi.toml", str(tmp_path / "image/pixi.toml"), "--", "dagger", "call", "a b"]
+    assert commands.with_overlay(["dagger"], {}, tmp_path) == ["dagger"]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "version"),
+    [
+        ({}, "12.8"),
+        ({"system-requirements": {"cuda": "13"}}, "13"),
+        ({"feature": {"ml": {"system-requirements": {"cuda": "12.10"}}}}, "12.10"),
+        ({"feature": {"ml": {"dependencies": {}}}}, "12.8"),
+    ],
+)
+def test_the_highest_cuda_of_a_manifest_is_used(manifest: dict[str, object], version: str) -> None:
+    """Versions are compared as numbers."""
+    assert contents.cuda_version(manifest) == version
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """And so does a call without any argument."""
+    assert command_line.main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for command in ("up", "down", "status", "stop", "env", "call", "functions", "dagger", "exec", "test", "lint"):
+        assert f"\n  {command} " in text
+    assert command_line.main([]) == 0
+
+
+def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the code that command lines use for it."""
+    assert command_line.main(["upp"]) == 2
+    assert "There is no command upp; ./dev --help lists" in capsys.readouterr().err
+
+
+def test_the_script_is_posix_shell() -> None:
+    """The shell reads it whole without a complaint."""
+    subprocess.run(["sh", "-n", str(commands.CHECKOUT / "dev")], check=True)

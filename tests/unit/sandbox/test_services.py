@@ -1,0 +1,58 @@
+"""What the services read."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox import certificates, credentials, services
+from tests.sandbox.hosts import HOSTS, REGISTRIES
+from tests.sandbox.state import State
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    state = State(tmp_path / "s")
+    state.create()
+    return state
+
+
+def test_each_name_has_its_own_web_server(state: State) -> None:
+    """Each listens on its own address, with its own certificate, and registries ask for their own password."""
+    services.write_config(state)
+    for host in HOSTS:
+        text = (state.config / f"{host.name}.conf").read_text()
+        assert f"listen {host.address}:443 ssl;" in text
+        assert f"ssl_certificate {state.secrets}/{host.name}.crt;" in text
+        assert ("auth_basic_user_file" in text) == host.is_registry
+        assert text.count("{") == text.count("}")
+
+
+def test_passwords_are_private_and_stay(state: State) -> None:
+    """They are made once, differ, and only their owner may read a file that holds one."""
+    services.write_config(state)
+    first = credentials.ensure(state.secrets)
+    services.write_config(state)
+    assert credentials.ensure(state.secrets) == first
+    assert len({pair.password for pair in first.values()}) == len(REGISTRIES)
+    holding = [file for file in state.folder.rglob("*") if file.is_file() and _holds_password(file, first)]
+    assert holding
+    assert all(file.stat().st_mode & 0o077 == 0 for file in holding)
+
+
+def _holds_password(file: Path, found: dict[str, credentials.Credentials]) -> bool:
+    text = file.read_text()
+    return any(pair.password in text or pair.basic in text for pair in found.values())
+
+
+def test_damaged_passwords_are_made_anew(state: State) -> None:
+    """A file that a crash left half-written does not stop the sandbox."""
+    (state.secrets / "credentials.json").write_text('{"ghcr.io"')
+    assert set(credentials.ensure(state.secrets)) == {host.name for host in REGISTRIES}
+
+
+def test_certificates_are_made_once(state: State) -> None:
+    """Containers that were built with the authority go on trusting it."""
+    authority = certificates.ensure(state.secrets)
+    before = authority.read_bytes()
+    assert certificates.ensure(state.secrets).read_bytes() == before
+    assert (state.secrets / "ghcr.io.key").stat().st_mode & 0o077 == 0
