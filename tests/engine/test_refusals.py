@@ -65,7 +65,7 @@ def test_a_package_that_fails_to_download(checkout: Checkout) -> None:
     """Package, address, answer and remedy are told."""
     lock = checkout.read("small/pixi.lock").replace("/linux-64/python-3.12.", "/linux-64/python-gone-3.12.")
     # Under its old hash the package would be found in the cache, and rightly so.
-    checkout.write("small/pixi.lock", re.sub(r"sha256: [0-9a-f]{64}", f"sha256: {'1' * 64}", lock))
+    checkout.write("small/pixi.lock", re.sub(r"sha256: [0-9a-f]{64}", f"sha256: {'a1' * 32}", lock))
     said = checkout.refusal("build", "--image", "small")
     assert re.match(r"small: 1 of \d+ packages of small/pixi\.lock could not be fetched: python-3\.12\.", said)
     assert "https://conda.anaconda.org/conda-forge/linux-64/python-gone-3.12." in said

@@ -69,9 +69,9 @@ def _leave(code: int) -> int:
 def _run(command: str, rest: list[str]) -> int:
     match command:
         case "call" | "functions":
-            commands.dagger(_up(), [command, *rest])
+            return commands.dagger(_up(), [command, *rest])
         case "dagger":
-            commands.dagger(_up(), rest)
+            return commands.dagger(_up(), rest)
         case "exec":
             commands.run_inside(_up(), rest)
         case "test":

@@ -3,17 +3,24 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final, NoReturn
 
+from tests.sandbox import processes
 from tests.sandbox.errors import SandboxError
 from tests.sandbox.machine import Machine
 from tests.sandbox.sandbox import Up
 
 #: The checkout that this file belongs to.
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
+
+#: Seconds that the CLI gets to end by itself once its engine has ended.
+GRACE: Final = 5
+#: What a shell adds to the number of the signal that ended a command.
+KILLED: Final = 128
 
 #: Puts files over others in a mount namespace of its own, then becomes the command: pairs, ``--``, command.
 OVER: Final = """
@@ -26,9 +33,25 @@ exec "$@"
 """
 
 
-def dagger(sandbox: Up, arguments: list[str]) -> NoReturn:
-    """Become the Dagger CLI in the current folder; exit code, terminal and signals are its own."""
-    _become(with_overlay([str(sandbox.parts.client), *arguments], sandbox.instead), sandbox.environment())
+def dagger(sandbox: Up, arguments: list[str]) -> int:
+    """Run the Dagger CLI in the current folder, and return its exit code; terminal and signals are its own.
+
+    Raises:
+        SandboxError: the engine ended before the CLI did. The CLI would wait for it for ever.
+    """
+    command = with_overlay([str(sandbox.parts.client), *arguments], sandbox.instead)
+    engine = sandbox.engine
+    # Ctrl-C reaches the CLI by itself, and it is the one that ends. A handler, since what is ignored is inherited.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    with subprocess.Popen(command, env={**os.environ, **sandbox.environment()}) as client:
+        signal.signal(signal.SIGTERM, lambda number, _: client.send_signal(number))
+        if processes.outlives(engine, client, grace=GRACE):
+            return client.returncode if client.returncode >= 0 else KILLED - client.returncode
+        client.kill()
+    raise SandboxError(
+        f"The engine ended in the middle of the call: see {sandbox.state.log / 'engine.log'}. "
+        "Run the same command again: it starts the engine, and what was finished is not done again."
+    )
 
 
 def run_inside(sandbox: Up, arguments: list[str]) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -116,7 +117,7 @@ def entering(machine: int) -> list[str]:
 def end_entering(machine: int) -> None:
     """Kill the commands of :func:`entering` for a machine that is about to end.
 
-    One that is stopped does not wait for its child, and a machine does not end before all its processes were waited for.
+    A stopped one does not wait for its child, and a machine does not end before all its processes were waited for.
     """
     for process in psutil.process_iter(["cmdline"]):
         if (process.info["cmdline"] or [])[:2] == entering(machine)[:2]:
@@ -156,6 +157,30 @@ def start(command: list[str], log: Path, *, forks: bool = False, environment: di
     except (psutil.NoSuchProcess, ProcessLookupError):
         pass
     raise SandboxError(f"{' '.join(command)} ended at once: {last_lines(log)}")
+
+
+def outlives(server: Process | None, client: subprocess.Popen[bytes], *, grace: float) -> bool:
+    """Wait for the end of a client, and tell whether it came; False when its server ended and it goes on without.
+
+    Args:
+        server: what the client cannot do without; None when it is not there any more.
+        client: waited for, and not ended here.
+        grace: seconds that the client gets once the server has ended.
+    """
+    descriptors = [os.pidfd_open(client.pid)]
+    with suppress(ProcessLookupError):
+        if server is not None:
+            descriptors.append(os.pidfd_open(server.pid))
+    try:
+        if server is not None and server.is_alive:
+            select.select(descriptors, [], [])
+        client.wait(grace)
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    return True
 
 
 def last_lines(log: Path, count: int = 15) -> str:

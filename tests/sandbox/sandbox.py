@@ -38,6 +38,11 @@ class Up:
     parts: Parts
     instead: dict[Path, Path]
 
+    @property
+    def engine(self) -> Process | None:
+        """The engine's process, or None when it is down."""
+        return services.describe(self.state)[-1].process(self.state)
+
     def environment(self) -> dict[str, str]:
         """What a client of the sandbox needs to be told."""
         programs = self.parts.client.parent
