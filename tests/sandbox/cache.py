@@ -18,6 +18,8 @@ from typing import Final
 
 from filelock import FileLock
 
+#: Entries of one part that are kept: that of this checkout, and that of the one before or beside it.
+KEPT: Final = 2
 #: Part of every key: change it when the way entries are kept changes.
 FORMAT: Final = "1"
 
@@ -68,6 +70,7 @@ def ensure(
     with FileLock(entry.parent / f".{key}.lock"):
         wrong = damage(entry)
         if wrong is None:
+            os.utime(entry)
             return entry / "part"
         if entry.exists():
             say(f"{name}: {wrong}; making it anew")
@@ -88,8 +91,16 @@ def ensure(
             raise
         (half / "manifest.json").write_text(json.dumps(_describe(part), indent=0))
         half.rename(entry)
+        _prune(entry.parent)
         say(f"{name}: made in {time.monotonic() - started:.0f} s")
         return entry / "part"
+
+
+def _prune(folder: Path) -> None:
+    """Remove all entries of a part but those that were used last: each is up to gigabytes."""
+    entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    for entry in sorted(entries, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
+        _remove(entry)
 
 
 def holds(name: str, inputs: Iterable[str | Path]) -> bool:

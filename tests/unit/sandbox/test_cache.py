@@ -170,3 +170,16 @@ def test_a_missing_source_is_named(tmp_path: Path) -> None:
     """A source file that is not there is an error that names it."""
     with pytest.raises(FileNotFoundError, match=r"nothing\.py"):
         cache.digest(tmp_path / "nothing.py")
+
+
+def test_only_the_last_entries_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that was made from older inputs goes when two newer ones are there; one that is used again stays."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def ensure(number: int) -> Path:
+        return cache.ensure("part", [str(number)], lambda part: (part / "file").touch(), say=lambda _: None)
+
+    first, second = ensure(1), ensure(2)
+    ensure(1)
+    third = ensure(3)
+    assert (first.exists(), second.exists(), third.exists()) == (True, False, True)
