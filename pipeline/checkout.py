@@ -63,6 +63,8 @@ class Checkout:
             PipelineError: an image could not be built, or a probe failed; all of them are named.
         """
         specs = {image: load_spec(self.path, image)} if image else self.images()
+        if gpu:
+            smoke.require_gpu_probe(specs)
         results: list[smoke.Result] = []
         failures: list[PipelineError] = []
 

@@ -1,4 +1,4 @@
-"""Build, smoke-test and publish the container images of MaNIAC Lab.
+"""Build and smoke-test the container images of MaNIAC Lab.
 
 An image is a top-level folder with an image.toml; `images` lists them. What the functions return can be chained:
 `build --image ml_platform terminal` opens a shell in the image, `… as-tarball export --path FILE` writes it to a file.
@@ -31,7 +31,7 @@ logging.getLogger("dagger.mod").addFilter(_OnlySurprises())
 
 @object_type
 class Pipeline:
-    """Container images as code: build, smoke-test and publish them, the same on a laptop and in CI."""
+    """Container images as code: build and smoke-test them, the same on a laptop and in CI."""
 
     source: Annotated[
         dagger.Directory,

@@ -3,7 +3,7 @@
 import importlib.resources
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 import anyio
@@ -18,6 +18,8 @@ from pipeline.errors import PipelineError, SmokeTestError
 from pipeline.settings import Settings
 from pipeline.spec import ImageSpec, ProbeName
 
+#: Probes that look for GPUs.
+GPU_PROBES: Final[frozenset[ProbeName]] = frozenset({"tensorflow"})
 #: What `timeout` of coreutils exits with when it had to stop the command.
 TIMED_OUT: Final = 124
 #: What a shell adds to the number of the signal that ended a command.
@@ -51,6 +53,19 @@ class Result(BaseModel):
     """The last lines of what a failed probe printed."""
 
 
+def require_gpu_probe(specs: Mapping[str, ImageSpec]) -> None:
+    """Refuse a test with GPUs that would look for none.
+
+    Raises:
+        SmokeTestError: none of the images has a probe that looks for GPUs.
+    """
+    if not any(GPU_PROBES.intersection(spec.probes) for spec in specs.values()):
+        raise SmokeTestError(
+            f"--gpu was given, but no probe of {', '.join(specs)} looks for a GPU; "
+            f"add one of {', '.join(sorted(GPU_PROBES))} to 'probes' in its image.toml, or leave --gpu out"
+        )
+
+
 async def run_probes(
     container: dagger.Container, image: str, spec: ImageSpec, settings: Settings, *, gpu: bool
 ) -> list[Result]:
@@ -59,7 +74,7 @@ async def run_probes(
     results: dict[ProbeName, Result] = {}
 
     async def run(probe: ProbeName) -> None:
-        results[probe] = await run_probe(container, image, probe, seconds=seconds, gpu=gpu)
+        results[probe] = await run_probe(container, image, probe, seconds=seconds, gpu=gpu and probe in GPU_PROBES)
 
     async with anyio.create_task_group() as tasks:
         for probe in spec.probes:

@@ -30,7 +30,7 @@ the conda channel. All commands but status, down, stop and lint start first what
   env                print what a shell needs to use it: eval "$(./dev env)"
 
   call ARGUMENTS…    dagger call in this folder, with the sandbox's pixi.toml and pixi.lock of each image
-  functions …        dagger functions, the same way
+  functions          explain every function and argument of the module; with arguments, it is dagger functions
   dagger …           any other command of the Dagger CLI, the same way
   exec COMMAND…      run a command inside the sandbox's machine, where its names resolve: ./dev exec skopeo list-tags …
 
@@ -68,6 +68,8 @@ def _leave(code: int) -> int:
 
 def _run(command: str, rest: list[str]) -> int:
     match command:
+        case "functions" if not rest:
+            return commands.explain_functions(_up())
         case "call" | "functions":
             return commands.dagger(_up(), [command, *rest])
         case "dagger":

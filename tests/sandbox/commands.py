@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final, NoReturn
 
-from tests.sandbox import processes
+from tests.sandbox import functions, processes
 from tests.sandbox.errors import SandboxError
 from tests.sandbox.machine import Machine
 from tests.sandbox.sandbox import Up
@@ -52,6 +52,24 @@ def dagger(sandbox: Up, arguments: list[str]) -> int:
         f"The engine ended in the middle of the call: see {sandbox.state.log / 'engine.log'}. "
         "Run the same command again: it starts the engine, and what was finished is not done again."
     )
+
+
+def explain_functions(sandbox: Up) -> int:
+    """Print every function and argument of the module in the current folder, and return an exit code."""
+    command = with_overlay([str(sandbox.parts.client), "query", "--progress=plain"], sandbox.instead)
+    asked = subprocess.run(
+        command,
+        input=functions.QUERY,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **sandbox.environment()},
+    )
+    if asked.returncode:
+        print(asked.stderr, end="", file=sys.stderr)
+        return asked.returncode
+    print(functions.explain(asked.stdout, shutil.get_terminal_size((120, 0)).columns), end="")
+    return 0
 
 
 def run_inside(sandbox: Up, arguments: list[str]) -> NoReturn:

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from pipeline.errors import BuildError, SmokeTestError
-from pipeline.smoke import SHOWN_LINES, Report, Result, failed, judge, require_passed, summarize
+from pipeline.smoke import SHOWN_LINES, Report, Result, failed, judge, require_gpu_probe, require_passed, summarize
+from pipeline.spec import ImageSpec
 
 PASSED = Result(image="small", probe="python", report=Report(version="3.12.1", detail="OpenSSL"))
 
@@ -38,6 +39,13 @@ def test_no_report_is_a_failure(output: str) -> None:
 def test_a_missing_gpu_counts_when_it_was_asked_for(values: dict[str, object], failure: str, *, gpu: bool) -> None:
     """Only a test with GPUs fails for want of one, and only the probe that looks for them."""
     assert judge("small", "tensorflow", report(**values), gpu=gpu).failure == failure
+
+
+def test_a_gpu_for_nothing_is_refused() -> None:
+    """--gpu with images none of whose probes looks for a GPU is a mistake, not a success."""
+    with pytest.raises(SmokeTestError, match=r"^--gpu was given, but no probe of small looks for a GPU; add one of"):
+        require_gpu_probe({"small": ImageSpec(description="x", probes=("python",))})
+    require_gpu_probe({"small": ImageSpec(description="x", probes=("python", "tensorflow"))})
 
 
 @pytest.mark.parametrize(
