@@ -5,6 +5,8 @@ from typing import Final
 
 from pipeline.errors import BuildError, LockError, PipelineError
 
+#: What `timeout` of coreutils exits with when it had to stop the command.
+TIMED_OUT: Final = 124
 #: pixi draws its chain of causes as a tree: the failure, then what led to it.
 _CAUSE: Final = re.compile(r"^\s*(?:×|├─▶|╰─▶)\s*(.*)$")
 _CONTINUATION: Final = re.compile(r"^\s*│\s?\s*(\S.*)$|^\s{4,}(\S.*)$")
@@ -34,6 +36,11 @@ def explain_install(image: str, environment: str, exit_code: int, output: str) -
         exit_code: what pixi exited with.
         output: all that it printed.
     """
+    if exit_code == TIMED_OUT:
+        return BuildError(
+            f"{image}: pixi did not end within the time that 'install_timeout' of [tool.pipeline] gives it; "
+            "run the same command again, or give it more"
+        )
     chain = causes(output)
     text = ": ".join(chain) or f"it exited with {exit_code} and said nothing"
     lower = text.lower()

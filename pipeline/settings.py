@@ -28,6 +28,9 @@ class Settings(FileSettings):
     licenses: str = ""
     """SPDX expression of the licences of what the repository itself adds, for the labels."""
 
+    install_timeout: Annotated[int, Field(gt=0, le=86400)] = 3600
+    """Seconds that pixi may take to install fetched packages; pixi has been seen to wait for nothing, for ever."""
+
     probe_timeout: Annotated[int, Field(gt=0, le=3600)] = 300
     """Seconds that one probe may take."""
 

@@ -15,13 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.errors import PipelineError, SmokeTestError
+from pipeline.pixi import TIMED_OUT
 from pipeline.settings import Settings
 from pipeline.spec import ImageSpec, ProbeName
 
 #: Probes that look for GPUs.
 GPU_PROBES: Final[frozenset[ProbeName]] = frozenset({"tensorflow"})
-#: What `timeout` of coreutils exits with when it had to stop the command.
-TIMED_OUT: Final = 124
 #: What a shell adds to the number of the signal that ended a command.
 KILLED: Final = 128
 #: Lines of a failed probe's output that a person is shown; the last ones say what went wrong.

@@ -44,7 +44,7 @@ def environment_path(environment: str) -> str:
 
 
 def pixi_stage(
-    base: dagger.Container, folder: dagger.Directory, spec: ImageSpec, fetched: dagger.File
+    base: dagger.Container, folder: dagger.Directory, spec: ImageSpec, fetched: dagger.File, seconds: int
 ) -> dagger.Container:
     """The base image with the locked environment installed and the entrypoint written.
 
@@ -53,6 +53,7 @@ def pixi_stage(
         folder: the image's folder.
         spec: the image's image.toml.
         fetched: what the fetch stage wrote when it had filled the package cache.
+        seconds: after which pixi is stopped.
     """
     container = (
         base.with_workdir(APP)
@@ -65,9 +66,8 @@ def pixi_stage(
         container = container.with_env_variable("CONDA_OVERRIDE_CUDA", spec.cuda)
     # pixi 0.15 does not know the default environment by its name.
     selected = [] if spec.environment == "default" else ["--environment", spec.environment]
-    return container.with_exec(["pixi", "install", "--locked", *selected]).with_exec(
-        ["sh", "-euc", _WRITE_ENTRYPOINT, "sh", ENTRYPOINT, *selected]
-    )
+    install = ["timeout", "--kill-after=10", str(seconds), "pixi", "install", "--locked", *selected]
+    return container.with_exec(install).with_exec(["sh", "-euc", _WRITE_ENTRYPOINT, "sh", ENTRYPOINT, *selected])
 
 
 def final_stage(
@@ -119,7 +119,7 @@ async def build(
         await fetching.sync()
     except dagger.ExecError as error:
         raise explain_fetch(image, error.stdout, error.stderr) from error
-    installed = pixi_stage(base, folder, spec, fetching.file(DONE))
+    installed = pixi_stage(base, folder, spec, fetching.file(DONE), settings.install_timeout)
     try:
         await installed.sync()
     except dagger.ExecError as error:

@@ -4,6 +4,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -12,7 +13,7 @@ import pytest
 from tests.engine.conftest import ROOT, Checkout
 from tests.sandbox import sandbox
 
-#: Seconds that a build may take to get to the step in which something is killed.
+#: Seconds that a build may take to get to the step in which something is killed, and to end after it.
 PATIENCE = 300
 
 
@@ -43,13 +44,34 @@ def with_fresh_package(checkout: Checkout) -> None:
     checkout.write("small/pixi.lock", re.sub(r"sha256: [0-9a-f]{64}", f"sha256: {unique}", lock, count=1))
 
 
-def wait_for(process: subprocess.Popen[str], log: Path, text: str) -> None:
-    """Wait until a build has printed a text."""
-    deadline = time.monotonic() + PATIENCE
-    while text not in log.read_text(errors="replace"):
-        assert process.poll() is None, log.read_text(errors="replace")
-        assert time.monotonic() < deadline, log.read_text(errors="replace")
-        time.sleep(0.1)
+class Build:
+    """A build that runs, and what it has printed."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process, self.log = process, log
+
+    @property
+    def said(self) -> str:
+        """All that it has printed."""
+        return self.log.read_text(errors="replace")
+
+    def end(self) -> tuple[int, str]:
+        """Wait for its end; its exit code, and all that it printed."""
+        return self.process.wait(PATIENCE), self.said
+
+
+@contextmanager
+def a_build(checkout: Checkout, log: Path) -> Iterator[Build]:
+    """A build of ``small`` that has got to fetching its packages."""
+    command = [str(ROOT / "dev"), "call", "--progress=plain", "build", "--image", "small"]
+    with log.open("w") as output, subprocess.Popen(command, cwd=checkout.path, stdout=output, stderr=output) as process:
+        build = Build(process, log)
+        deadline = time.monotonic() + PATIENCE
+        while "python /fetch.py" not in build.said:
+            assert process.poll() is None, build.said
+            assert time.monotonic() < deadline, build.said
+            time.sleep(0.1)
+        yield build
 
 
 def test_the_channel_dies_while_packages_are_fetched(checkout: Checkout, tmp_path: Path) -> None:
@@ -59,16 +81,11 @@ def test_the_channel_dies_while_packages_are_fetched(checkout: Checkout, tmp_pat
     channel = pids("conda.anaconda.org")
     for process in channel:
         process.suspend()
-    log = tmp_path / "log"
-    with log.open("w") as output:
-        command = ["dagger", "--progress=plain", "call", "build", "--image", "small"]
-        with subprocess.Popen(command, cwd=checkout.path, stdout=output, stderr=output, text=True) as build:
-            wait_for(build, log, "python /fetch.py")
-            time.sleep(3)  # into the download, which has no end while the server is stopped
-            for process in channel:
-                process.kill()
-            code = build.wait(PATIENCE)
-    said = log.read_text(errors="replace")
+    with a_build(checkout, tmp_path / "log") as build:
+        time.sleep(3)  # into the download, which has no end while the server is stopped
+        for process in channel:
+            process.kill()
+        code, said = build.end()
     assert code != 0
     assert "Traceback" not in said
     assert re.search(r"1 of \d+ packages of small/pixi\.lock could not be fetched", said)
@@ -98,19 +115,15 @@ def test_the_engine_dies_in_a_build(checkout: Checkout, tmp_path: Path) -> None:
     channel = pids("conda.anaconda.org")
     for process in channel:
         process.suspend()
-    log = tmp_path / "log"
-    with log.open("w") as output:
-        command = [str(ROOT / "dev"), "call", "--progress=plain", "build", "--image", "small"]
-        with subprocess.Popen(command, cwd=checkout.path, stdout=output, stderr=output, text=True) as build:
-            wait_for(build, log, "python /fetch.py")
-            sandbox.stop(["engine"], force=True)
-            code = build.wait(PATIENCE)
+    with a_build(checkout, tmp_path / "log") as build:
+        sandbox.stop(["engine"], force=True)
+        code, said = build.end()
     for process in channel:
         process.resume()
-    said = log.read_text(errors="replace").splitlines()[-1]
+    last = said.splitlines()[-1]
     assert code == 1
-    assert said.startswith("error: The engine ended in the middle of the call: see ")
-    assert "Run the same command again: it starts the engine" in said
+    assert last.startswith("error: The engine ended in the middle of the call: see ")
+    assert "Run the same command again: it starts the engine" in last
     ended = subprocess.run(
         [str(ROOT / "dev"), "call", "images"], cwd=checkout.path, capture_output=True, text=True, check=False
     )

@@ -64,15 +64,7 @@ def base_images(pixi: Path, python: Path, say: Callable[[str], None]) -> list[Ba
     Raises:
         SandboxError: a Debian root file system cannot be made.
     """
-    with ThreadPoolExecutor(2) as pool:
-        roots = {
-            "bookworm": pool.submit(debian.root_layer, "bookworm", ["ca-certificates"], say),
-            "trixie": pool.submit(debian.root_layer, "trixie", ["ca-certificates"], say),
-            "trixie-python": pool.submit(
-                debian.root_layer, "trixie", PYTHON_PACKAGES, say, "trixie-python", PYTHON_HOOK
-            ),
-        }
-    layers = {name: root.result() for name, root in roots.items()}
+    layers = root_layers(say)
     sources = [pixi, python, Path(__file__), Path(oci.__file__)]
     made = cache.ensure(
         "images",
@@ -81,6 +73,23 @@ def base_images(pixi: Path, python: Path, say: Callable[[str], None]) -> list[Ba
         say=say,
     )
     return [BaseImage(reference, made / _folder(reference)) for reference in IMAGES]
+
+
+def root_layers(say: Callable[[str], None]) -> dict[str, Path]:
+    """Make the Debian layers that are missing: they need nothing that is compiled, so others can wait for them.
+
+    Raises:
+        SandboxError: a Debian root file system cannot be made.
+    """
+    with ThreadPoolExecutor(2) as pool:
+        roots = {
+            "bookworm": pool.submit(debian.root_layer, "bookworm", ["ca-certificates"], say),
+            "trixie": pool.submit(debian.root_layer, "trixie", ["ca-certificates"], say),
+            "trixie-python": pool.submit(
+                debian.root_layer, "trixie", PYTHON_PACKAGES, say, "trixie-python", PYTHON_HOOK
+            ),
+        }
+    return {name: root.result() for name, root in roots.items()}
 
 
 def _write(part: Path, roots: dict[str, Path], pixi: Path, python: Path) -> None:

@@ -210,7 +210,10 @@ def make_all(state: State, progress: Progress) -> Parts:
     def download_all() -> tuple[Path, Path, Path]:
         rootfs = step("rootfs", make_rootfs)
         tree = step("python-tree", lambda say: channel.python_tree(say=say))
-        return rootfs, tree, step("channel", channel.build)
+        conda = step("channel", channel.build)
+        # Kept in the cache, for the images at the end.
+        step("debian", images.root_layers)
+        return rootfs, tree, conda
 
     pool = ThreadPoolExecutor(2)
     compiled, downloaded = pool.submit(compile_all), pool.submit(download_all)

@@ -66,3 +66,8 @@ def test_what_pixi_says_is_explained(output: str, error: type[PipelineError], sa
     assert isinstance(found, error)
     assert said in str(found)
     assert "\n" not in str(found)
+
+
+def test_a_pixi_that_hangs_is_explained() -> None:
+    """A time-out names the setting that it came from."""
+    assert "'install_timeout' of [tool.pipeline]" in str(explain_install("small", "default", 124, "anything"))

@@ -1,4 +1,4 @@
-//! The real pixi, as a program: crates.io has it as a library only.
+//! The real pixi, as a program: the Rust package registry has it as a library only.
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
     match pixi::cli::execute().await {
