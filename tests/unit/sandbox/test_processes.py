@@ -75,3 +75,24 @@ def test_the_last_lines_of_a_log_are_shown(tmp_path: Path) -> None:
     log.write_text("one\ntwo\nthree\n")
     assert processes.last_lines(log, 2) == f"see {log}\n    two\n    three"
     assert processes.last_lines(tmp_path / "none.log") == f"see {tmp_path / 'none.log'}"
+
+
+def test_a_client_that_ends_is_waited_for() -> None:
+    """While its server runs, a client has all the time it wants."""
+    server = subprocess.Popen(["sleep", "60"])
+    client = subprocess.Popen(["sleep", "0.1"])
+    assert processes.outlives(Process.of(server.pid), client, grace=0)
+    assert client.returncode == 0
+    server.kill()
+    server.wait()
+
+
+def test_a_client_whose_server_ended_is_not_waited_for() -> None:
+    """A client that goes on without its server is told apart from one that ended."""
+    server = subprocess.Popen(["sleep", "0.1"])
+    client = subprocess.Popen(["sleep", "60"])
+    assert not processes.outlives(Process.of(server.pid), client, grace=0.05)
+    server.wait()
+    assert not processes.outlives(None, client, grace=0.05)
+    client.kill()
+    client.wait()
