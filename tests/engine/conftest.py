@@ -44,7 +44,7 @@ class Checkout:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the Dagger CLI in this checkout."""
         return subprocess.Popen(
-            ["dagger", "--progress=plain", *arguments],
+            [str(ROOT / "dev"), "dagger", "--progress=plain", *arguments],
             cwd=self.path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -106,6 +106,6 @@ def checkout(tmp_path: Path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def repository() -> Checkout:
-    """This very checkout, as ``./dev`` shows it: with the sandbox's manifest and lock of ml_platform."""
+    """This very checkout, whose manifest and lock of ml_platform `./dev` replaces for the engine."""
     assert "_EXPERIMENTAL_DAGGER_RUNNER_HOST" in os.environ, "run these tests with ./dev test"
     return Checkout(ROOT)
