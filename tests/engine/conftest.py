@@ -41,30 +41,27 @@ class Checkout:
         """The text of a file."""
         return (self.path / name).read_text(encoding="utf-8")
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start the Dagger CLI in this checkout."""
-        return subprocess.Popen(
-            [str(ROOT / "dev"), "dagger", "--progress=plain", *arguments],
+    def call(self, *arguments: str, repair: bool = True) -> subprocess.CompletedProcess[str]:
+        """Type ``./dev call ARGUMENTS`` in this checkout, and wait for its end.
+
+        Args:
+            arguments: of ``dagger call``.
+            repair: let ``./dev`` start first what is down; otherwise the Dagger CLI is called as it is.
+        """
+        command = [str(ROOT / "dev"), "dagger"] if repair else ["dagger"]
+        return subprocess.run(
+            [*command, "--progress=plain", "call", *arguments],
             cwd=self.path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             stdin=subprocess.DEVNULL,
             text=True,
+            check=False,
+            timeout=PATIENCE,
         )
 
-    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Type ``dagger call ARGUMENTS`` in this checkout, and wait for its end."""
-        with self.start("call", *arguments) as process:
-            try:
-                out, err = process.communicate(timeout=PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
-
-    def refusal(self, *arguments: str) -> str:
-        """The sentence that ``dagger call ARGUMENTS`` ends with, which must fail and show no traceback."""
-        ended = self.call(*arguments)
+    def refusal(self, *arguments: str, repair: bool = True) -> str:
+        """The sentence that :meth:`call` ends with, which must fail and show no traceback."""
+        ended = self.call(*arguments, repair=repair)
         assert ended.returncode != 0, ended.stdout
         assert "Traceback" not in ended.stderr
         return sentence(ended.stderr)
