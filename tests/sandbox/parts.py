@@ -12,7 +12,6 @@ from tests.sandbox import cache, images, sdk_content, tools
 from tests.sandbox.images import BaseImage
 from tests.sandbox.progress import Progress
 from tests.sandbox.sdk_content import Sdk
-from tests.sandbox.state import State
 
 HERE: Final = Path(__file__).parent
 Say = Callable[[str], None]
@@ -181,7 +180,7 @@ def make_rootfs(say: Say) -> Path:
     return cache.ensure("rootfs", [SUITE, *ROOT_PACKAGES, *LEFT_OUT], make, say=say)
 
 
-def make_all(state: State, progress: Progress) -> Parts:
+def make_all(progress: Progress) -> Parts:
     """Make the parts that are missing: what compiles beside what downloads.
 
     Raises:
@@ -195,7 +194,6 @@ def make_all(state: State, progress: Progress) -> Parts:
         tools.require_go()
     if not cache.holds("pixi", [PIXI_SOURCE]):
         tools.require_cargo()
-    tools.install_packages(state.log / "host.log", say)
 
     def step[T](name: str, make: Callable[[Say], T]) -> T:
         with progress.step(name):

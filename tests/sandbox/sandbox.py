@@ -94,10 +94,11 @@ def up(progress: Progress) -> Up:
     cache.root().mkdir(parents=True, exist_ok=True)
     with _alone(progress):
         state.create()
+        tools.install_packages(state.log / "host.log", progress.say)
         key = inventory.key()
         made = inventory.load(state, key)
         if made is None:
-            made = parts.make_all(state, progress)
+            made = parts.make_all(progress)
             inventory.save(state, key, made)
         there = Machine(state)
         _start(there, made, progress)

@@ -53,3 +53,11 @@ def test_a_failing_command_shows_its_log(tmp_path: Path) -> None:
         tools.run(["sh", "-c", "echo broken; exit 3"], log, "The registry")
     with pytest.raises(SandboxError, match="The registry cannot be reached"):
         tools.run(["sh", "-c", "echo 'dial tcp: no route' >&2; exit 1"], log, "The registry")
+
+
+def test_a_machine_without_apt_is_told_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the Debian packages cannot be installed, one sentence names those that are missing."""
+    monkeypatch.setattr(tools, "PACKAGES", {"slirp4netns": str(tmp_path / "nowhere")})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SandboxError, match=r"^This machine has no slirp4netns and no apt-get to install it"):
+        tools.install_packages(tmp_path / "log", lambda _: None)
