@@ -15,13 +15,13 @@ from dagger import dag
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import BuildError, LockError
+from pipeline.lock import refresh
+from pipeline.validation import listed
 
 #: Where rattler and pixi look for packages while they install; a cache volume, so no layer has it.
 PACKAGE_CACHE: Final = "/var/cache/pixi"
 #: What the fetch stage writes at its end: mounted by what needs the packages, it makes that wait for them.
 DONE: Final = "/fetched"
-#: Failures that a message names before it only counts them.
-NAMED: Final = 3
 
 
 class Package(BaseModel):
@@ -68,10 +68,7 @@ def packages(image: str, records: Iterable[rattler.RepoDataRecord]) -> list[Pack
     for record in records:
         value = record.sha256 or record.md5
         if value is None:
-            raise LockError(
-                f"{image}/pixi.lock has no hash for {record.file_name}; "
-                f"run 'pixi lock' in {image}/ and commit pixi.lock"
-            )
+            raise LockError(f"{image}/pixi.lock has no hash for {record.file_name}; {refresh(image)}")
         found.append(
             Package(
                 name=f"{record.name.normalized}-{record.version}-{record.build}",
@@ -122,9 +119,7 @@ def explain_fetch(image: str, stdout: str, stderr: str) -> BuildError:
         reason = next(reversed(f"{stdout}\n{stderr}".strip().splitlines()), "it printed nothing")
         return BuildError(f"{image}: the step that fetches packages did not run: {reason}; run the same command again")
     total = report.fetched + report.present + len(report.failures)
-    named = "; ".join(f"{failure.name} from {failure.url}: {failure.reason}" for failure in report.failures[:NAMED])
-    if len(report.failures) > NAMED:
-        named = f"{named}; and {len(report.failures) - NAMED} more"
+    named = listed([f"{failure.name} from {failure.url}: {failure.reason}" for failure in report.failures])
     return BuildError(
         f"{image}: {len(report.failures)} of {total} packages of {image}/pixi.lock could not be fetched: {named}; "
         f"{_remedy(image, report.failures)}"
@@ -138,5 +133,5 @@ def _remedy(image: str, failures: list[Failure]) -> str:
             f"run 'pixi lock' in {image}/; otherwise do not trust the channel"
         )
     if any("404" in failure.reason for failure in failures):
-        return f"the channel no longer has it: run 'pixi lock' in {image}/ and commit pixi.lock"
+        return f"the channel no longer has it: {refresh(image)}"
     return "run the same command again when the channel can be reached: what was fetched is kept"

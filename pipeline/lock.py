@@ -10,13 +10,11 @@ import rattler
 
 from pipeline.errors import LockError, ManifestError
 from pipeline.spec import ImageSpec
-from pipeline.validation import nearest
+from pipeline.validation import listed, nearest
 
 MANIFEST: Final = "pixi.toml"
 LOCK: Final = "pixi.lock"
 SUBDIR: Final = "linux-64"
-#: Packages that a message names before it only counts them.
-NAMED: Final = 3
 
 
 @dataclass(frozen=True)
@@ -65,14 +63,11 @@ def check_lock(folder: Path, spec: ImageSpec) -> Locked:
     locked = read_locked(folder, spec.environment)
     name = f"{folder.name}/{LOCK}"
     if problems := unmet(wanted, locked):
-        shown = "; ".join(problems[:NAMED])
-        if len(problems) > NAMED:
-            shown = f"{shown}; and {len(problems) - NAMED} more"
-        raise LockError(f"{name} does not match {folder.name}/{MANIFEST}: {shown}; {refresh(folder)}")
+        raise LockError(f"{name} does not match {folder.name}/{MANIFEST}: {listed(problems)}; {refresh(folder.name)}")
     if wanted.cuda and locked.cuda and version(wanted.cuda) != version(locked.cuda):
         raise LockError(
             f"{name} was solved for CUDA {locked.cuda}, but {folder.name}/{MANIFEST} requires CUDA {wanted.cuda}; "
-            f"{refresh(folder)}"
+            f"{refresh(folder.name)}"
         )
     if spec.cuda and wanted.cuda and version(spec.cuda) < version(wanted.cuda):
         raise LockError(
@@ -144,15 +139,15 @@ def read_locked(folder: Path, environment: str) -> Locked:
     name = f"{folder.name}/{LOCK}"
     path = folder / LOCK
     if not path.is_file():
-        raise LockError(f"{name} is missing, and only locked packages are installed; {refresh(folder)}")
+        raise LockError(f"{name} is missing, and only locked packages are installed; {refresh(folder.name)}")
     try:
         environments = dict(rattler.LockFile.from_path(path).environments())
     # py-rattler's errors have no common class of their own.
     except Exception as error:
-        raise LockError(f"{name} cannot be read: {error}; {refresh(folder)}") from error
+        raise LockError(f"{name} cannot be read: {error}; {refresh(folder.name)}") from error
     if environment not in environments:
         raise LockError(
-            f"{name} has no environment '{environment}', which {folder.name}/image.toml names; {refresh(folder)}"
+            f"{name} has no environment '{environment}', which {folder.name}/image.toml names; {refresh(folder.name)}"
         )
     found = environments[environment]
     for platform in found.platforms():
@@ -166,7 +161,7 @@ def read_locked(folder: Path, environment: str) -> Locked:
                     (text.split("=")[1] for text in platform.virtual_packages if text.startswith("__cuda=")), None
                 ),
             )
-    raise LockError(f"{name}: environment '{environment}' has no packages for {SUBDIR}; {refresh(folder)}")
+    raise LockError(f"{name}: environment '{environment}' has no packages for {SUBDIR}; {refresh(folder.name)}")
 
 
 def unmet(wanted: Requirements, locked: Locked) -> list[str]:
@@ -181,9 +176,9 @@ def unmet(wanted: Requirements, locked: Locked) -> list[str]:
     return problems
 
 
-def refresh(folder: Path) -> str:
+def refresh(image: str) -> str:
     """The remedy for a lock that cannot be used."""
-    return f"run 'pixi lock' in {folder.name}/ and commit {LOCK}"
+    return f"run 'pixi lock' in {image}/ and commit {LOCK}"
 
 
 def version(text: str) -> tuple[int, ...]:

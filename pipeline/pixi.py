@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from pipeline.errors import BuildError, LockError, PipelineError
+from pipeline.lock import refresh
 
 #: What `timeout` of coreutils exits with when it had to stop the command.
 TIMED_OUT: Final = 124
@@ -45,10 +46,7 @@ def explain_install(image: str, environment: str, exit_code: int, output: str) -
     text = ": ".join(chain) or f"it exited with {exit_code} and said nothing"
     lower = text.lower()
     if "up-to-date" in lower or "up to date" in lower or "not satisf" in lower:
-        return LockError(
-            f"{image}/pixi.lock does not match {image}/pixi.toml (pixi: {text}); "
-            f"run 'pixi lock' in {image}/ and commit pixi.lock"
-        )
+        return LockError(f"{image}/pixi.lock does not match {image}/pixi.toml (pixi: {text}); {refresh(image)}")
     what = f"{image}: environment '{environment}' of {image}/pixi.lock was not installed: {text}"
     if "hash" in lower and ("mismatch" in lower or "not match" in lower or "expected" in lower):
         return BuildError(
@@ -56,9 +54,7 @@ def explain_install(image: str, environment: str, exit_code: int, output: str) -
             f"run 'pixi lock' in {image}/, otherwise do not trust the channel"
         )
     if re.search(r"\b(404|not found)\b", lower):
-        return BuildError(
-            f"{what}; the channel no longer has this package: run 'pixi lock' in {image}/ and commit pixi.lock"
-        )
+        return BuildError(f"{what}; the channel no longer has this package: {refresh(image)}")
     return BuildError(
         f"{what}; if the channel was out of reach, run the same command again: what was downloaded is kept"
     )

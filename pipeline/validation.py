@@ -2,14 +2,17 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from pipeline.errors import SpecError
+
+#: Findings that a message names before it only counts them.
+NAMED: Final = 3
 
 
 class FileSettings(BaseSettings):
@@ -64,6 +67,12 @@ def nearest(word: str, words: Iterable[str]) -> str:
     if match:
         return f"did you mean '{match[0]}'?"
     return f"there are: {', '.join(known)}" if known else "there are none"
+
+
+def listed(found: Sequence[str]) -> str:
+    """Several findings in one sentence: the first ones in full, the others counted."""
+    text = "; ".join(found[:NAMED])
+    return f"{text}; and {len(found) - NAMED} more" if len(found) > NAMED else text
 
 
 def _sentence(kind: str, location: tuple[int | str, ...], message: str, model: type[BaseModel]) -> str:
