@@ -1,7 +1,6 @@
 """Smoke tests: which probes an image is given, how one is run, and what all of them found together."""
 
 import importlib.resources
-import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
@@ -10,14 +9,12 @@ import anyio
 import dagger
 from dagger import dag
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from pipeline.errors import PipelineError, SmokeTestError
 from pipeline.pixi import TIMED_OUT
 from pipeline.settings import Settings
 from pipeline.spec import ImageSpec, ProbeName
+from pipeline.tables import draw_table
 
 #: Probes that look for GPUs.
 GPU_PROBES: Final[frozenset[ProbeName]] = frozenset({"tensorflow"})
@@ -141,18 +138,16 @@ def last_lines(output: str) -> str:
 
 def summarize(results: Sequence[Result]) -> str:
     """One table of all results, followed by the output of each probe that failed."""
-    table = Table("image", "probe", "result", "version", "found", title_justify="left")
+    rows = []
     for result in results:
         report = result.report or Report(version="", detail="")
-        verdict = Text("failed", style="red") if result.failure else Text("passed", style="green")
-        table.add_row(result.image, result.probe, verdict, report.version, Text(result.failure or report.detail))
-    text = io.StringIO()
-    # A width of its own: the output goes to a log or a pull request as often as to a terminal.
-    Console(file=text, width=120).print(table)
+        verdict = "failed" if result.failure else "passed"
+        rows.append((result.image, result.probe, verdict, report.version, result.failure or report.detail))
+    text = draw_table(("image", "probe", "result", "version", "found"), rows)
     for result in results:
         if result.output:
-            text.write(f"\n{result.image}: probe {result.probe} {result.failure}; it printed last:\n{result.output}\n")
-    return text.getvalue()
+            text += f"\n{result.image}: probe {result.probe} {result.failure}; it printed last:\n{result.output}\n"
+    return text
 
 
 def require_passed(results: Sequence[Result], failures: Sequence[PipelineError] = ()) -> None:
