@@ -11,12 +11,10 @@ import dagger
 from dagger import DefaultPath, Doc, Ignore, function, object_type
 
 from pipeline.errors import PipelineError
+from pipeline.sources import LEFT_OUT
 
 if TYPE_CHECKING:
     from pipeline.checkout import Checkout
-
-#: What is not part of an image: a change to it must not build one again.
-NO_IMAGE = [".*", "**/__pycache__", "docs", "pipeline", "tests", "*.lock", "*.md", "dev"]
 
 
 class _OnlySurprises(logging.Filter):
@@ -36,7 +34,7 @@ class Pipeline:
     source: Annotated[
         dagger.Directory,
         DefaultPath("/"),
-        Ignore(NO_IMAGE),
+        Ignore(list(LEFT_OUT)),
         Doc("The checkout that holds the images, and pyproject.toml with [tool.pipeline]"),
     ]
 
