@@ -1,0 +1,45 @@
+"""A layer of files is the same bytes whenever it is made, and holds these files and nothing of the making."""
+
+from pathlib import Path
+
+import dagger
+import pytest
+from dagger import dag
+
+from pipeline.layer import with_tree
+from pipeline.settings import Settings
+from tests.engine.oci import Archive
+
+pytestmark = pytest.mark.asyncio
+
+
+def files(time: int) -> dagger.Directory:
+    """Files of a certain time, of which one goes through a link of the base image (/lib) and one is a link itself."""
+    script = "mkdir -p /t/lib/made/below /t/tmp /t/etc && cd /t && echo a > lib/made/below/a && echo b > etc/hostname"
+    links = "ln -s below/a lib/made/link && touch tmp/.hidden && mkdir -m 1777 lib/made/all"
+    times = f"find /t | xargs touch -h -d @{time}"
+    made = dag.container().from_(Settings().fetch_base).with_exec(["sh", "-euc", f"{script}; {links}; {times}"])
+    return made.directory("/t")
+
+
+async def test_a_layer_is_the_same_bytes_at_another_time(tmp_path: Path) -> None:
+    """Files of other times, put over the image at another time, are the same layer; it holds them and nothing else."""
+    async with dagger.connection(dagger.Config(log_output=None)):
+        base = dag.container().from_(Settings().base)
+        # The variable is what keeps the engine from answering the second copying with the first.
+        first, second = [
+            await Archive.export(
+                with_tree(base.with_env_variable("COPYING", str(time)), files(time)), tmp_path / f"{time}.tar"
+            )
+            for time in (1_000_000_000, 1_700_000_000)
+        ]
+        assert await with_tree(base, files(0)).directory("/").entries() == await base.directory("/").entries()
+    assert first.layers() == second.layers()
+    members = first.members(-1)
+    assert {name for name, member in members.items() if not member.isdir()} == {
+        "etc/hostname", "tmp/.hidden", "usr/lib/made/below/a", "usr/lib/made/link",
+    }  # fmt: skip
+    assert {member.mtime for name, member in members.items() if name != "usr"} == {0}
+    assert members["tmp"].mode == 0o1777
+    assert members["usr/lib/made/all"].mode == 0o1777
+    assert {(member.uid, member.gid) for member in members.values()} == {(0, 0)}
