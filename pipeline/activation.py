@@ -1,11 +1,16 @@
 """Activate the environment for those who skip the entrypoint: as variables of the image, and as a script to source."""
 
+import re
+from collections.abc import Mapping
 from typing import Final
 
 import dagger
 
 #: Variables of a shell that are not part of the environment it activates.
 SHELL_VARIABLES: Final = frozenset({"_", "PWD", "OLDPWD", "SHLVL", "HOME", "HOSTNAME", "TERM", "PIXI_PROMPT", "PS1"})
+
+#: Names that a shell can set.
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 async def read_activation(container: dagger.Container) -> dict[str, str]:
@@ -31,17 +36,22 @@ def parse_environment(output: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in output.split("\0") if "=" in line)
 
 
-def with_activation(container: dagger.Container, variables: dict[str, str]) -> dagger.Container:
-    """Activate the environment where the entrypoint is skipped (``docker exec``), or variables too (CVMFS)."""
-    container = container.with_new_file(
-        "/.singularity.d/env/91-environment.sh", export_script(variables), permissions=0o755
-    )
-    for name, value in variables.items():
-        container = container.with_env_variable(name, value)
-    return container
+def export_script(always: Mapping[str, str], defaults: Mapping[str, str]) -> str:
+    """A POSIX shell script that exports variables; it is sourced, so it has no interpreter line.
 
-
-def export_script(variables: dict[str, str]) -> str:
-    """A POSIX shell script that exports variables; it is sourced, so it has no interpreter line."""
-    lines = [f"export {name}='{value.replace("'", "'\\''")}'" for name, value in variables.items()]
+    Args:
+        always: set to these values, whatever they were.
+        defaults: set to these values where they are not set.
+    """
+    lines = [f"export {name}={_quoted(value)}" for name, value in always.items() if _NAME.fullmatch(name)]
+    # In two commands: as an argument of export, an old shell would split the value into words.
+    lines += [
+        f"{name}=${{{name}-{_quoted(value)}}}; export {name}"
+        for name, value in defaults.items()
+        if _NAME.fullmatch(name)
+    ]
     return "\n".join(["# The environment of this image, for runtimes that ignore its entrypoint.", *lines, ""])
+
+
+def _quoted(value: str) -> str:
+    return "'{}'".format(value.replace("'", "'\\''"))

@@ -8,11 +8,15 @@ from typing import Self
 import anyio
 import dagger
 
-from pipeline import smoke, stages
-from pipeline.errors import PipelineError
+from pipeline import dockerfile, files, smoke, stages
+from pipeline.commit import Commit, read_commit
+from pipeline.errors import PipelineError, SpecError
+from pipeline.finish import finish
 from pipeline.lock import check_lock
+from pipeline.recipe import Recipe
 from pipeline.settings import Settings, load_settings
-from pipeline.spec import ImageSpec, find_images, load_spec
+from pipeline.spec import FILE, ImageSpec, Platform, find_images, load_spec
+from pipeline.validation import nearest
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,9 @@ class Checkout:
 
     settings: Settings
 
+    commit: Commit | None = None
+    """The commit that the files are at, where that is known."""
+
     @classmethod
     async def open(cls, source: dagger.Directory) -> Self:
         """Read a checkout.
@@ -36,7 +43,7 @@ class Checkout:
         """
         path = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
         await source.export(str(path))
-        return cls(source, path, load_settings(path))
+        return cls(source, path, load_settings(path), read_commit(path))
 
     def images(self) -> dict[str, ImageSpec]:
         """All images by name, sorted.
@@ -46,15 +53,33 @@ class Checkout:
         """
         return {name: load_spec(self.path, name) for name in find_images(self.path)}
 
-    async def build(self, image: str) -> dagger.Container:
+    async def build(self, image: str, platform: str | None = None) -> dagger.Container:
         """Check an image's files against each other, then build it.
+
+        Args:
+            image: its name.
+            platform: one of those of its image.toml; the first of them where none is given.
 
         Raises:
             PipelineError: what is wrong with the files, or what failed.
         """
         spec = load_spec(self.path, image)
-        locked = check_lock(self.path / image, spec)
-        return await stages.build(self.source.directory(image), image, spec, self.settings, locked)
+        target = choose_platform(image, spec, platform)
+        recipe = Recipe(image, spec, self.settings, self.source.directory(image), target, self.commit)
+        if spec.dockerfile is not None:
+            built = await dockerfile.build(recipe)
+        else:
+            built = await stages.build(recipe, check_lock(self.path / image, spec, target))
+        scratch = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
+        return await finish(built, recipe, await files.collect(recipe.folder, spec.files, recipe.file, scratch))
+
+    async def build_all(self, image: str) -> dict[Platform, dagger.Container]:
+        """Build an image for each of its platforms, in their order.
+
+        Raises:
+            PipelineError: what is wrong with the files, or what failed.
+        """
+        return {platform: await self.build(image, platform) for platform in load_spec(self.path, image).platforms}
 
     async def smoke_test(self, image: str | None, *, gpu: bool) -> str:
         """Build one image or all, run all their probes at once, and return the table of what was found.
@@ -82,3 +107,17 @@ class Checkout:
         results.sort(key=lambda result: result.image)
         smoke.require_passed(results, failures)
         return smoke.summarize(results)
+
+
+def choose_platform(image: str, spec: ImageSpec, platform: str | None) -> Platform:
+    """The platform to build an image for: the one that is asked for, or its first one.
+
+    Raises:
+        SpecError: its image.toml does not have the one that is asked for.
+    """
+    found = [known for known in spec.platforms if platform in {None, known}]
+    if not found:
+        raise SpecError(
+            f"{image}/{FILE}: key 'platforms' does not have '{platform}'; {nearest(str(platform), spec.platforms)}"
+        )
+    return found[0]

@@ -81,21 +81,27 @@ def packages(image: str, records: Iterable[rattler.RepoDataRecord]) -> list[Pack
     return found
 
 
-def with_package_cache(container: dagger.Container) -> dagger.Container:
-    """Mount the cache of packages, which all images share, where rattler and pixi look for it."""
+def with_package_cache(container: dagger.Container, subdir: str) -> dagger.Container:
+    """Mount the cache of packages, which all images of a platform share, where rattler and pixi look for it.
+
+    Args:
+        container: what fetches or installs them.
+        subdir: what conda calls the platform: packages of two platforms can have one name.
+    """
     return (
-        container.with_mounted_cache(PACKAGE_CACHE, dag.cache_volume("pixi-packages"))
+        container.with_mounted_cache(PACKAGE_CACHE, dag.cache_volume(f"pixi-packages-{subdir}"))
         .with_env_variable("PIXI_CACHE_DIR", PACKAGE_CACHE)
         .with_env_variable("RATTLER_CACHE_DIR", PACKAGE_CACHE)
     )
 
 
-def fetch_stage(base: str, wanted: list[Package]) -> dagger.Container:
+def fetch_stage(base: str, wanted: list[Package], subdir: str) -> dagger.Container:
     """A container that has fetched the packages into the cache, and says so in the file ``DONE``.
 
     Args:
         base: an image with Python and pip.
         wanted: the packages; the step runs again when one of them changes.
+        subdir: what conda calls the platform that they are for.
     """
     script, lock = (importlib.resources.files("pipeline.scripts").joinpath(name) for name in ("fetch.py", "fetch.lock"))
     listed = json.dumps([package.model_dump() for package in wanted])
@@ -104,7 +110,7 @@ def fetch_stage(base: str, wanted: list[Package]) -> dagger.Container:
         .from_(base)
         .with_mounted_file("/fetch.lock", dag.file("fetch.lock", lock.read_text(encoding="utf-8")))
         .with_exec(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", "/fetch.lock"])
-        .with_(with_package_cache)
+        .with_(lambda container: with_package_cache(container, subdir))
         .with_mounted_file("/fetch.py", dag.file("fetch.py", script.read_text(encoding="utf-8")))
         .with_mounted_file("/packages.json", dag.file("packages.json", listed))
         .with_exec(["python", "/fetch.py", "/packages.json", PACKAGE_CACHE, DONE])

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -9,12 +10,17 @@ from typing import Any, Final
 import rattler
 
 from pipeline.errors import LockError, ManifestError
-from pipeline.spec import ImageSpec
+from pipeline.spec import ImageSpec, Platform
 from pipeline.validation import listed, nearest
 
 MANIFEST: Final = "pixi.toml"
 LOCK: Final = "pixi.lock"
-SUBDIR: Final = "linux-64"
+#: What conda calls the platforms that images are built for.
+SUBDIRS: Final[Mapping[Platform, str]] = {
+    "linux/amd64": "linux-64",
+    "linux/arm64": "linux-aarch64",
+    "linux/ppc64le": "linux-ppc64le",
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Locked:
     """The CUDA version that the lock was solved for, where the lock says it (since format 7)."""
 
 
-def check_lock(folder: Path, spec: ImageSpec) -> Locked:
+def check_lock(folder: Path, spec: ImageSpec, platform: Platform = "linux/amd64") -> Locked:
     """Hold an image's manifest, lock and image.toml against each other, and return what is locked.
 
     What only a solver can tell is left to ``pixi install --locked``; what is told here is told in a second.
@@ -54,13 +60,14 @@ def check_lock(folder: Path, spec: ImageSpec) -> Locked:
     Args:
         folder: the image's folder; its name is what messages call the image.
         spec: the image's image.toml.
+        platform: the one that packages are wanted for.
 
     Raises:
         ManifestError: pixi.toml is missing, is not TOML, or has no such environment.
         LockError: pixi.lock is missing or unreadable, lacks the environment or a package, or disagrees about CUDA.
     """
-    wanted = read_requirements(folder, spec.environment)
-    locked = read_locked(folder, spec.environment)
+    wanted = read_requirements(folder, spec.environment, platform)
+    locked = read_locked(folder, spec.environment, platform)
     name = f"{folder.name}/{LOCK}"
     if problems := unmet(wanted, locked):
         raise LockError(f"{name} does not match {folder.name}/{MANIFEST}: {listed(problems)}; {refresh(folder.name)}")
@@ -95,7 +102,7 @@ def check_base(image: str, spec: ImageSpec, base: str, base_cuda: str | None) ->
         )
 
 
-def read_requirements(folder: Path, environment: str) -> Requirements:
+def read_requirements(folder: Path, environment: str, platform: Platform = "linux/amd64") -> Requirements:
     """What an environment of an image's pixi.toml asks for.
 
     Raises:
@@ -117,7 +124,8 @@ def read_requirements(folder: Path, environment: str) -> Requirements:
     tables = [manifest.get("feature", {}).get(feature, {}) for feature in _features(environments[environment])]
     if not (isinstance(environments[environment], dict) and environments[environment].get("no-default-feature")):
         tables.append(manifest)
-    tables += [table["target"][SUBDIR] for table in tables if SUBDIR in table.get("target", {})]
+    subdir = SUBDIRS[platform]
+    tables += [table["target"][subdir] for table in tables if subdir in table.get("target", {})]
     conda: dict[str, str] = {}
     pypi: set[str] = set()
     cuda = None
@@ -130,11 +138,11 @@ def read_requirements(folder: Path, environment: str) -> Requirements:
     return Requirements(environment, conda, frozenset(pypi), cuda)
 
 
-def read_locked(folder: Path, environment: str) -> Locked:
+def read_locked(folder: Path, environment: str, platform: Platform = "linux/amd64") -> Locked:
     """The packages that an image's pixi.lock holds for an environment.
 
     Raises:
-        LockError: the file is missing, cannot be read, or has no such environment or no packages for linux-64.
+        LockError: the file is missing, cannot be read, or has no such environment or no packages for the platform.
     """
     name = f"{folder.name}/{LOCK}"
     path = folder / LOCK
@@ -150,18 +158,17 @@ def read_locked(folder: Path, environment: str) -> Locked:
             f"{name} has no environment '{environment}', which {folder.name}/image.toml names; {refresh(folder.name)}"
         )
     found = environments[environment]
-    for platform in found.platforms():
-        if str(platform.subdir) == SUBDIR:
-            conda = found.conda_repodata_records_for_platform(platform) or []
-            pypi = found.pypi_packages_for_platform(platform) or []
+    subdir = SUBDIRS[platform]
+    for solved in found.platforms():
+        if str(solved.subdir) == subdir:
+            conda = found.conda_repodata_records_for_platform(solved) or []
+            pypi = found.pypi_packages_for_platform(solved) or []
             return Locked(
                 conda={record.name.normalized: record for record in conda},
                 pypi=frozenset(_normalized(package.name) for package in pypi),
-                cuda=next(
-                    (text.split("=")[1] for text in platform.virtual_packages if text.startswith("__cuda=")), None
-                ),
+                cuda=next((text.split("=")[1] for text in solved.virtual_packages if text.startswith("__cuda=")), None),
             )
-    raise LockError(f"{name}: environment '{environment}' has no packages for {SUBDIR}; {refresh(folder.name)}")
+    raise LockError(f"{name}: environment '{environment}' has no packages for {subdir}; {refresh(folder.name)}")
 
 
 def unmet(wanted: Requirements, locked: Locked) -> list[str]:

@@ -49,9 +49,12 @@ class Pipeline:
     async def build(
         self,
         image: Annotated[str, Doc("Name of the image: a top-level folder that has an image.toml")],
+        platform: Annotated[
+            str | None, Doc("One of the image's platforms, such as linux/arm64; its first where none is given")
+        ] = None,
     ) -> dagger.Container:
         """Build an image: its locked environment on its base image, ready to run, export or look around in"""
-        return await (await self._open()).build(image)
+        return await (await self._open()).build(image, platform)
 
     @function
     async def smoke_test(

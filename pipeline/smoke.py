@@ -12,12 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import PipelineError, SmokeTestError
 from pipeline.pixi import TIMED_OUT
+from pipeline.probe import ScriptName
 from pipeline.settings import Settings
-from pipeline.spec import ImageSpec, ProbeName
+from pipeline.spec import ImageSpec
 from pipeline.tables import draw_table
 
 #: Probes that look for GPUs.
-GPU_PROBES: Final[frozenset[ProbeName]] = frozenset({"tensorflow"})
+GPU_PROBES: Final[frozenset[ScriptName]] = frozenset({"tensorflow"})
 #: What a shell adds to the number of the signal that ended a command.
 KILLED: Final = 128
 #: Lines of a failed probe's output that a person is shown; the last ones say what went wrong.
@@ -41,7 +42,7 @@ class Result(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     image: str
-    probe: ProbeName
+    probe: ScriptName
     report: Report | None = None
     failure: str = ""
     """One clause that says what failed; empty where nothing did."""
@@ -55,10 +56,10 @@ def require_gpu_probe(specs: Mapping[str, ImageSpec]) -> None:
     Raises:
         SmokeTestError: none of the images has a probe that looks for GPUs.
     """
-    if not any(GPU_PROBES.intersection(spec.probes) for spec in specs.values()):
+    if not any(GPU_PROBES.intersection(spec.probes.scripts) for spec in specs.values()):
         raise SmokeTestError(
             f"--gpu was given, but no probe of {', '.join(specs)} looks for a GPU; "
-            f"add one of {', '.join(sorted(GPU_PROBES))} to 'probes' in its image.toml, or leave --gpu out"
+            f"add one of {', '.join(sorted(GPU_PROBES))} to 'scripts' of [probes] in its image.toml, or leave --gpu out"
         )
 
 
@@ -66,19 +67,19 @@ async def run_probes(
     container: dagger.Container, image: str, spec: ImageSpec, settings: Settings, *, gpu: bool
 ) -> list[Result]:
     """Run all probes of an image at once; the results come in the order of its image.toml."""
-    seconds = spec.probe_timeout or settings.probe_timeout
-    results: dict[ProbeName, Result] = {}
+    seconds = spec.probes.timeout or settings.probe_timeout
+    results: dict[ScriptName, Result] = {}
 
-    async def run(probe: ProbeName) -> None:
+    async def run(probe: ScriptName) -> None:
         results[probe] = await run_probe(container, image, probe, seconds=seconds, gpu=gpu and probe in GPU_PROBES)
 
     async with anyio.create_task_group() as tasks:
-        for probe in spec.probes:
+        for probe in spec.probes.scripts:
             tasks.start_soon(run, probe)
-    return [results[probe] for probe in spec.probes]
+    return [results[probe] for probe in spec.probes.scripts]
 
 
-async def run_probe(container: dagger.Container, image: str, probe: ProbeName, *, seconds: int, gpu: bool) -> Result:
+async def run_probe(container: dagger.Container, image: str, probe: ScriptName, *, seconds: int, gpu: bool) -> Result:
     """Run one probe in an image, as a person would start it: through the entrypoint.
 
     Args:
@@ -107,7 +108,7 @@ async def run_probe(container: dagger.Container, image: str, probe: ProbeName, *
     return judge(image, probe, output, gpu=gpu)
 
 
-def failed(image: str, probe: ProbeName, exit_code: int, output: str, seconds: int) -> Result:
+def failed(image: str, probe: ScriptName, exit_code: int, output: str, seconds: int) -> Result:
     """The result of a probe whose command did not exit with 0."""
     if exit_code == TIMED_OUT:
         failure = f"did not end within {seconds} s"
@@ -118,7 +119,7 @@ def failed(image: str, probe: ProbeName, exit_code: int, output: str, seconds: i
     return Result(image=image, probe=probe, failure=failure, output=last_lines(output))
 
 
-def judge(image: str, probe: ProbeName, output: str, *, gpu: bool) -> Result:
+def judge(image: str, probe: ScriptName, output: str, *, gpu: bool) -> Result:
     """The result of a probe whose command exited with 0, from what it printed."""
     lines = output.strip().splitlines()
     try:

@@ -81,7 +81,9 @@ def _sentence(kind: str, location: tuple[int | str, ...], message: str, model: t
         return f"unknown key '{key}'; {nearest(str(location[-1]), _keys(model, location[:-1]))}"
     if kind == "missing":
         return f"key '{key}' is missing; add it"
-    return f"key '{key}': {message.removeprefix('Value error, ')}"
+    message = message.removeprefix("Value error, ")
+    # What is wrong with several keys together has no place of its own, and names them.
+    return f"key '{key}': {message}" if key else message
 
 
 def _keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -25,7 +25,7 @@ async def image(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dagge
     checkout.write(
         "small/image.toml",
         'description = "A small image"\n[env]\nGREETING = "it\'s"\n'
-        '[[files]]\nsource = "greeting"\npath = "/usr/local/share/greeting"\nmode = "0640"\n',
+        '[[files]]\nsource = "greeting"\npath = "/usr/local/share/greeting"\nmode = "0644"\n',
     )
     async with dagger.connection(dagger.Config(log_output=None)):
         images = await Images.open(dag.host().directory(str(checkout.path)))
@@ -67,7 +67,7 @@ async def test_no_download_is_left(image: dagger.Container) -> None:
 
 async def test_files_and_variables_of_image_toml_are_there(image: dagger.Container) -> None:
     """What image.toml says is copied and set, with the mode that it says."""
-    assert await run(image, "stat", "--format=%a %U", "/usr/local/share/greeting") == "640 root"
+    assert await run(image, "stat", "--format=%a %U", "/usr/local/share/greeting") == "644 root"
     assert await run(image, "sh", "-c", 'cat /usr/local/share/greeting; printf "$GREETING"') == "hello\nit's"
 
 

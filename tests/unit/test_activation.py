@@ -22,10 +22,29 @@ def test_a_value_of_several_lines_is_kept() -> None:
     assert activation("", "A=one\ntwo\0B=3\0") == {"A": "one\ntwo", "B": "3"}
 
 
+def sourced(script: str, **before: str) -> bytes:
+    """The environment of a POSIX shell that sourced a script."""
+    shell = shutil.which("dash") or "sh"
+    command = [shell, "-euc", f"{script}\nexec env -0"]
+    environment = {"PATH": os.environ["PATH"], **before}
+    return subprocess.run(command, capture_output=True, check=True, env=environment).stdout
+
+
 @given(TEXT)
 def test_the_script_exports_any_value(value: str) -> None:
-    """Whatever a value holds, a POSIX shell that sources the script exports just that."""
-    shell = shutil.which("dash") or "sh"
-    command = [shell, "-c", f"{export_script({'VALUE': value})}\nexec env -0"]
-    output = subprocess.run(command, capture_output=True, check=True, env={"PATH": os.environ["PATH"]}).stdout
-    assert b"VALUE=" + value.encode() in output.split(b"\0")
+    """Whatever a value holds, a POSIX shell that sources the script exports just that, forced or by default."""
+    found = sourced(export_script({"FORCED": value}, {"DEFAULT": value})).split(b"\0")
+    assert b"FORCED=" + value.encode() in found
+    assert b"DEFAULT=" + value.encode() in found
+
+
+def test_what_a_person_set_is_kept_but_for_the_activation() -> None:
+    """A default gives way to what was set before, even to nothing; the activation does not."""
+    script = export_script({"FORCED": "image"}, {"DEFAULT": "image", "EMPTY": "image"})
+    found = sourced(script, FORCED="person", DEFAULT="person", EMPTY="").split(b"\0")
+    assert {b"FORCED=image", b"DEFAULT=person", b"EMPTY="} <= set(found)
+
+
+def test_names_that_no_shell_has_are_left_out() -> None:
+    """A variable that an image has and a shell could not set does not break the script."""
+    assert b"GOOD=1" in sourced(export_script({"GOOD": "1"}, {"BAD-NAME": "2", "1BAD": "3"})).split(b"\0")

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from pipeline.errors import BuildError, SmokeTestError
+from pipeline.probe import Probes
 from pipeline.smoke import SHOWN_LINES, Report, Result, failed, judge, require_gpu_probe, require_passed, summarize
 from pipeline.spec import ImageSpec
 
@@ -44,8 +45,8 @@ def test_a_missing_gpu_counts_when_it_was_asked_for(values: dict[str, object], f
 def test_a_gpu_for_nothing_is_refused() -> None:
     """--gpu with images none of whose probes looks for a GPU is a mistake, not a success."""
     with pytest.raises(SmokeTestError, match=r"^--gpu was given, but no probe of small looks for a GPU; add one of"):
-        require_gpu_probe({"small": ImageSpec(description="x", probes=("python",))})
-    require_gpu_probe({"small": ImageSpec(description="x", probes=("python", "tensorflow"))})
+        require_gpu_probe({"small": ImageSpec(description="x", probes=Probes(scripts=("python",)))})
+    require_gpu_probe({"small": ImageSpec(description="x", probes=Probes(scripts=("python", "tensorflow")))})
 
 
 @pytest.mark.parametrize(

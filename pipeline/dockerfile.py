@@ -1,0 +1,60 @@
+"""Images that a Dockerfile of their own builds; what comes after is the same for them as for all others."""
+
+from typing import Final
+
+import dagger
+
+from pipeline.errors import BuildError
+from pipeline.finish import Built, read_variables
+from pipeline.recipe import Recipe
+
+#: Lets every user read each file and enter each folder, and nobody but its owner write a file or remove what is
+#: another's, whatever the Dockerfile copied or made. What a Debian system keeps to itself stays so. Only what is not
+#: so already is touched: a touched file is written to the layer again.
+_OPEN: Final = r"""
+find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /root -o -path '/etc/*shadow*' \
+    -o -path /etc/.pwd.lock -o -path /etc/ssl/private -o -path /var/cache -o -path /var/lib/apt \
+    -o -path /var/lib/dpkg -o -path /var/log -o -path /var/spool \) -prune \
+  -o -type f \( ! -perm -444 -o -perm -002 -o -perm /111 ! -perm -111 \) -exec chmod a+rX,o-w {} + \
+  -o -type d -perm -002 ! -perm -1000 -exec chmod a+rX,+t {} + \
+  -o -type d ! -perm -555 -exec chmod a+rX {} +
+"""
+
+
+async def build(recipe: Recipe) -> Built:
+    """Build an image by its Dockerfile, without what every image gets.
+
+    Raises:
+        BuildError: the Dockerfile cannot be read, a step of it failed, or its image has no shell.
+    """
+    name = f"{recipe.image}: {recipe.image}/{recipe.spec.dockerfile}"
+    container = recipe.folder.docker_build(
+        dockerfile=recipe.spec.dockerfile,
+        platform=dagger.Platform(recipe.platform),
+        build_args=[dagger.BuildArg(key, value) for key, value in recipe.spec.build_args.items()],
+    )
+    try:
+        await container.sync()
+    except dagger.QueryError as error:
+        raise BuildError(
+            f"{name} was not built: {_reason(error)}; correct it there, or its 'build_args' in {recipe.file}"
+        ) from error
+    user = await container.user()
+    opened = container.with_user("root").with_exec(["sh", "-euc", _OPEN])
+    try:
+        await opened.sync()
+    except dagger.QueryError as error:
+        raise BuildError(
+            f"{name} makes an image without sh, find and chmod: {_reason(error)}; "
+            "build it on a base that has them, such as debian:bookworm-slim"
+        ) from error
+    variables = await read_variables(opened)
+    # The shell of a login sets a path of its own: the image's has to come after it.
+    activation = {name: value for name, value in variables.items() if name == "PATH"}
+    return Built(opened.with_user(user), dagger.dag.directory(), activation)
+
+
+def _reason(error: dagger.QueryError) -> str:
+    """What a step said last, or what the engine said of it."""
+    said = f"{error.stdout}\n{error.stderr}" if isinstance(error, dagger.ExecError) else str(error)
+    return next(reversed([line.strip() for line in said.splitlines() if line.strip()]), "it said nothing")

@@ -1,0 +1,38 @@
+from datetime import UTC, datetime
+
+from dagger import dag
+
+from pipeline.commit import Commit
+from pipeline.finish import labels
+from pipeline.recipe import Recipe
+from pipeline.settings import Settings
+from pipeline.spec import ImageSpec
+
+COMMIT = Commit(sha="ab" * 20, time=datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC), changed=())
+
+
+def recipe(settings: Settings, commit: Commit | None) -> Recipe:
+    """What the image ``small`` is made from; its files are not looked at."""
+    return Recipe("small", ImageSpec(description="A small image"), settings, dag.directory(), commit=commit)
+
+
+def test_labels_have_the_names_of_oci() -> None:
+    """What is known of an image is said by the keys that tools look for, times in the form that they read."""
+    settings = Settings(source="https://example.org/images", licenses="Apache-2.0")
+    assert labels(recipe(settings, COMMIT), "debian:bookworm-slim") == {
+        "org.opencontainers.image.title": "small",
+        "org.opencontainers.image.description": "A small image",
+        "org.opencontainers.image.source": "https://example.org/images",
+        "org.opencontainers.image.licenses": "Apache-2.0",
+        "org.opencontainers.image.base.name": "debian:bookworm-slim",
+        "org.opencontainers.image.created": "2026-02-03T04:05:06Z",
+        "org.opencontainers.image.revision": "ab" * 20,
+    }
+
+
+def test_what_is_not_known_is_not_said() -> None:
+    """Without a commit there is no date, least of all the one of today."""
+    assert list(labels(recipe(Settings(), None), "")) == [
+        "org.opencontainers.image.title",
+        "org.opencontainers.image.description",
+    ]
