@@ -36,3 +36,7 @@ class BuildError(PipelineError):
 
 class SmokeTestError(PipelineError):
     """A built image failed its probes."""
+
+
+class TagError(PipelineError):
+    """A trigger or commit was named that gives no tag."""
