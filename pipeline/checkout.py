@@ -8,10 +8,11 @@ from typing import Self
 import anyio
 import dagger
 
-from pipeline import dockerfile, files, smoke, stages
+from pipeline import dockerfile, files, smoke, stages, tags
 from pipeline.commit import Commit, read_commit
 from pipeline.errors import PipelineError, SpecError
 from pipeline.finish import finish
+from pipeline.formats import Format
 from pipeline.lock import check_lock
 from pipeline.recipe import Recipe
 from pipeline.settings import Settings, load_settings
@@ -32,7 +33,7 @@ class Checkout:
     settings: Settings
 
     commit: Commit | None = None
-    """The commit that the files are at, where that is known."""
+    """The commit that the files are at; None where they do not say."""
 
     @classmethod
     async def open(cls, source: dagger.Directory) -> Self:
@@ -52,6 +53,14 @@ class Checkout:
             SpecError: an image.toml cannot be used.
         """
         return {name: load_spec(self.path, name) for name in find_images(self.path)}
+
+    def tags(self, trigger: str, commit: str | None, form: Format) -> str:
+        """Report the tags that a trigger gives the images of this checkout.
+
+        Raises:
+            TagError: it gives none.
+        """
+        return tags.draw(tags.report(trigger, tags.plan_checkout(trigger, commit, self.commit)), form)
 
     async def build(self, image: str, platform: str | None = None) -> dagger.Container:
         """Check an image's files against each other, then build it.

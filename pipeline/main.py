@@ -11,6 +11,7 @@ import dagger
 from dagger import DefaultPath, Doc, Ignore, function, object_type
 
 from pipeline.errors import PipelineError
+from pipeline.formats import Format
 from pipeline.sources import LEFT_OUT
 
 if TYPE_CHECKING:
@@ -64,6 +65,16 @@ class Pipeline:
     ) -> str:
         """Start Python, ROOT and TensorFlow in an image and tell what was found; fail once with all that failed"""
         return await (await self._open()).smoke_test(image, gpu=gpu)
+
+    @function
+    async def tags(
+        self,
+        tag: Annotated[str, Doc("What is published: a version such as v2026.2.0, a pre-release, or main")],
+        commit: Annotated[str | None, Doc("Id of the commit that is published; the checkout's if not given")] = None,
+        format: Annotated[Format, Doc("How the tags are written")] = Format.TABLE,
+    ) -> str:
+        """Show which tags the images get, which of them stay and which move; nothing is built or published"""
+        return (await self._open()).tags(tag, commit, format)
 
     async def _open(self) -> "Checkout":
         # Imported here: the engine starts this module for every call, and a listing of its functions needs none of it.

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from pipeline.commit import Commit
 from pipeline.errors import TagError
+from pipeline.formats import Format
 from pipeline.tables import draw_markdown, draw_table
 from pipeline.validation import listed
 
@@ -179,12 +180,17 @@ def report(trigger: str, tags: Tags) -> Report:
     return Report(trigger=trigger, tags=rows, notes=list(tags.notes))
 
 
-def draw(found: Report, *, markdown: bool) -> str:
-    """A report as a table, with its notes below."""
+def draw(found: Report, form: Format) -> str:
+    """A report in a format; below a table follow the notes."""
     rows = [(row.tag, row.kind, row.meaning) for row in found.tags]
-    table = draw_markdown(COLUMNS, rows) if markdown else draw_table(COLUMNS, rows)
     notes = "".join(f"{note}\n" for note in found.notes)
-    return f"{table}\n{notes}" if markdown and notes else f"{table}{notes}"
+    match form:
+        case Format.JSON:
+            return found.model_dump_json(indent=2)
+        case Format.MARKDOWN:
+            return draw_markdown(COLUMNS, rows) + (f"\n{notes}" if notes else "")
+        case Format.TABLE:
+            return draw_table(COLUMNS, rows) + notes
 
 
 def _meaning(tag: str) -> str:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from pipeline.commit import Commit
 from pipeline.errors import TagError
-from pipeline.tags import LATEST, Tags, draw, movable, obstacle, parse_version, plan, plan_checkout, report
+from pipeline.formats import Format
+from pipeline.tags import LATEST, Report, Tags, draw, movable, obstacle, parse_version, plan, plan_checkout, report
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 NOON = datetime(2026, 2, 3, 12, tzinfo=UTC)
@@ -209,8 +210,9 @@ def test_the_report_has_all_tags_and_notes() -> None:
         ("2026.2", "moving"),
         ("latest", "moving"),
     ]
-    for markdown in (True, False):
-        text = draw(found, markdown=markdown)
+    for form in Format:
+        text = draw(found, form)
         assert all(row.tag in text and row.meaning in text for row in found.tags)
-        assert text.endswith("sha-… is left out: no commit is known; give one with --commit\n")
-    assert draw(found, markdown=True).splitlines()[5] == ""
+        assert "sha-… is left out: no commit is known; give one with --commit" in text
+    assert Report.model_validate_json(draw(found, Format.JSON)) == found
+    assert draw(found, Format.MARKDOWN).splitlines()[5:] == ["", *found.notes]
