@@ -1,6 +1,5 @@
 """pixi.toml and pixi.lock of an image: read them, and hold them against each other before anything is installed."""
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import rattler
+from packaging.utils import canonicalize_name
 
 from pipeline.errors import LockError, ManifestError
+from pipeline.lock_file import Place, described, readable, unique
 from pipeline.spec import ImageSpec, Platform
 from pipeline.validation import listed, nearest
 
@@ -133,7 +134,7 @@ def read_requirements(folder: Path, environment: str, platform: Platform = "linu
         for package, requirement in table.get("dependencies", {}).items():
             wanted = requirement if isinstance(requirement, str) else requirement.get("version", "*")
             conda.setdefault(package.lower(), wanted)
-        pypi |= {_normalized(package) for package in table.get("pypi-dependencies", {})}
+        pypi |= {canonicalize_name(package) for package in table.get("pypi-dependencies", {})}
         cuda = cuda or table.get("system-requirements", {}).get("cuda")
     return Requirements(environment, conda, frozenset(pypi), cuda)
 
@@ -142,33 +143,36 @@ def read_locked(folder: Path, environment: str, platform: Platform = "linux/amd6
     """The packages that an image's pixi.lock holds for an environment.
 
     Raises:
-        LockError: the file is missing, cannot be read, or has no such environment or no packages for the platform.
+        LockError: the file is missing, cannot be read, has no such environment or no packages for the platform, or
+            holds a package twice.
     """
     name = f"{folder.name}/{LOCK}"
     path = folder / LOCK
+    remedy = refresh(folder.name)
     if not path.is_file():
-        raise LockError(f"{name} is missing, and only locked packages are installed; {refresh(folder.name)}")
-    try:
-        environments = dict(rattler.LockFile.from_path(path).environments())
-    # py-rattler's errors have no common class of their own.
-    except Exception as error:
-        raise LockError(f"{name} cannot be read: {error}; {refresh(folder.name)}") from error
-    if environment not in environments:
-        raise LockError(
-            f"{name} has no environment '{environment}', which {folder.name}/image.toml names; {refresh(folder.name)}"
-        )
-    found = environments[environment]
+        raise LockError(f"{name} is missing, and only locked packages are installed; {remedy}")
     subdir = SUBDIRS[platform]
-    for solved in found.platforms():
-        if str(solved.subdir) == subdir:
-            conda = found.conda_repodata_records_for_platform(solved) or []
-            pypi = found.pypi_packages_for_platform(solved) or []
-            return Locked(
-                conda={record.name.normalized: record for record in conda},
-                pypi=frozenset(_normalized(package.name) for package in pypi),
-                cuda=next((text.split("=")[1] for text in solved.virtual_packages if text.startswith("__cuda=")), None),
+    with readable(path, name, remedy):
+        found = rattler.LockFile.from_path(path).environment(environment)
+        if found is None:
+            raise LockError(
+                f"{name} has no environment '{environment}', which {folder.name}/image.toml names; {remedy}"
             )
-    raise LockError(f"{name}: environment '{environment}' has no packages for {subdir}; {refresh(folder.name)}")
+        for solved in found.platforms():
+            if str(solved.subdir) == subdir:
+                place = Place(environment, subdir)
+                packages = unique(map(described, found.packages(solved) or []), name, place, remedy)
+                return Locked(
+                    conda={
+                        record.name.normalized.lower(): record
+                        for record in found.conda_repodata_records_for_platform(solved) or []
+                    },
+                    pypi=frozenset(package.name for package in packages.values() if package.kind == "pypi"),
+                    cuda=next(
+                        (text.split("=")[1] for text in solved.virtual_packages if text.startswith("__cuda=")), None
+                    ),
+                )
+    raise LockError(f"{name}: environment '{environment}' has no packages for {subdir}; {remedy}")
 
 
 def unmet(wanted: Requirements, locked: Locked) -> list[str]:
@@ -191,11 +195,6 @@ def refresh(image: str) -> str:
 def version(text: str) -> tuple[int, ...]:
     """A version of numbers and dots, to compare."""
     return tuple(int(part) for part in text.split(".") if part.isdigit())
-
-
-def _normalized(package: str) -> str:
-    """A PyPI package's name as the packaging standard compares names."""
-    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def _features(environment: dict[str, Any] | list[str]) -> list[str]:

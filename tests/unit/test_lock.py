@@ -28,7 +28,7 @@ def test_the_lock_of_ml_platform_fits() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "error", "message"),
     [
-        ("pixi.lock", "", LockError, r"small/pixi\.lock cannot be read: missing `version` field"),
+        ("pixi.lock", "", LockError, r"small/pixi\.lock is empty"),
         ("pixi.lock", "version: 99", LockError, r"small/pixi\.lock cannot be read: found newer lockfile format version 99"),
         ("pixi.lock", "version: [", LockError, r"small/pixi\.lock cannot be read: "),
         ("pixi.lock", LOCK.replace("  default:", "  other:"), LockError, r"small/pixi\.lock has no environment 'default', which small/image\.toml names"),

@@ -1,0 +1,180 @@
+"""A pixi.lock as a file: formats 4 to 7, read by py-rattler, and a sentence for each one that cannot be read."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+import rattler
+from packaging.utils import canonicalize_name
+from rattler.lock import (
+    CondaLockedBinaryPackage,
+    CondaLockedPackage,
+    Environment,
+    LockedPackage,
+    LockPlatform,
+    PypiLockedPackage,
+)
+
+from pipeline.errors import LockError
+
+#: How git marks the parts of a file that it could not merge.
+CONFLICT: Final = (b"<<<<<<< ", b">>>>>>> ")
+
+
+class Place(NamedTuple):
+    """What packages are locked for."""
+
+    environment: str
+    platform: str
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One locked package, of any kind, with what a lock says of it; not every lock says all."""
+
+    kind: Literal["conda", "pypi", "virtual"]
+    """Virtual packages are what the solver takes the machine to have, such as a CUDA version."""
+
+    name: str
+    version: str
+    build: str = ""
+    url: str = ""
+    sha256: str | None = None
+    md5: str | None = None
+    size: int | None = None
+    """Bytes to download."""
+
+    license: str | None = None
+
+
+#: Packages by kind and name.
+type Packages = dict[tuple[str, str], Package]
+
+
+def read_packages(path: Path, name: str, remedy: str) -> dict[Place, Packages]:
+    """All that a lock holds.
+
+    Args:
+        path: the lock.
+        name: what messages call it.
+        remedy: what a person should do where it cannot be used.
+
+    Raises:
+        LockError: it cannot be read, or holds a package twice for the same place.
+    """
+    with readable(path, name, remedy):
+        return {
+            place: unique(
+                [*map(_virtual, platform.virtual_packages), *map(described, environment.packages(platform) or [])],
+                name,
+                place,
+                remedy,
+            )
+            for label, environment in rattler.LockFile.from_path(path).environments()
+            for place, platform in _places(label, environment)
+        }
+
+
+@contextmanager
+def readable(path: Path, name: str, remedy: str) -> Iterator[None]:
+    """Tell what py-rattler cannot do with a lock as a LockError.
+
+    Raises:
+        LockError: says what is wrong with the file, as far as can be seen.
+    """
+    try:
+        yield
+    except LockError:
+        raise
+    except BaseException as error:
+        # py-rattler's errors have no class of their own, and where its own code panics not even Exception's.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise LockError(_explain(path, name, remedy, error)) from error
+
+
+def unique(packages: Iterable[Package], name: str, place: Place, remedy: str) -> Packages:
+    """Packages by kind and name.
+
+    Raises:
+        LockError: one of them is there twice; pixi installs none of such a lock.
+    """
+    found: Packages = {}
+    for package in packages:
+        other = found.setdefault((package.kind, package.name), package)
+        if other is not package:
+            both = " and ".join(sorted(f"{each.version} {each.build}".strip() for each in (other, package)))
+            raise LockError(
+                f"{name} holds package '{package.name}' twice for environment '{place.environment}' on "
+                f"{place.platform}, as {both}; {remedy}"
+            )
+    return found
+
+
+def described(locked: LockedPackage) -> Package:
+    """One package of py-rattler's, as this module describes packages."""
+    if isinstance(locked, CondaLockedBinaryPackage):
+        record = locked.repo_data_record()
+        return Package(
+            kind="conda",
+            name=record.name.normalized.lower(),
+            version=str(record.version),
+            build=str(record.build),
+            url=record.url,
+            sha256=record.sha256.hex() if record.sha256 else None,
+            md5=record.md5.hex() if record.md5 else None,
+            size=record.size,
+            license=record.license,
+        )
+    kind: Literal["conda", "pypi"] = "conda" if isinstance(locked, CondaLockedPackage) else "pypi"
+    version = str(locked.version or "") if isinstance(locked, CondaLockedPackage | PypiLockedPackage) else ""
+    sha256, md5 = _hashes(locked)
+    return Package(
+        kind=kind,
+        name=canonicalize_name(locked.name) if kind == "pypi" else locked.name.lower(),
+        version=version,
+        url=locked.location,
+        sha256=sha256.hex() if sha256 else None,
+        md5=md5.hex() if md5 else None,
+    )
+
+
+def _places(label: str, environment: Environment) -> Iterator[tuple[Place, LockPlatform]]:
+    """Where an environment is locked for; a platform has a name of its own where there are several of one kind."""
+    platforms = environment.platforms()
+    count = Counter(str(platform.subdir) for platform in platforms)
+    for platform in platforms:
+        subdir = str(platform.subdir)
+        yield Place(label, subdir if count[subdir] == 1 else f"{subdir} ({platform.name})"), platform
+
+
+def _virtual(text: str) -> Package:
+    """A virtual package, which a lock writes as name, version and build with equals signs between."""
+    name, _, rest = text.partition("=")
+    version, _, build = rest.partition("=")
+    return Package("virtual", name, version, build)
+
+
+def _hashes(locked: LockedPackage) -> tuple[bytes | None, bytes | None]:
+    """SHA-256 and MD5, each where the lock has it."""
+    try:
+        return (locked.hashes.sha256, locked.hashes.md5) if locked.hashes else (None, None)
+    except AttributeError:  # what py-rattler 0.28 raises where a lock has neither
+        return None, None
+
+
+def _explain(path: Path, name: str, remedy: str, error: BaseException) -> str:
+    """Why a lock cannot be read: what a person did to it, or else what py-rattler says of it."""
+    content = path.read_bytes() if path.is_file() else b""
+    if path.is_file() and not content.strip():
+        return f"{name} is empty; {remedy}"
+    for number, line in enumerate(content.splitlines(), 1):
+        if line.startswith(CONFLICT):
+            return f"{name} cannot be read: git left a merge conflict in line {number}; {remedy}"
+    said = " ".join(str(error).split())
+    if content and not content.endswith(b"\n"):
+        said = f"{said}, and it ends in the middle of a line, as a file does that was cut off"
+    return f"{name} cannot be read: {said}; {remedy}"
