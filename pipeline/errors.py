@@ -5,6 +5,8 @@ PipelineError
 ├── SpecError             image.toml, or [tool.pipeline] of pyproject.toml, says what cannot be
 ├── ManifestError         pixi.toml is missing or cannot be read
 ├── LockError             pixi.lock is missing, cannot be read, or does not fit pixi.toml or image.toml
+├── RefreshError          pixi could not solve pixi.toml, or a locked package is not the one of its channel
+├── EarlierLockError      there is no lock to compare with where one was said to be
 ├── BuildError            a step of the build failed in its container
 └── SmokeTestError        an image was built, and does not do what it should
 """
@@ -28,6 +30,14 @@ class ManifestError(PipelineError):
 
 class LockError(PipelineError):
     """A pixi.lock cannot be used."""
+
+
+class RefreshError(PipelineError):
+    """A pixi.lock could not be made anew, or held against its channel."""
+
+
+class EarlierLockError(PipelineError):
+    """There is no earlier lock where one was said to be."""
 
 
 class BuildError(PipelineError):
