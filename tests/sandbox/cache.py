@@ -13,10 +13,11 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 #: Entries of one part that are kept: that of this checkout, and that of the one before or beside it.
 KEPT: Final = 2
@@ -77,9 +78,8 @@ def ensure(
             _remove(entry)
         started = time.monotonic()
         say(f"{name}: making it …")
-        # What was left by one that was killed; a tool of its may still write there, so the new one has another name.
-        for left in entry.parent.glob(f".{key}.*.half"):
-            shutil.rmtree(left, ignore_errors=True)
+        # A tool of one that was killed may still write there, so the new one has another name.
+        _remove_halves(entry.parent, key)
         half = Path(tempfile.mkdtemp(prefix=f".{key}.", suffix=".half", dir=entry.parent))
         half.chmod(0o755)
         part = half / "part"
@@ -92,6 +92,7 @@ def ensure(
         (half / "manifest.json").write_text(json.dumps(_describe(part), indent=0))
         half.rename(entry)
         _prune(entry.parent)
+        _remove_forgotten(entry.parent)
         say(f"{name}: made in {time.monotonic() - started:.0f} s")
         return entry / "part"
 
@@ -103,6 +104,20 @@ def _prune(folder: Path) -> None:
         _remove(entry)
 
 
+def _remove_halves(folder: Path, key: str) -> None:
+    """Remove what was left of an entry by one that was killed while making it; its lock has to be held."""
+    for left in folder.glob(f".{key}.*.half"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _remove_forgotten(folder: Path) -> None:
+    """Remove what was left of other entries, which nobody may ever make again."""
+    for key in {path.name.split(".")[1] for path in folder.glob(".*.half")}:
+        # Who makes it now holds the lock.
+        with suppress(Timeout), FileLock(folder / f".{key}.lock", timeout=0):
+            _remove_halves(folder, key)
+
+
 def holds(name: str, inputs: Iterable[str | Path]) -> bool:
     """Whether a part is there and whole, so that nothing is needed to make it."""
     return damage(root() / name / digest(*inputs)) is None
@@ -111,13 +126,14 @@ def holds(name: str, inputs: Iterable[str | Path]) -> bool:
 def damage(entry: Path) -> str | None:
     """Why an entry cannot be used, or None where it can."""
     try:
-        recorded = list(json.loads((entry / "manifest.json").read_text()).items())
+        found = json.loads((entry / "manifest.json").read_text())
+        recorded = [(name, size, mtime, value) for name, (size, mtime, value) in found.items()]
     except (FileNotFoundError, NotADirectoryError):
         return "half-written"
-    except (ValueError, AttributeError, OSError):
+    except (ValueError, TypeError, AttributeError, OSError):
         return "its list of files cannot be read"
     part = str(entry / "part")
-    for name, (size, mtime, value) in recorded:
+    for name, size, mtime, value in recorded:
         wrong = _file_damage(f"{part}/{name}", size, mtime, value)
         if wrong is not None:
             return f"{name} {wrong}"

@@ -1,6 +1,5 @@
 """What the running machine is filled with: images in the registries, and a lock for each image's sandbox manifest."""
 
-import json
 import shutil
 import tempfile
 import tomllib
@@ -8,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.sandbox import cache
+from tests.sandbox import cache, stored
 from tests.sandbox.errors import SandboxError, TookTooLongError
 from tests.sandbox.hosts import CHANNEL, parse_reference
+from tests.sandbox.kept import TEMPORARY
 from tests.sandbox.machine import Machine
 from tests.sandbox.parts import Parts
-from tests.sandbox.state import State
 
 #: One folder an image, each with the ``pixi.toml`` that is used in the sandbox instead of the real one.
 OVERLAY: Final = Path(__file__).with_name("overlay")
@@ -30,9 +29,11 @@ def push_images(machine: Machine, parts: Parts, say: Callable[[str], None]) -> N
     """
     for image in parts.images:
         reference, layout = image.reference, image.layout
-        wanted = digest_of(layout)
-        if pushed_digest(machine.state, reference) == wanted:
+        wrong = stored.wrong_files(machine.state, reference, layout)
+        if not wrong:
             continue
+        for file in wrong:  # the registry would keep what is there
+            file.unlink(missing_ok=True)
         say(f"images: pushing {reference} …")
         host, repository, tag = parse_reference(reference)
         target = "docker.io" if host == "registry-1.docker.io" else host
@@ -52,27 +53,8 @@ def push_images(machine: Machine, parts: Parts, say: Callable[[str], None]) -> N
             ],
             machine.state.log / "images.log",
         )
-        found = pushed_digest(machine.state, reference)
-        if found != wanted:
-            raise SandboxError(f"{reference} is {found} in the registry and {wanted} in {layout}; run ./dev up again.")
-
-
-def digest_of(layout: Path) -> str:
-    """The manifest digest of the one image in an OCI layout."""
-    manifests = json.loads((layout / "index.json").read_text())["manifests"]
-    return str(manifests[0]["digest"])
-
-
-def pushed_digest(state: State, reference: str) -> str | None:
-    """The digest that a registry holds under a reference, read from its storage; None when there is none."""
-    host, repository, tag = parse_reference(reference)
-    storage = state.registry / host / "docker" / "registry" / "v2"
-    try:
-        digest = (storage / "repositories" / repository / "_manifests/tags" / tag / "current/link").read_text().strip()
-    except OSError:
-        return None
-    algorithm, _, value = digest.partition(":")
-    return digest if (storage / "blobs" / algorithm / value[:2] / value / "data").exists() else None
+        if stored.wrong_files(machine.state, reference, layout):
+            raise SandboxError(f"{reference} was pushed and is not whole in its registry; run ./dev down --delete.")
 
 
 def make_locks(machine: Machine, parts: Parts, say: Callable[[str], None]) -> dict[Path, Path]:
@@ -104,7 +86,7 @@ def _make_lock(machine: Machine, parts: Parts, manifest: Path, say: Callable[[st
         log = machine.state.log / f"lock-{image}.log"
         log.unlink(missing_ok=True)
         requirements = tomllib.loads(manifest.read_text())
-        with tempfile.TemporaryDirectory(prefix=f"lock-{image}-", dir=machine.state.folder) as temporary:
+        with tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}-", dir=machine.state.folder) as temporary:
             folder = Path(temporary)
             shutil.copy(manifest, folder)
             # A lock holds all environments, but pixi lists one; it does not know the default one by its name.
@@ -126,7 +108,10 @@ def _make_lock(machine: Machine, parts: Parts, manifest: Path, say: Callable[[st
             shutil.copy(folder / "pixi.lock", part)
 
     repodata = sorted(parts.channel.glob("*/repodata.json"))
-    return cache.ensure(f"lock-{image}", [CHANNEL, manifest, str(parts.pixi), *repodata], make, say=say) / "pixi.lock"
+    return (
+        cache.ensure(f"lock-{image}", [CHANNEL, manifest, parts.pixi.parent.name, *repodata], make, say=say)
+        / "pixi.lock"
+    )
 
 
 def _run_patiently(

@@ -29,7 +29,7 @@ def ensure(folder: Path) -> dict[str, Credentials]:
         found = {name: Credentials(**pair) for name, pair in json.loads(file.read_text()).items()}
         if all(host.name in found for host in REGISTRIES):
             return found
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         pass
     made = {host.name: Credentials("sandbox", secrets.token_urlsafe(24)) for host in REGISTRIES}
     write_private(file, json.dumps({name: vars(pair) for name, pair in made.items()}))

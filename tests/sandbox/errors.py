@@ -7,3 +7,16 @@ class SandboxError(Exception):
 
 class TookTooLongError(SandboxError):
     """A command inside the machine was stopped, since it did not end."""
+
+
+class ServiceError(SandboxError):
+    """A service of the machine did not start.
+
+    Args:
+        service: its name.
+        message: the sentence.
+    """
+
+    def __init__(self, service: str, message: str) -> None:
+        super().__init__(message)
+        self.service = service

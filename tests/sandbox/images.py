@@ -68,7 +68,7 @@ def base_images(pixi: Path, python: Path, say: Callable[[str], None]) -> list[Ba
     sources = [pixi, python, Path(__file__), Path(oci.__file__)]
     made = cache.ensure(
         "images",
-        [*map(str, layers.values()), *sources, importlib.metadata.version("pip")],
+        [*map(debian.key, layers.values()), *sources, importlib.metadata.version("pip")],
         lambda part: _write(part, layers, pixi, python),
         say=say,
     )

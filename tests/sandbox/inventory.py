@@ -31,7 +31,7 @@ def load(state: State, wanted: str) -> Parts | None:
             channel=Path(found["channel"]),
             images=[BaseImage(image["reference"], Path(image["layout"])) for image in found["images"]],
         )
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
     folders = {_part(folder) for folder in (*parts.folders, *(image.layout for image in parts.images))}
     return parts if all(cache.damage(folder.parent) is None for folder in folders) else None

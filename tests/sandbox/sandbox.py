@@ -1,7 +1,7 @@
 """The sandbox as a whole: brings up what is down, repairs what is broken, and tells how it stands."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,8 +9,8 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from tests.sandbox import cache, contents, credentials, inventory, machine, parts, services, tools
-from tests.sandbox.errors import SandboxError
+from tests.sandbox import cache, contents, credentials, inventory, kept, machine, parts, services, tools
+from tests.sandbox.errors import SandboxError, ServiceError
 from tests.sandbox.machine import Machine
 from tests.sandbox.parts import Parts
 from tests.sandbox.processes import Process
@@ -47,11 +47,8 @@ class Up:
         """What a client of the sandbox needs to be told."""
         programs = self.parts.client.parent
         return {
-            "_EXPERIMENTAL_DAGGER_RUNNER_HOST": f"unix://{self.state.socket}",
+            **services.client_environment(self.state),
             "_EXPERIMENTAL_DAGGER_CLI_BIN": str(self.parts.client),
-            "DAGGER_NO_NAG": "1",
-            "DO_NOT_TRACK": "1",
-            "DOCKER_CONFIG": str(self.state.client),
             "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             **credentials.environment(credentials.ensure(self.state.secrets)),
         }
@@ -110,40 +107,69 @@ def up(progress: Progress) -> Up:
 
 
 def _start(there: Machine, made: Parts, progress: Progress) -> None:
-    state = there.state
-    all_services = services.describe(state, made)
-    engine = all_services[-1]
-    wanted = _fingerprint(made)
-    record = state.run / "inputs"
+    state, say = there.state, progress.say
     with progress.step("sandbox"):
-        if there.process is not None:
-            outdated = not record.exists() or record.read_text() != wanted
-            # What an engine leaves behind (mounts, a name server, containers) goes only with the machine.
-            if outdated or engine.process(state) is None:
-                reason = "its parts changed" if outdated else "its engine is gone"
-                progress.say(f"sandbox: {reason}; starting it again …")
-                _stop(there)
-        repairing = there.process is not None
-        if not repairing:
-            progress.say("sandbox: starting the machine and its services …")
-            there.halt()
-            state.put_logs_aside()
-            services.write_config(state)
-            machine.write_config(state)
-            there.boot(made)
-            record.write_text(wanted)
-        if there.network is None:
-            if repairing:
-                progress.say("sandbox: its network is down; connecting it again …")
-            there.connect()
-        starting = [service for service in all_services if not service.is_healthy(there)]
-        for service in starting:
-            if repairing:
-                progress.say(f"sandbox: {service.name} is down; starting it again …")
-            service.stop(state, force=True)
-            service.start(there)
-        for service in starting:
-            service.wait(there)
+        _stop_outdated(there, made, say)
+        if there.process is None and not kept.is_trusted(state):
+            say("sandbox: it was cut off in the middle of its work; starting it with an empty engine and registries …")
+            kept.discard(state, state.engine, state.registry)
+        had_something = kept.holds_anything(state)
+        try:
+            _start_missing(there, made, say)
+        except ServiceError as error:
+            if error.service != services.ENGINE or not had_something:
+                raise
+            said = str(error).partition(": see ")[0]
+            say(f"sandbox: {said}, with what it had kept; starting it with an empty engine …")
+            _stop(there)
+            kept.discard(state, state.engine)
+            _start_missing(there, made, say)
+        kept.sweep(state)
+
+
+def _stop_outdated(there: Machine, made: Parts, say: Callable[[str], None]) -> None:
+    """Stop a machine that was started from other parts, or that has lost its engine."""
+    if there.process is None:
+        return
+    record = there.state.run / "inputs"
+    outdated = not record.exists() or record.read_text() != _fingerprint(made)
+    # What an engine leaves behind (mounts, a name server, containers) goes only with the machine.
+    if outdated or services.describe(there.state)[-1].process(there.state) is None:
+        say(f"sandbox: {'its parts changed' if outdated else 'its engine is gone'}; starting it again …")
+        _stop(there)
+
+
+def _start_missing(there: Machine, made: Parts, say: Callable[[str], None]) -> None:
+    """Start what is down: the machine, its network, its services, or all of them.
+
+    Raises:
+        ServiceError: a service does not start.
+        SandboxError: the machine or its network does not.
+    """
+    state = there.state
+    repairing = there.process is not None
+    if not repairing:
+        say("sandbox: starting the machine and its services …")
+        there.halt()
+        state.put_logs_aside()
+        services.write_config(state)
+        machine.write_config(state)
+        there.boot(made)
+        (state.run / "inputs").write_text(_fingerprint(made))
+    if there.network is None:
+        if repairing:
+            say("sandbox: its network is down; connecting it again …")
+        there.connect()
+    starting = [service for service in services.describe(state, made) if not service.is_healthy(there)]
+    for service in starting:
+        if repairing:
+            say(f"sandbox: {service.name} is down; starting it again …")
+        service.stop(state, force=True)
+        if service.name == services.ENGINE:
+            kept.unseal(state)
+        service.start(there)
+    for service in starting:
+        service.wait(there)
 
 
 def _fingerprint(made: Parts) -> str:
@@ -162,8 +188,11 @@ def down(progress: Progress, *, delete: bool = False) -> None:
 
 
 def _stop(there: Machine) -> None:
-    for service in reversed(services.describe(there.state)):
+    engine, *others = reversed(services.describe(there.state))
+    for service in (engine, *others):
         service.stop(there.state)
+    if there.process is not None and engine.process(there.state) is None:
+        kept.seal(there.state)
     there.halt()
 
 

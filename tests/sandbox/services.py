@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,15 +10,19 @@ from string import Template
 from typing import Final
 
 from tests.sandbox import credentials, processes
-from tests.sandbox.errors import SandboxError
+from tests.sandbox.errors import SandboxError, ServiceError
 from tests.sandbox.hosts import HOSTS, Host
 from tests.sandbox.machine import Machine
 from tests.sandbox.parts import Parts
 from tests.sandbox.processes import Process
 from tests.sandbox.state import State
 
+#: What the engine is called among the services; it is the last of them.
+ENGINE: Final = "engine"
 #: How long a service may take until it answers, in seconds. The engine may first repair its state.
 PATIENCE: Final = 60
+#: Only an engine that can write to what it keeps answers this; something new each time.
+TRIAL: Final = Template('{ directory { withNewFile(path: "started", contents: "$now") { entries } } }')
 #: How much the engine keeps: more is thrown away, oldest first.
 ENGINE_SPACE: Final = "40GB"
 
@@ -99,6 +104,8 @@ class Service:
         answers: whether it takes connections now.
         patience: how long it may take to end by itself, in seconds.
         environment: added to the services' common one.
+        trial: a command outside of the machine that ends well once the service does its work; empty where taking
+            connections is enough.
     """
 
     name: str
@@ -107,6 +114,7 @@ class Service:
     answers: Callable[[Machine], bool]
     patience: float = 5
     environment: dict[str, str] = field(default_factory=dict)
+    trial: list[str] = field(default_factory=list)
 
     def process(self, state: State) -> Process | None:
         """Its process, or None when it is down."""
@@ -117,25 +125,58 @@ class Service:
         return self.process(machine.state) is not None and self.answers(machine)
 
     def start(self, machine: Machine) -> None:
-        """Start it, without waiting until it answers."""
+        """Start it, without waiting until it answers.
+
+        Raises:
+            ServiceError: it ended at once.
+        """
         log = machine.state.log / f"{self.name}.log"
-        process = processes.start(machine.command(self.command), log, forks=True, environment=self.environment)
+        try:
+            process = processes.start(machine.command(self.command), log, forks=True, environment=self.environment)
+        except SandboxError as error:
+            raise ServiceError(self.name, str(error)) from None
         process.save(machine.state.run / f"{self.name}.json")
 
     def wait(self, machine: Machine) -> None:
-        """Wait until it answers.
+        """Wait until it answers, and until its trial ends well.
 
         Raises:
-            SandboxError: it ended, or does not answer; names its log.
+            ServiceError: it ended, or does not answer, or does not work; names its log.
         """
-        log = machine.state.log / f"{self.name}.log"
         deadline = time.monotonic() + PATIENCE
         while not self.answers(machine):
-            if self.process(machine.state) is None:
-                raise SandboxError(f"{self.name} ended while it was starting: {processes.last_lines(log)}")
-            if time.monotonic() > deadline:
-                raise SandboxError(f"{self.name} does not answer after {PATIENCE} s: {processes.last_lines(log)}")
+            self._expect(machine.state, deadline)
             time.sleep(0.01)
+        if self.trial:
+            self._try(machine.state, deadline)
+
+    def _expect(self, state: State, deadline: float) -> None:
+        """Raise what there is to say about a service that ended, or that has had its time."""
+        log = state.log / f"{self.name}.log"
+        if self.process(state) is None:
+            raise ServiceError(self.name, f"{self.name} ended while it was starting: {processes.last_lines(log)}")
+        if time.monotonic() > deadline:
+            message = f"{self.name} does not answer after {PATIENCE} s: {processes.last_lines(log)}"
+            raise ServiceError(self.name, message)
+
+    def _try(self, state: State, deadline: float) -> None:
+        log = state.log / f"{self.name}-trial.log"
+        environment = processes.ENVIRONMENT | client_environment(state)
+        with (
+            log.open("w") as output,
+            subprocess.Popen(
+                self.trial, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd="/"
+            ) as client,
+        ):
+            try:
+                while client.poll() is None:
+                    self._expect(state, deadline)
+                    time.sleep(0.01)
+            finally:
+                client.kill()
+        if client.returncode:
+            message = f"{self.name} takes connections and does not work: {processes.last_lines(log)}"
+            raise ServiceError(self.name, message)
 
     def stop(self, state: State, *, force: bool = False) -> None:
         """End it, if it runs."""
@@ -175,13 +216,24 @@ def _front(host: Host, state: State) -> Service:
 
 def _engine(state: State, parts: Parts | None) -> Service:
     return Service(
-        "engine",
+        ENGINE,
         f"unix://{state.socket}",
         ["dagger-engine", "--addr", "unix:///run/dagger/engine.sock", "--oci-worker-snapshotter", "overlayfs"],
         lambda _: _accepts(state),
         patience=30,
         environment=parts.sdk.environment if parts else {},
+        trial=[str(parts.client), "query", "--silent", "--doc", str(state.config / "trial.graphql")] if parts else [],
     )
+
+
+def client_environment(state: State) -> dict[str, str]:
+    """What a client is told, so that it talks to this engine and sends nobody's real passwords."""
+    return {
+        "_EXPERIMENTAL_DAGGER_RUNNER_HOST": f"unix://{state.socket}",
+        "DAGGER_NO_NAG": "1",
+        "DO_NOT_TRACK": "1",
+        "DOCKER_CONFIG": str(state.client),
+    }
 
 
 def _accepts(state: State) -> bool:
@@ -200,6 +252,7 @@ def write_config(state: State) -> None:
     (state.config / "engine.json").write_text(
         json.dumps({"logLevel": "info", "gc": {"enabled": True, "maxUsedSpace": ENGINE_SPACE, "minFreeSpace": "10GB"}})
     )
+    (state.config / "trial.graphql").write_text(TRIAL.substitute(now=time.time_ns()))
     for host in HOSTS:
         values = {
             "name": host.name,

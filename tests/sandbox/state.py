@@ -40,6 +40,11 @@ class State:
         return self.folder / "engine"
 
     @property
+    def ended(self) -> Path:
+        """Is there while nothing runs and the engine has ended before its machine."""
+        return self.folder / "engine-ended"
+
+    @property
     def registry(self) -> Path:
         """One folder a registry, with what was pushed to it."""
         return self.folder / "registry"
@@ -98,7 +103,13 @@ class State:
     def delete(self) -> None:
         """Remove the folder and all that was pushed to or built in the sandbox."""
         if self.folder.exists():
-            shutil.rmtree(self.folder)
+            shutil.rmtree(self.folder, onexc=_unless_gone)
+
+
+def _unless_gone(_function: object, _path: str, error: BaseException) -> None:
+    """Let go what something else has deleted meanwhile."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def current() -> State:

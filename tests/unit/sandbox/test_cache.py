@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.sandbox import cache
 
@@ -90,6 +91,10 @@ def _empty_the_list(part: Path) -> None:
     (part.parent / "manifest.json").write_text(json.dumps(None))
 
 
+def _shorten_a_line_of_the_list(part: Path) -> None:
+    (part.parent / "manifest.json").write_text(json.dumps({"bin/tool": 7}))
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
@@ -100,6 +105,7 @@ def _empty_the_list(part: Path) -> None:
         (_forget_the_list, "half-written"),
         (_truncate_the_list, "its list of files cannot be read"),
         (_empty_the_list, "its list of files cannot be read"),
+        (_shorten_a_line_of_the_list, "its list of files cannot be read"),
     ],
 )
 def test_a_damaged_part_is_made_anew(
@@ -144,6 +150,17 @@ def test_what_a_killed_one_left_is_removed(make: Callable[[], Path], maker: Make
     assert make().parent == entry
     assert maker.times == 2
     assert not left.exists()
+
+
+def test_what_a_killed_one_left_of_another_part_is_removed(make: Callable[[], Path], maker: Maker) -> None:
+    """Nobody may ever make it again, and it can be gigabytes; what is being made now stays."""
+    folder = make().parent.parent
+    forgotten, being_made = folder / ".1234.abc.half", folder / ".5678.abc.half"
+    forgotten.mkdir()
+    being_made.mkdir()
+    with FileLock(folder / ".5678.lock"):
+        cache.ensure("thing", ["2.0"], maker, say=print)
+    assert (forgotten.exists(), being_made.exists()) == (False, True)
 
 
 def test_a_key_depends_on_names_and_bytes(tmp_path: Path) -> None:

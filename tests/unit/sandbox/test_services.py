@@ -1,5 +1,7 @@
 """What the services read."""
 
+import os
+import ssl
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,15 @@ def test_certificates_are_made_once(state: State) -> None:
     before = authority.read_bytes()
     assert certificates.ensure(state.secrets).read_bytes() == before
     assert (state.secrets / "ghcr.io.key").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("name", ["authority.pem", "ghcr.io.crt", "ghcr.io.key"])
+@pytest.mark.parametrize("size", [0, 300])
+def test_damaged_certificates_are_made_anew(state: State, name: str, size: int) -> None:
+    """Files that a crash left half-written do not stop the web servers."""
+    certificates.ensure(state.secrets)
+    os.truncate(state.secrets / name, size)
+    authority = certificates.ensure(state.secrets)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority)
+    for host in HOSTS:
+        context.load_cert_chain(state.secrets / f"{host.name}.crt", state.secrets / f"{host.name}.key")
