@@ -55,6 +55,12 @@ def test_containers_reach_every_name_with_tls() -> None:
     assert answers == [f"{host.name} {401 if host.is_registry else 404}" for host in HOSTS]
 
 
+def test_regctl_is_the_release_that_its_image_names() -> None:
+    """The stand-in has the real program, and no shell to start it with."""
+    said = run_in_container("ghcr.io/regclient/regctl:v0.11.7", "/regctl", "version", "--format", "{{.VCSTag}}")
+    assert said.strip() == "v0.11.7"
+
+
 def test_the_host_has_no_trace_of_the_names() -> None:
     """No port of theirs is open outside the machine, and the host's own names are untouched."""
     opened = {tuple(line.split()[1:4:2]) for line in Path("/proc/net/tcp").read_text().splitlines()[1:]}

@@ -1,6 +1,7 @@
 """The images that the sandbox's registries hold from the start: what people's Dockerfiles and modules build on."""
 
 import importlib.metadata
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ CUDA: Final = {
 SHELL: Final = oci.Settings({"PATH": SYSTEM_PATH}, ["/bin/bash"])
 CUDA_SHELL: Final = oci.Settings(CUDA, ["/bin/bash"])
 PYTHON: Final = oci.Settings({"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}, ["python3"])
+REGCTL: Final = oci.Settings({"PATH": SYSTEM_PATH}, entrypoint=["/regctl"], user="appuser")
 
 #: Each image: its layers, the lowest first, and its settings.
 IMAGES: Final = {
@@ -27,6 +29,7 @@ IMAGES: Final = {
     "docker.io/library/debian:bookworm-slim": (("bookworm",), SHELL),
     "docker.io/library/python:3.12-slim": (("bookworm", "python"), PYTHON),
     "docker.io/library/python:3.13-slim": (("trixie-python",), PYTHON),
+    "ghcr.io/regclient/regctl:v0.11.7": (("regctl",), REGCTL),
 }
 
 PIP_SCRIPT: Final = "#!/usr/local/bin/python3\nimport sys\nfrom pip._internal.cli.main import main\nsys.exit(main())\n"
@@ -38,6 +41,27 @@ PYTHON_HOOK: Final = (
     ' && ln -s /usr/bin/python3 "$1/usr/local/bin/python"'
     ' && ln -s /usr/bin/python3 "$1/usr/local/bin/python3"'
 )
+
+
+#: The regctl image has no Debian below, and so a user of its own.
+USERS: Final = {"etc/passwd": "appuser:x:1000:1000::/home/appuser:/sbin/nologin\n", "etc/group": "appuser:x:1000:\n"}
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is put into images besides Debian's packages.
+
+    Attributes:
+        pixi: the program.
+        python: a relocatable CPython 3.12, a folder with ``bin/`` and ``lib/``.
+        regctl: the program, static.
+        bundle: certificates to trust.
+    """
+
+    pixi: Path
+    python: Path
+    regctl: Path
+    bundle: Path
 
 
 @dataclass(frozen=True)
@@ -53,23 +77,22 @@ class BaseImage:
     layout: Path
 
 
-def base_images(pixi: Path, python: Path, say: Callable[[str], None]) -> list[BaseImage]:
+def base_images(content: Content, say: Callable[[str], None]) -> list[BaseImage]:
     """Make the base images that are missing.
 
     Args:
-        pixi: the program.
-        python: a relocatable CPython 3.12, a folder with ``bin/`` and ``lib/``.
+        content: what they are made from, besides Debian's packages.
         say: told what is being made.
 
     Raises:
         SandboxError: a Debian root file system cannot be made.
     """
     layers = root_layers(say)
-    sources = [pixi, python, Path(__file__), Path(oci.__file__)]
+    sources = [*vars(content).values(), Path(__file__), Path(oci.__file__)]
     made = cache.ensure(
         "images",
         [*map(debian.key, layers.values()), *sources, importlib.metadata.version("pip")],
-        lambda part: _write(part, layers, pixi, python),
+        lambda part: _write(part, layers, content),
         say=say,
     )
     return [BaseImage(reference, made / _folder(reference)) for reference in IMAGES]
@@ -92,21 +115,38 @@ def root_layers(say: Callable[[str], None]) -> dict[str, Path]:
     return {name: root.result() for name, root in roots.items()}
 
 
-def _write(part: Path, roots: dict[str, Path], pixi: Path, python: Path) -> None:
-    layers = roots | {"pixi": part / "pixi.tar.gz", "python": part / "python.tar.gz"}
-    oci.pack(layers["pixi"], {"usr/local/bin/pixi": pixi})
-    # What is in the tree, not its top folder: /usr/local stays Debian's.
-    tree = {f"usr/local/{path.name}": path for path in python.iterdir()}
-    script = part / "pip"
-    script.write_text(PIP_SCRIPT)
-    script.chmod(0o755)
-    tree |= {f"usr/local/lib/python3.12/site-packages/{path.name}": path for path in _pip_folders()}
-    oci.pack(layers["python"], tree | {"usr/local/bin/pip": script}, lambda name: "__pycache__" not in name)
-    script.unlink()
+def _write(part: Path, roots: dict[str, Path], content: Content) -> None:
+    own = {name: part / f"{name}.tar.gz" for name in ("pixi", "python", "regctl")}
+    oci.pack(own["pixi"], {"usr/local/bin/pixi": content.pixi})
+    _pack_python(own["python"], content.python)
+    _pack_regctl(own["regctl"], content)
+    layers = roots | own
     for reference, (names, settings) in IMAGES.items():
         oci.write_layout(part / _folder(reference), [layers[name] for name in names], settings)
-    layers["pixi"].unlink()
-    layers["python"].unlink()
+    for layer in own.values():
+        layer.unlink()
+
+
+def _pack_python(target: Path, python: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        script = Path(folder) / "pip"
+        script.write_text(PIP_SCRIPT)
+        script.chmod(0o755)
+        # What is in the tree, not its top folder: /usr/local stays Debian's.
+        tree = {f"usr/local/{path.name}": path for path in python.iterdir()}
+        tree |= {f"usr/local/lib/python3.12/site-packages/{path.name}": path for path in _pip_folders()}
+        oci.pack(target, tree | {"usr/local/bin/pip": script}, lambda name: "__pycache__" not in name)
+
+
+def _pack_regctl(target: Path, content: Content) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        tree: dict[str, Path | None] = {"regctl": content.regctl, "home/appuser": None}
+        # With an empty line at the end, as in the other images: see debian.OPTIONS.
+        texts = USERS | {"etc/ssl/certs/ca-certificates.crt": content.bundle.read_text() + "\n"}
+        for number, (name, text) in enumerate(texts.items()):
+            tree[name] = Path(folder) / str(number)
+            (Path(folder) / str(number)).write_text(text)
+        oci.pack(target, tree)
 
 
 def _pip_folders() -> list[Path]:

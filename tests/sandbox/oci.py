@@ -27,6 +27,8 @@ class Settings:
 
     environment: Mapping[str, str] = field(default_factory=dict)
     command: Sequence[str] = ()
+    entrypoint: Sequence[str] = ()
+    user: str = ""
 
 
 def pack(target: Path, content: Mapping[str, Path | None], keep: Callable[[str], bool] | None = None) -> None:
@@ -90,9 +92,13 @@ def write_layout(folder: Path, layers: Sequence[Path], settings: Settings) -> st
         _link(layer, blobs / digest)
         described.append(_descriptor(LAYER + ("+gzip" if compressed else ""), digest, layer.stat().st_size))
         contents.append(f"sha256:{_content_digest(layer) if compressed else digest}")
-    process: dict[str, list[str]] = {"Env": [f"{name}={value}" for name, value in settings.environment.items()]}
+    process: dict[str, object] = {"Env": [f"{name}={value}" for name, value in settings.environment.items()]}
     if settings.command:
         process["Cmd"] = list(settings.command)
+    if settings.entrypoint:
+        process["Entrypoint"] = list(settings.entrypoint)
+    if settings.user:
+        process["User"] = settings.user
     config = {
         **PLATFORM,
         "created": "1970-01-01T00:00:00Z",

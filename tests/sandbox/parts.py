@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import psutil
 
-from tests.sandbox import cache, images, sdk_content, tools
+from tests.sandbox import cache, images, programs, sdk_content, tools
 from tests.sandbox.images import BaseImage
 from tests.sandbox.progress import Progress
 from tests.sandbox.sdk_content import Sdk
@@ -205,13 +205,14 @@ def make_all(progress: Progress) -> Parts:
         sdk = step("sdk-content", lambda say: sdk_content.sdk_content(engine / "bin" / "codegen", say))
         return engine, sdk, step("pixi", make_pixi)
 
-    def download_all() -> tuple[Path, Path, Path]:
+    def download_all() -> tuple[Path, Path, Path, Path]:
         rootfs = step("rootfs", make_rootfs)
         tree = step("python-tree", lambda say: channel.python_tree(say=say))
         conda = step("channel", channel.build)
         # Kept in the cache, for the images at the end.
         step("debian", images.root_layers)
-        return rootfs, tree, conda
+        # Compiled here, since the other thread is at pixi much longer.
+        return rootfs, tree, conda, step("regctl", lambda say: programs.program("regctl", say))
 
     pool = ThreadPoolExecutor(2)
     compiled, downloaded = pool.submit(compile_all), pool.submit(download_all)
@@ -221,8 +222,9 @@ def make_all(progress: Progress) -> Parts:
         # An error is told at once, not when the other thread's download has ended.
         pool.shutdown(wait=False, cancel_futures=True)
     engine, sdk, pixi = compiled.result()
-    rootfs, tree, conda = downloaded.result()
-    bases = step("images", lambda say: images.base_images(pixi / "bin" / "pixi", tree, say))
+    rootfs, tree, conda, regctl = downloaded.result()
+    content = images.Content(pixi / "bin" / "pixi", tree, regctl, rootfs / "etc/ssl/certs/ca-certificates.crt")
+    bases = step("images", lambda say: images.base_images(content, say))
     return Parts(engine, pixi, rootfs, sdk, conda, bases)
 
 

@@ -67,8 +67,8 @@ def require(command: str, remedy: str) -> str:
 
 
 def require_go() -> str:
-    """The Go compiler, which the engine is built with."""
-    return require("go", "install Go 1.25 or later and add its bin folder to PATH")
+    """The Go compiler, which the engine and other programs are built with."""
+    return require("go", "install Go 1.26 or later and add its bin folder to PATH")
 
 
 def require_cargo() -> str:

@@ -106,7 +106,9 @@ def test_images_share_the_layers_they_have_in_common(
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(debian, "root_layer", root_layer)
-    found = images.base_images(tree / "bin" / "tool", tree, lambda line: None)  # noqa: ARG005
+    tool = tree / "bin" / "tool"
+    content = images.Content(pixi=tool, python=tree, regctl=tool, bundle=tree / "notes.txt")
+    found = images.base_images(content, lambda line: None)  # noqa: ARG005
 
     assert sorted(made) == ["bookworm", "trixie", "trixie-python"]
     assert [image.reference for image in found] == list(images.IMAGES)
@@ -121,6 +123,24 @@ def test_images_share_the_layers_they_have_in_common(
     shared = manifests[0]["layers"][0]["digest"]
     assert blob(plain, shared).samefile(blob(cuda, shared))
     assert "CUDA_VERSION=13.0.0" in read(cuda, manifests[1]["config"]["digest"])["config"]["Env"]
+
+
+def test_the_image_of_regctl_holds_little_more_than_the_program(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the real one does: no shell, a user that is not root, and certificates to trust."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(images, "root_layers", lambda say: {})  # noqa: ARG005
+    monkeypatch.setattr(images, "IMAGES", {"ghcr.io/regclient/regctl:v1": (("regctl",), images.REGCTL)})
+    tool = tree / "bin" / "tool"
+    [image] = images.base_images(images.Content(tool, tree, tool, tree / "notes.txt"), lambda line: None)  # noqa: ARG005
+    manifest = read(image.layout, json.loads((image.layout / "index.json").read_text())["manifests"][0]["digest"])
+    config = read(image.layout, manifest["config"]["digest"])["config"]
+    assert (config["Entrypoint"], config["User"]) == (["/regctl"], "appuser")
+    [layer] = manifest["layers"]
+    with tarfile.open(blob(image.layout, layer["digest"])) as opened:
+        assert "etc/ssl/certs/ca-certificates.crt" in opened.getnames()
+        assert opened.getmember("regctl").mode == 0o755
 
 
 @pytest.mark.parametrize(
