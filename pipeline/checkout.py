@@ -10,11 +10,12 @@ import dagger
 
 from pipeline import dockerfile, files, smoke, stages, tags
 from pipeline.commit import Commit, read_commit
-from pipeline.errors import PipelineError, SpecError
+from pipeline.errors import SpecError
 from pipeline.finish import finish
 from pipeline.formats import Format
 from pipeline.lock import check_lock
 from pipeline.recipe import Recipe
+from pipeline.results import Results
 from pipeline.settings import Settings, load_settings
 from pipeline.spec import FILE, ImageSpec, Platform, find_images, load_spec
 from pipeline.validation import nearest
@@ -90,32 +91,16 @@ class Checkout:
         """
         return {platform: await self.build(image, platform) for platform in load_spec(self.path, image).platforms}
 
-    async def smoke_test(self, image: str | None, *, gpu: bool) -> str:
-        """Build one image or all, run all their probes at once, and return the table of what was found.
+    async def smoke_test(self, image: str | None, *, gpu: bool) -> Results:
+        """Build one image or all, and run all their probes at once.
 
         Raises:
-            PipelineError: an image could not be built, or a probe failed; all of them are named.
+            PipelineError: a GPU is asked for that no probe looks for, or an image.toml cannot be used.
         """
         specs = {image: load_spec(self.path, image)} if image else self.images()
         if gpu:
             smoke.require_gpu_probe(specs)
-        results: list[smoke.Result] = []
-        failures: list[PipelineError] = []
-
-        async def test(name: str, spec: ImageSpec) -> None:
-            try:
-                container = await self.build(name)
-            except PipelineError as error:
-                failures.append(error)
-                return
-            results.extend(await smoke.run_probes(container, name, spec, self.settings, gpu=gpu))
-
-        async with anyio.create_task_group() as tasks:
-            for name, spec in specs.items():
-                tasks.start_soon(test, name, spec)
-        results.sort(key=lambda result: result.image)
-        smoke.require_passed(results, failures)
-        return smoke.summarize(results)
+        return await smoke.probe_images(self, specs, gpu=gpu)
 
 
 def choose_platform(image: str, spec: ImageSpec, platform: str | None) -> Platform:

@@ -11,7 +11,7 @@ import dagger
 from dagger import DefaultPath, Doc, Ignore, function, object_type
 
 from pipeline.errors import PipelineError
-from pipeline.formats import Format
+from pipeline.formats import Format, ResultFormat
 from pipeline.sources import LEFT_OUT
 
 if TYPE_CHECKING:
@@ -62,9 +62,26 @@ class Pipeline:
         self,
         image: Annotated[str | None, Doc("Name of the image; every image where none is given")] = None,
         gpu: Annotated[bool, Doc("Give the probes the engine's GPUs, and fail where none is found")] = False,
+        format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.TABLE,  # noqa: A002  # its name
     ) -> str:
-        """Start Python, ROOT and TensorFlow in an image and tell what was found; fail once with all that failed"""
-        return await (await self._open()).smoke_test(image, gpu=gpu)
+        """Start what an image's probes name, and tell what came of each; fail once with all that failed"""
+        from pipeline.smoke import require_passed  # noqa: PLC0415  # as in _open
+
+        return require_passed(await (await self._open()).smoke_test(image, gpu=gpu), format)
+
+    # Never cached: a report of a failure must not outlive what made it fail.
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    async def smoke_report(
+        self,
+        image: Annotated[str | None, Doc("Name of the image; every image where none is given")] = None,
+        gpu: Annotated[bool, Doc("Give the probes the engine's GPUs, and report where none is found")] = False,
+        format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.JUNIT,  # noqa: A002  # its name
+    ) -> dagger.File:
+        """Run what smoke-test runs, and return the report as a file; a probe that failed is in it, and is no failure"""
+        from pipeline.results import FILES, write  # noqa: PLC0415  # as in _open
+
+        results = await (await self._open()).smoke_test(image, gpu=gpu)
+        return dagger.dag.file(FILES[format], write(results, format))
 
     @function
     async def tags(

@@ -1,17 +1,19 @@
-"""Probe Python: the interpreter is the environment's, and its compiled standard modules load."""
+"""Probe Python: the interpreter is the environment's, and its compiled standard modules load.
+
+Its argument is where the environment is; without one, any interpreter will do.
+"""
 
 import ctypes
 import json
 import lzma
-import os
 import platform
 import sqlite3
 import ssl
 import sys
 
-prefix = os.environ.get("CONDA_PREFIX")
+prefix = sys.argv[1] if len(sys.argv) > 1 else sys.prefix
 if prefix != sys.prefix:
-    raise SystemExit(f"python is {sys.executable}, not the environment's: CONDA_PREFIX is {prefix}")
+    raise SystemExit(f"python3 is {sys.executable}, not the one of the environment in {prefix}")
 
 if lzma.decompress(lzma.compress(b"probe")) != b"probe":
     raise SystemExit("lzma does not give back what it was given")
