@@ -8,7 +8,10 @@ PipelineError
 ├── RefreshError          pixi could not solve pixi.toml, or a locked package is not the one of its channel
 ├── EarlierLockError      there is no lock to compare with where one was said to be
 ├── BuildError            a step of the build failed in its container
-└── SmokeTestError        an image was built, and does not do what it should
+├── SmokeTestError        an image was built, and does not do what it should
+├── TagError              a trigger or commit gives no tag
+├── CredentialsError      a registry has no credentials here, or does not accept them
+└── PublishError          a tag of an image is missing in a registry, or is another image there
 """
 
 
@@ -50,3 +53,11 @@ class SmokeTestError(PipelineError):
 
 class TagError(PipelineError):
     """A trigger or commit was named that gives no tag."""
+
+
+class CredentialsError(PipelineError):
+    """A registry has no credentials, or does not let the ones that it has do what is needed."""
+
+
+class PublishError(PipelineError):
+    """Not every tag of an image could be put where it belongs."""

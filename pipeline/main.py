@@ -5,11 +5,12 @@ An image is a top-level folder with an image.toml; `images` lists them. What the
 """
 
 import logging
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 import dagger
-from dagger import DefaultPath, Doc, Ignore, function, object_type
+from dagger import DefaultPath, Doc, Ignore, field, function, object_type
 
+from pipeline.credentials import RegistryAuth
 from pipeline.errors import PipelineError
 from pipeline.formats import Format, ResultFormat
 from pipeline.sources import LEFT_OUT
@@ -38,6 +39,8 @@ class Pipeline:
         Ignore(list(LEFT_OUT)),
         Doc("The checkout that holds the images, and pyproject.toml with [tool.pipeline]"),
     ]
+
+    auths: list[RegistryAuth] = field(default=list, init=False)
 
     @function
     async def images(self) -> str:
@@ -92,6 +95,50 @@ class Pipeline:
     ) -> str:
         """Show which tags the images get, which of them stay and which move; nothing is built or published"""
         return (await self._open()).tags(tag, commit, format)
+
+    @function
+    def with_registry_auth(
+        self,
+        address: Annotated[str, Doc("The registry, such as ghcr.io")],
+        username: Annotated[str, Doc("Who logs in there")],
+        secret: Annotated[dagger.Secret, Doc("The password or token, such as env:GITHUB_TOKEN or file:PATH")],
+    ) -> Self:
+        """Give the credentials of a registry to what follows, once for each registry"""
+        auth = RegistryAuth(address=address, username=username, secret=secret)  # type: ignore[call-arg]  # mypy does not know Dagger's fields
+        self.auths.append(auth)
+        return self
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # the SDK's overloads leave cache out
+    async def publish(  # noqa: PLR0913, PLR0917  # options of the CLI
+        self,
+        tag: Annotated[str, Doc("What is published: a version such as v2026.2.0, a pre-release, or main")],
+        image: Annotated[str | None, Doc("Name of the image; every image where none is given")] = None,
+        registries: Annotated[
+            list[str] | None,
+            Doc("Registries with the path of the repositories, such as ghcr.io/maniaclab, instead of the usual ones"),
+        ] = None,
+        commit: Annotated[str | None, Doc("Id of the commit that is published; the checkout's if not given")] = None,
+        docker_config: Annotated[
+            dagger.Secret | None,
+            Doc("What 'docker login' wrote, as file:$HOME/.docker/config.json, for registries without credentials"),
+        ] = None,
+        dry_run: Annotated[bool, Doc("Only ask the registries, and tell what would be done")] = False,
+        format: Annotated[Format, Doc("How the report is written")] = Format.TABLE,
+    ) -> str:
+        """Build, test and push images to every registry, and move their tags when all have them at one digest"""
+        from pipeline.publish import publish  # noqa: PLC0415  # as in _open
+
+        return await publish(
+            await self._open(),
+            tag,
+            image=image,
+            registries=registries or [],
+            commit=commit,
+            auths=self.auths,
+            docker_config=docker_config,
+            dry_run=dry_run,
+            form=format,
+        )
 
     async def _open(self) -> "Checkout":
         # Imported here: the engine starts this module for every call, and a listing of its functions needs none of it.

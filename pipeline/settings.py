@@ -9,6 +9,8 @@ from pydantic_settings import SettingsConfigDict
 from pipeline.validation import FileSettings, read_toml, validate
 
 FILE: Final = "pyproject.toml"
+#: A registry as repositories begin with it: a host, and a path in lower case.
+REGISTRY: Final = r"^[a-z0-9.-]+(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$"
 
 
 class Settings(FileSettings):
@@ -33,6 +35,25 @@ class Settings(FileSettings):
 
     probe_timeout: Annotated[int, Field(gt=0, le=3600)] = 300
     """Seconds that one probe may take."""
+
+    registries: tuple[Annotated[str, Field(pattern=REGISTRY)], ...] = (
+        "ghcr.io/maniaclab",
+        "docker.io/maniaclab",
+        "hub.opensciencegrid.org/maniaclab",
+    )
+    """Where images are published: registries, each with the path below which its repositories are."""
+
+    regctl: str = "ghcr.io/regclient/regctl:v0.11.7"
+    """Image with the registry client /regctl."""
+
+    registry_timeout: Annotated[float, Field(gt=0, le=3600)] = 120
+    """Seconds in which a registry has to answer, or to take the next megabyte of an upload."""
+
+    registry_tries: Annotated[int, Field(gt=0, le=100)] = 10
+    """Requests of one operation that may fail in a way that may pass, before it is given up."""
+
+    registry_seconds: Annotated[float, Field(gt=0, le=86400)] = 300
+    """Seconds after the first failure of an operation in which it is tried again."""
 
 
 def load_settings(checkout: Path) -> Settings:

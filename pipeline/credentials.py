@@ -1,0 +1,115 @@
+"""Credentials: who pushes to which registry, from `with-registry-auth` and from what `docker login` wrote down."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import dagger
+from dagger import dag, field, object_type
+
+from pipeline.errors import CredentialsError
+
+#: Names under which Docker Hub is known; the first one is what repositories of it begin with.
+DOCKER_HUB: Final = ("docker.io", "index.docker.io", "registry-1.docker.io")
+#: The user name by which registries are told that the password is an identity token.
+TOKEN: Final = "<token>"  # noqa: S105  # a name, not a token
+
+
+@object_type
+class RegistryAuth:
+    """A user name and a password for one registry."""
+
+    address: str = field()
+    username: str = field()
+    secret: dagger.Secret = field()
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who logs in to a registry."""
+
+    username: str
+    secret: dagger.Secret | None = None
+
+
+@dataclass(frozen=True)
+class DockerConfig:
+    """What `docker login` wrote down: user name and password by host, and what only a helper knows."""
+
+    logins: Mapping[str, tuple[str, str]]
+    helpers: Mapping[str, str]
+    """The credential helper of a host; the one of all other hosts is that of the empty name."""
+
+
+def host_of(address: str) -> str:
+    """The host in the address of a registry or a repository; Docker Hub has one name here."""
+    host = address.removeprefix("https://").removeprefix("http://").partition("/")[0].lower()
+    return DOCKER_HUB[0] if host in DOCKER_HUB else host
+
+
+def read_docker_config(text: str) -> DockerConfig:
+    """Read Docker's config.json.
+
+    Raises:
+        CredentialsError: it is not what Docker writes. No part of it is repeated: it has passwords.
+    """
+    try:
+        content: dict[str, Any] = json.loads(text)
+        logins = {
+            host_of(address): found for address, entry in content.get("auths", {}).items() if (found := _pair(entry))
+        }
+        helpers = {host_of(address): str(name) for address, name in content.get("credHelpers", {}).items()}
+        if content.get("credsStore"):
+            helpers[""] = str(content["credsStore"])
+    except (ValueError, AttributeError, TypeError, binascii.Error):
+        raise CredentialsError(
+            "--docker-config is not a config.json as 'docker login' writes it; name the right file, as in "
+            "--docker-config file:$HOME/.docker/config.json"
+        ) from None
+    return DockerConfig(logins, helpers)
+
+
+def _pair(entry: Mapping[str, str]) -> tuple[str, str] | None:
+    if token := entry.get("identitytoken"):
+        return TOKEN, token
+    if auth := entry.get("auth"):
+        username, colon, password = base64.b64decode(auth, validate=True).decode().partition(":")
+        if not colon:
+            raise ValueError("no colon")
+        return username, password
+    if (username := entry.get("username", "")) and (password := entry.get("password", "")):
+        return username, password
+    return None
+
+
+async def find_logins(
+    hosts: Sequence[str], given: Sequence[RegistryAuth], docker_config: dagger.Secret | None
+) -> dict[str, Login]:
+    """Who logs in to each registry; what was given for one comes before Docker's file.
+
+    Raises:
+        CredentialsError: there is nobody for a registry; all of them are named.
+    """
+    logins = {host_of(auth.address): Login(auth.username, auth.secret) for auth in given}
+    config = read_docker_config(await docker_config.plaintext()) if docker_config else DockerConfig({}, {})
+    for host, (username, password) in config.logins.items():
+        # The name says nothing; it is how the engine tells secrets apart.
+        logins.setdefault(host, Login(username, dag.set_secret(f"registry-password-{host}", password)))
+    missing = [explain_missing(host, config) for host in dict.fromkeys(hosts) if host not in logins]
+    if missing:
+        raise CredentialsError("; ".join(missing))
+    return {host: logins[host] for host in hosts}
+
+
+def explain_missing(host: str, config: DockerConfig) -> str:
+    """Why there are no credentials for a registry, and how to give them."""
+    give = f"with-registry-auth --address {host} --username NAME --secret env:PASSWORD"
+    if helper := config.helpers.get(host, config.helpers.get("")):
+        return (
+            f"the file of --docker-config leaves the credentials of {host} to the helper '{helper}', which cannot run "
+            f"in the engine; put '{give}' before publish"
+        )
+    return f"there are no credentials for {host}; put '{give}' before publish, or give --docker-config"

@@ -1,0 +1,171 @@
+"""Publishing that never half-happens: all registries have an image at one digest before any tag moves to it.
+
+The order is: plan the tags, ask every registry, build and test, push the fixed tags everywhere and read them back, and
+only when all agree move the others. A run that was cut off at any point is finished by the next one.
+"""
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Final
+
+import anyio
+import dagger
+
+from pipeline.artifact import make_artifact
+from pipeline.checkout import Checkout
+from pipeline.credentials import Login, RegistryAuth, find_logins, host_of
+from pipeline.errors import CredentialsError, PublishError
+from pipeline.formats import Format
+from pipeline.publication import Place, Publication
+from pipeline.published import Published, draw, explain
+from pipeline.registry import Destination, Registry
+from pipeline.settings import Settings
+from pipeline.spec import ImageSpec, load_spec
+from pipeline.tags import plan_checkout
+
+#: How often the tags of a repository may change under a decision to move some before it is given up.
+ROUNDS: Final = 5
+
+
+def repositories(image: str, spec: ImageSpec, settings: Settings, given: Sequence[str]) -> list[str]:
+    """Where an image is published: in its own repositories, or under its name in the given registries or all."""
+    del spec
+    return [f"{registry.rstrip('/')}/{image}" for registry in given or settings.registries]
+
+
+class Publisher:
+    """One run of `publish`."""
+
+    def __init__(self, checkout: Checkout, trigger: str, publications: list[Publication]) -> None:
+        self._checkout = checkout
+        self._trigger = trigger
+        self._publications = publications
+        self._registry = Registry(checkout.settings)
+
+    async def run(self, *, dry_run: bool) -> Published:
+        """Publish, and report; with ``dry_run``, read what there is and tell what would be done.
+
+        Raises:
+            CredentialsError: a registry does not accept the credentials, or does not let them push.
+            PipelineError: an image cannot be built, its probes fail, or it would take a tag from another image.
+        """
+        await self._ask(writes=not dry_run)
+        if not dry_run:
+            await self._make()
+            await _each(self._publish, self._publications)
+        digests = {made.image: made.artifact.digest for made in self._publications if made.artifact}
+        return Published(
+            trigger=self._trigger,
+            dry_run=dry_run,
+            digests=digests,
+            rows=tuple(row for made in self._publications for row in made.rows(digests.get(made.image, ""))),
+            notes=self._publications[0].tags.notes if self._publications else (),
+        )
+
+    async def _ask(self, *, writes: bool) -> None:
+        """Ask every repository whether one may push there, and where the tags are."""
+        denied: list[str] = []
+
+        async def ask(asked: tuple[Publication, Place]) -> None:
+            publication, place = asked
+            tags = publication.tags
+            report = await self._registry.ask(place.to, tags.fixed, tags.moving, writes=writes)
+            place.take(report)
+            # What may pass may have passed when the image is built.
+            if report.failure and report.failure.kind != "passing":
+                denied.append(f"{place.to.repository}: {report.failure.sentence}")
+
+        await _each(ask, [(made, place) for made in self._publications for place in made.places])
+        if denied:
+            raise CredentialsError(
+                f"nothing was built, because a registry does not take it: {'; '.join(sorted(denied))}; "
+                "check its credentials, and that they may push there"
+            )
+        for made in self._publications:
+            if all(place.failure for place in made.places):
+                found = "; ".join(f"{place.to.repository}: {place.failure}" for place in made.places)
+                raise PublishError(f"nothing was built, because no registry can be reached: {found}; try again later")
+
+    async def _make(self) -> None:
+        """Build and test all images; one that fails ends it before anything is pushed."""
+        name = self._publications[0].image if len(self._publications) == 1 else None
+        await self._checkout.smoke_test(name, gpu=False)
+
+        async def export(made: Publication) -> None:
+            container = await self._checkout.build(made.image)
+            made.artifact = await make_artifact(self._checkout.settings.fetch_base, [container], made.made)
+
+        await _each(export, self._publications)
+        found = [text for made in self._publications if made.artifact for text in made.conflicts(made.artifact.digest)]
+        if found:
+            raise PublishError(
+                f"nothing was pushed, because a published tag is never given to another image: {'; '.join(found)}; "
+                "publish under a new version"
+            )
+
+    async def _publish(self, made: Publication) -> None:
+        """Push an image everywhere, and move tags when all repositories have it."""
+        artifact = made.artifact
+        if artifact is None:
+            return
+
+        async def push(place: Place) -> None:
+            place.take(await self._registry.push(place.to, artifact, made.tags.fixed, made.tags.moving))
+
+        await _each(push, made.places)
+        for _ in range(ROUNDS):
+            # Decided for all at once, from what all of them said.
+            moves = [(place, made.to_move(place, artifact.digest)) for place in made.places]
+            known = made.existing
+
+            async def move(step: tuple[Place, list[str]], known: set[str] = known) -> None:
+                place, tags = step
+                place.take(await self._registry.move(place.to, artifact.digest, tags, made.tags.moving, known))
+
+            await _each(move, [(place, tags) for place, tags in moves if tags])
+            if not any(place.report.changed for place, tags in moves if tags):
+                return
+
+
+async def publish(  # noqa: PLR0913  # what a person may say
+    checkout: Checkout,
+    trigger: str,
+    *,
+    image: str | None,
+    registries: Sequence[str],
+    commit: str | None,
+    auths: Sequence[RegistryAuth],
+    docker_config: dagger.Secret | None,
+    dry_run: bool,
+    form: Format,
+) -> str:
+    """Decide what goes where and who pushes it, then publish, and return the report.
+
+    Raises:
+        PipelineError: something was found before anything was pushed: a trigger that gives no tags, a registry without
+            credentials or that does not take them, an image that cannot be built or does not pass its probes.
+        PublishError: a tag is not where it should be; the error has the report.
+    """
+    tags = plan_checkout(trigger, commit, checkout.commit)
+    specs = {image: load_spec(checkout.path, image)} if image else checkout.images()
+    wanted = {name: repositories(name, spec, checkout.settings, registries) for name, spec in specs.items()}
+    logins = await find_logins([host_of(name) for names in wanted.values() for name in names], auths, docker_config)
+    made = checkout.commit.time if checkout.commit else None
+    publications = [
+        Publication(name, tags, [_place(repository, logins) for repository in names], made=made)
+        for name, names in wanted.items()
+    ]
+    found = await Publisher(checkout, trigger, publications).run(dry_run=dry_run)
+    if found.incomplete:
+        raise PublishError(f"{explain(found)}\n{draw(found, form)}")
+    return draw(found, form)
+
+
+async def _each[T](do: Callable[[T], Coroutine[Any, Any, None]], items: Iterable[T]) -> None:
+    """Do something with all items at once."""
+    async with anyio.create_task_group() as tasks:
+        for item in items:
+            tasks.start_soon(do, item)
+
+
+def _place(repository: str, logins: dict[str, Login]) -> Place:
+    return Place(Destination(repository, logins[host_of(repository)]))

@@ -1,0 +1,166 @@
+"""Registries: one command in a container for each repository and phase, and what it found there.
+
+regctl speaks with the registry, and `pipeline/scripts/registry.py` decides what is tried again. A container is not
+free, so it does all of a phase: to ask, to push and read back, to move tags.
+"""
+
+import importlib.resources
+import json
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import dagger
+from dagger import dag
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.artifact import LAYOUT, Artifact
+from pipeline.credentials import Login
+from pipeline.errors import PublishError
+from pipeline.script import with_scripts
+from pipeline.settings import Settings
+
+#: Where the container has regctl.
+PROGRAM: Final = "/usr/local/bin/regctl"
+PASSWORD: Final = "REGISTRY_PASSWORD"  # noqa: S105  # the name of the variable
+
+
+class Row(BaseModel):
+    """What came of one tag that was to be pushed or moved."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tag: str
+    digest: str
+    pushed: bool
+    bytes: int
+    seconds: float
+    tries: int
+
+
+class Failure(BaseModel):
+    """What failed in a repository, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    doing: str
+    tag: str
+    kind: Literal["passing", "denied", "missing", "mismatch", "refused"]
+    reason: str
+    tries: int
+    seconds: float
+
+    @property
+    def sentence(self) -> str:
+        """What failed and why, in one clause."""
+        tried = f" ({self.tries} tries in {self.seconds:.0f} s)" if self.tries > 1 else ""
+        return f"{self.doing} failed{tried}: {self.reason}"
+
+
+class Report(BaseModel):
+    """What a phase found and did in one repository."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tags: tuple[str, ...] = ()
+    digests: dict[str, str] = {}
+    latest_made: str = ""
+    rows: tuple[Row, ...] = ()
+    changed: bool = False
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A repository that an image is published to, and who publishes there."""
+
+    repository: str
+    """With the registry, as in ghcr.io/maniaclab/ml_platform."""
+
+    login: Login
+
+    @property
+    def host(self) -> str:
+        """The registry."""
+        return self.repository.partition("/")[0]
+
+
+class Registry:
+    """Runs the phases of a publication."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def ask(self, to: Destination, fixed: Sequence[str], moving: Sequence[str], *, writes: bool) -> Report:
+        """Log in, and read the tags and where they are; with ``writes``, find out whether one may push."""
+        return await self._run(to, "ask", tags=[*fixed], moving=[*moving], writes=writes)
+
+    async def push(self, to: Destination, artifact: Artifact, fixed: Sequence[str], moving: Sequence[str]) -> Report:
+        """Push an image under the fixed tags that are missing, read all back, and tell where the moving ones are."""
+        return await self._run(
+            to, "push", layout=artifact.layout, digest=artifact.digest, tags=[*fixed], moving=[*moving]
+        )
+
+    async def move(
+        self, to: Destination, digest: str, tags: Sequence[str], moving: Sequence[str], known: Collection[str]
+    ) -> Report:
+        """Move tags to an image that the repository has, unless it has other tags than the known ones by now."""
+        return await self._run(to, "move", digest=digest, tags=[*tags], moving=[*moving], known=sorted(known))
+
+    async def _run(
+        self, to: Destination, action: str, *, layout: dagger.Directory | None = None, **job: object
+    ) -> Report:
+        settings = self._settings
+        values = {
+            "action": action,
+            "repository": to.repository,
+            "host": to.host,
+            "username": to.login.username,
+            "program": PROGRAM,
+            "timeout": settings.registry_timeout,
+            "tries": settings.registry_tries,
+            "seconds": settings.registry_seconds,
+            "digest": "",
+            "tags": [],
+            "moving": [],
+            "known": [],
+            "writes": False,
+            **job,
+        }
+        container = (
+            _client(settings)
+            .with_mounted_file("/job.json", dag.file("job.json", json.dumps(values)))
+            # What a registry has now is never what it had at an earlier call.
+            .with_env_variable("ASKED", uuid.uuid4().hex)
+        )
+        if layout:
+            container = container.with_mounted_directory(LAYOUT, layout)
+        if to.login.secret:
+            container = container.with_secret_variable(PASSWORD, to.login.secret)
+        command = ["python", "-m", "pipeline.scripts.registry", "/job.json"]
+        try:
+            output = await container.with_exec(command).stdout()
+            return Report.model_validate_json(output)
+        except dagger.ExecError as error:
+            last = next(reversed(f"{error.stdout}\n{error.stderr}".strip().splitlines()), "it printed nothing")
+            raise PublishError(
+                f"{to.repository}: the step that speaks with the registry did not run: {last}"
+            ) from error
+        except ValidationError as error:
+            raise PublishError(f"{to.repository}: the step that speaks with the registry gave no report") from error
+
+
+def _client(settings: Settings) -> dagger.Container:
+    """A container with regctl and what tries again; nothing that it writes is kept."""
+    lock = importlib.resources.files("pipeline.scripts").joinpath("registry.lock").read_text(encoding="utf-8")
+    return (
+        dag.container()
+        .from_(settings.fetch_base)
+        .with_mounted_file("/registry.lock", dag.file("registry.lock", lock))
+        .with_exec(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", "/registry.lock"])
+        .with_mounted_file(PROGRAM, dag.container().from_(settings.regctl).file("/regctl"))
+        .with_(with_scripts("answers.py", "regctl.py", "registry.py"))
+        .with_mounted_temp("/tmp")  # noqa: S108  # of the container
+        .with_env_variable("REGCTL_CONFIG", "/tmp/regctl.json")  # noqa: S108  # of the container
+    )

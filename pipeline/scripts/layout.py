@@ -1,0 +1,116 @@
+"""Make one OCI layout, which says nothing of the time and the engine that made it, of an image's archives.
+
+Usage: python -m pipeline.scripts.layout LAYOUT CREATED ARCHIVE… CREATED is the time that the image gets, an ARCHIVE has
+its container for one platform. Prints the digest of the image: of the manifest where there is one archive, of an index
+in the order of the archives where there are more.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
+INDEX: Final = "application/vnd.oci.image.index.v1+json"
+#: Bytes that are copied at once.
+BUFFER: Final = 8 * 1024 * 1024
+
+type Json = dict[str, Any]
+
+
+class Layout:
+    """A folder with blobs, an index of what is in it, and nothing else."""
+
+    def __init__(self, folder: Path, created: str) -> None:
+        self.folder = folder
+        self.created = created
+        self.blobs = folder / "blobs/sha256"
+        self.blobs.mkdir(parents=True, exist_ok=True)
+
+    def add(self, archive: Path) -> Json:
+        """Take the container of an archive in, and return the descriptor of its manifest."""
+        with tarfile.open(archive) as tar:
+            descriptor = _one(_read(tar, "index.json")["manifests"], archive)
+            manifest = _read(tar, _path(descriptor["digest"]))
+            if "manifests" in manifest:
+                manifest = _read(tar, _path(_one(manifest["manifests"], archive)["digest"]))
+            config = normalize(_read(tar, _path(manifest["config"]["digest"])), len(manifest["layers"]), self.created)
+            for layer in manifest["layers"]:
+                self._copy(tar, layer["digest"])
+        manifest["config"] = {**manifest["config"], **self.write(config)}
+        platform = {key: config[key] for key in ("architecture", "os", "variant", "os.version") if config.get(key)}
+        return {"mediaType": manifest.get("mediaType", MANIFEST), **self.write(manifest), "platform": platform}
+
+    def write(self, content: Json) -> Json:
+        """Write a document as a blob, and return the part of its descriptor that its bytes say."""
+        data = encode(content)
+        digest = hashlib.sha256(data).hexdigest()
+        (self.blobs / digest).write_bytes(data)
+        return {"digest": f"sha256:{digest}", "size": len(data)}
+
+    def finish(self, descriptors: Sequence[Json]) -> str:
+        """Write what makes it a layout, and return the image's digest."""
+        image = {key: value for key, value in descriptors[0].items() if key != "platform"}
+        if len(descriptors) > 1:
+            index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": list(descriptors)}
+            image = {"mediaType": INDEX, **self.write(index)}
+        (self.folder / "oci-layout").write_bytes(encode({"imageLayoutVersion": "1.0.0"}))
+        (self.folder / "index.json").write_bytes(encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": [image]}))
+        return str(image["digest"])
+
+    def _copy(self, tar: tarfile.TarFile, digest: str) -> None:
+        target = self.blobs / digest.removeprefix("sha256:")
+        if target.exists():
+            return
+        source = tar.extractfile(_path(digest))
+        if source is None:
+            raise SystemExit(f"the archive has no layer {digest}")
+        with source, target.open("wb") as file:
+            shutil.copyfileobj(source, file, BUFFER)
+
+
+def normalize(config: Json, layers: int, created: str) -> Json:
+    """A container's configuration with one time, and a history that tells nothing of the engine's cache.
+
+    The engine writes into the history what it called each of its snapshots, and when it made them.
+    """
+    return {**config, "created": created, "history": [{"created": created} for _ in range(layers)]}
+
+
+def encode(content: Json) -> bytes:
+    """A document as bytes, the same for the same content."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _one(descriptors: Sequence[Json], archive: Path) -> Json:
+    if len(descriptors) != 1:
+        raise SystemExit(f"{archive.name} has {len(descriptors)} images instead of one")
+    return descriptors[0]
+
+
+def _path(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
+
+
+def _read(tar: tarfile.TarFile, name: str) -> Json:
+    file = tar.extractfile(name)
+    if file is None:
+        raise SystemExit(f"the archive has no file {name}")
+    with file:
+        content: Json = json.load(file)
+    return content
+
+
+def main(folder: str, created: str, *archives: str) -> int:
+    """Run as a command; see the module's docstring."""
+    layout = Layout(Path(folder), created)
+    print(layout.finish([layout.add(Path(archive)) for archive in archives]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,191 @@
+"""Run regctl, with a limit on everything, and try again what may pass.
+
+regctl repeats some requests by itself: five times in three seconds, without a pause where there was no answer or 500,
+502 or 504, and as long as Retry-After says. Its failed requests count as tries here, so that the two do not multiply.
+"""
+
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from tenacity import RetryCallState, Retrying, retry_if_exception
+
+from pipeline.scripts.answers import Failure, Kind, Request, judge
+
+#: Bytes that have to move in the time in which a registry has to answer, or the registry counts as silent.
+PART: Final = 1_000_000
+#: Seconds of the first pause between two tries, and of the longest; a registry may ask for a longer one.
+PAUSE, LONGEST_PAUSE = 1.0, 60.0
+#: Seconds between two lines of progress.
+PROGRESS: Final = 5.0
+#: Seconds between two looks at a process that runs.
+LOOK: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When an operation is given up."""
+
+    timeout: float
+    """Seconds in which a registry has to answer, or to take the next part of an upload."""
+    tries: int
+    """Requests that may fail, those that regctl repeats by itself included."""
+    seconds: float
+    """After the first failure, no try begins later than this."""
+
+
+@dataclass
+class Answer:
+    """What an operation gave."""
+
+    output: bytes
+    requests: list[Request] = field(default_factory=list)
+    tries: int = 1
+    seconds: float = 0.0
+
+
+class Client:
+    """regctl, with a limit on everything."""
+
+    def __init__(self, limits: Limits, *, program: str = "regctl", name: str = "") -> None:
+        self.limits = limits
+        self.program = program
+        self.name = name
+        """What lines of progress begin with."""
+
+    def run(self, *arguments: str, given: bytes = b"") -> Answer:
+        """Run regctl until it succeeds, with growing pauses between the tries.
+
+        Raises:
+            Failure: the last try's reason; ``tries`` counts all.
+        """
+        started = time.monotonic()
+        first_failure = 0.0
+        failed = 0
+
+        def pause(state: RetryCallState) -> float:
+            asked = _failure(state).pause
+            growing = min(PAUSE * 2 ** (state.attempt_number - 1), LONGEST_PAUSE)
+            return asked + random.uniform(0.5, 1.0) * (growing if not asked else PAUSE)  # noqa: S311  # no secret
+
+        def stop(state: RetryCallState) -> bool:
+            nonlocal failed, first_failure
+            failed += _failure(state).tries
+            first_failure = first_failure or time.monotonic()
+            late = time.monotonic() + state.upcoming_sleep > first_failure + self.limits.seconds
+            return late or failed >= self.limits.tries
+
+        def tell(state: RetryCallState) -> None:
+            self.say(f"{_failure(state).reason}; trying again in {state.upcoming_sleep:.1f} s")
+
+        retrying = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, Failure) and error.kind is Kind.PASSING),
+            wait=pause,
+            stop=stop,
+            before_sleep=tell,
+            reraise=True,
+        )
+        try:
+            answer: Answer = retrying(self._try, arguments, given)
+        except Failure as failure:
+            failure.tries = max(failed, 1)
+            raise
+        answer.tries = failed + 1 + sum(request.passing for request in answer.requests)
+        answer.seconds = time.monotonic() - started
+        return answer
+
+    def say(self, text: str) -> None:
+        """Print a line of progress."""
+        print(f"{self.name}: {text}", file=sys.stderr, flush=True)
+
+    def _try(self, arguments: Sequence[str], given: bytes) -> Answer:
+        """Run regctl once."""
+        with tempfile.TemporaryFile() as output:
+            command = [self.program, *arguments, "--verbosity", "trace", "--logopt", "json"]
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE) as process:
+                log = Log(process.stderr)
+                if process.stdin:
+                    process.stdin.write(given)
+                    process.stdin.close()
+                given_up = self._watch(process, log)
+            log.join()
+            output.seek(0)
+            if given_up:
+                raise given_up
+            if process.returncode:
+                raise judge(log.requests, "\n".join(log.messages))
+            return Answer(output.read(), log.requests)
+
+    def _watch(self, process: "subprocess.Popen[bytes]", log: "Log") -> Failure | None:
+        """Wait for the end of regctl, or kill it and say why."""
+        deadline = time.monotonic() + self.limits.timeout
+        waited = spoken = time.monotonic()
+        answered = moved = sent = 0
+        while True:
+            try:
+                process.wait(LOOK)
+            except subprocess.TimeoutExpired:
+                now = time.monotonic()
+            else:
+                return None
+            sent = bytes_moved(process.pid) or sent
+            if len(log.requests) > answered or sent - moved >= PART:
+                pauses = [request.retry_after for request in log.requests[answered:]]
+                if (pause := max(pauses, default=0.0)) > self.limits.seconds - (now - waited):
+                    process.kill()
+                    return judge(log.requests, "")
+                answered, moved = len(log.requests), sent
+                deadline = now + pause + self.limits.timeout
+            if now > deadline:
+                process.kill()
+                failed = sum(request.passing for request in log.requests)
+                return Failure(Kind.PASSING, f"it did not answer within {self.limits.timeout:.0f} s", tries=failed + 1)
+            if now > spoken + PROGRESS:
+                spoken = now
+                self.say(f"{' '.join(arguments_shown(process.args))}: {sent / 1e6:.0f} MB sent, {now - waited:.0f} s")
+
+
+class Log(threading.Thread):
+    """Reads regctl's log while it is written."""
+
+    def __init__(self, stream: IO[bytes] | None) -> None:
+        super().__init__(daemon=True)
+        self.requests: list[Request] = []
+        self.messages: list[str] = []
+        self._stream = stream
+        self.start()
+
+    def run(self) -> None:
+        """Take lines until there are none: requests, and what is not of the log, which is regctl's last message."""
+        for line in self._stream or ():
+            text = line.decode(errors="replace").rstrip()
+            if request := Request.read(text):
+                self.requests.append(request)
+            elif text and not text.startswith('{"time"'):
+                self.messages.append(text)
+
+
+def bytes_moved(process: int) -> int:
+    """What a process has written so far, to files and connections; 0 where the system does not say."""
+    try:
+        return int(Path(f"/proc/{process}/io").read_text().split("wchar:")[1].split()[0])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def arguments_shown(command: object) -> list[str]:
+    """The first words of a command, which say what it does; never its input."""
+    return [os.fspath(word) for word in command[1:3]] if isinstance(command, list) else []
+
+
+def _failure(state: RetryCallState) -> Failure:
+    error = state.outcome.exception() if state.outcome else None
+    return error if isinstance(error, Failure) else Failure(Kind.REFUSED, str(error))
