@@ -147,7 +147,7 @@ class Client:
             if now > deadline:
                 process.kill()
                 failed = sum(request.passing for request in log.requests)
-                return Failure(Kind.PASSING, f"it did not answer within {self.limits.timeout:.0f} s", tries=failed + 1)
+                return Failure(Kind.PASSING, f"it did not answer within {self.limits.timeout:g} s", tries=failed + 1)
             if now > spoken + PROGRESS:
                 spoken = now
                 self.say(f"{' '.join(arguments_shown(process.args))}: {sent / 1e6:.0f} MB sent, {now - waited:.0f} s")

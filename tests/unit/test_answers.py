@@ -1,0 +1,118 @@
+"""What a registry answered, read from regctl's log, and what kind of failure that is."""
+
+import json
+
+import pytest
+
+from pipeline.scripts.answers import Kind, Request, judge
+
+URL = "https://ghcr.io/v2/maniaclab/small/blobs/uploads/1?_state=abc"
+
+
+def line(status: str, **more: object) -> str:
+    """A line of regctl's log."""
+    return json.dumps({"msg": "reg http request", "req-method": "PUT", "req-url": URL, "resp-status": status, **more})
+
+
+def request(status: int = 0, error: str = "", method: str = "PUT") -> Request:
+    """A request and its answer."""
+    return Request(method, URL, status, error)
+
+
+def test_a_line_gives_the_request_and_its_answer() -> None:
+    """Method, address and status are those of the log."""
+    assert Request.read(line("201 Created")) == Request("PUT", URL, 201)
+
+
+def test_a_line_gives_what_the_registry_asks_to_wait() -> None:
+    """Seconds count; a date does not, and then the pauses are our own."""
+    headers = {"resp-headers": {"Retry-After": ["7"]}}
+    dated = {"resp-headers": {"Retry-After": ["Wed, 21 Oct 2026 07:28:00 GMT"]}}
+    read = [Request.read(line("429 Too Many Requests", **more)) for more in (headers, dated)]
+    assert [found.retry_after for found in read if found] == [7.0, 0.0]
+
+
+@pytest.mark.parametrize("text", ["", "not JSON", "{}", "[1]", '{"msg": "Pushing blob"}', '{"req-method": "GET"}'])
+def test_other_lines_tell_of_no_request(text: str) -> None:
+    """regctl logs other things too, and its last message is no JSON."""
+    assert Request.read(text) is None
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 507])
+def test_what_may_pass(status: int) -> None:
+    """A busy or broken registry may be another one in a minute."""
+    assert judge([request(status)], "").kind is Kind.PASSING
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        'Put "https://ghcr.io/v2/": read tcp 10.0.0.1:1->10.0.0.2:443: read: connection reset by peer',
+        'Put "https://ghcr.io/v2/": EOF',
+        'Get "https://ghcr.io/v2/": dial tcp 10.0.0.2:443: connect: connection refused',
+        'Get "https://ghcr.io/v2/": net/http: TLS handshake timeout',
+        'Get "https://ghcr.io/v2/": remote error: tls: internal error',
+    ],
+)
+def test_a_lost_connection_may_pass(error: str) -> None:
+    """No answer at all is no answer against us."""
+    failure = judge([request(error=error)], "")
+    assert failure.kind is Kind.PASSING
+    assert failure.reason == f"the connection failed ({error.partition('": ')[2]})"
+
+
+@pytest.mark.parametrize(
+    ("found", "message", "kind"),
+    [
+        (request(401), "failed to ping registry ghcr.io: unauthorized", Kind.DENIED),
+        (request(403), "failed: unauthorized [http 403]: ", Kind.DENIED),
+        (request(404), "failed: not found [http 404]: ", Kind.MISSING),
+        (request(400), "failed: bad request [http 400]: ", Kind.REFUSED),
+        (request(201), "unexpected digest returned, expected sha256:1, received sha256:2", Kind.MISMATCH),
+        (request(error='Get "https://x/v2/": dial tcp: lookup x: no such host'), "", Kind.REFUSED),
+        (request(error='Get "https://x/v2/": x509: certificate signed by unknown authority'), "", Kind.REFUSED),
+    ],
+)
+def test_what_cannot_pass(found: Request, message: str, kind: Kind) -> None:
+    """An answer that stays the same is final at once."""
+    assert judge([found], message).kind is kind
+
+
+def test_a_cut_upload_is_not_judged_by_what_follows() -> None:
+    """regctl goes on with an upload that the registry has forgotten; the connection is the reason."""
+    made = [request(202, method="POST"), request(error='Put "x": EOF'), request(404, method="PATCH"), request(404)]
+    failure = judge(made, "failed to send blob chunk: not found [http 404]: ")
+    assert (failure.kind, failure.tries) == (Kind.PASSING, 1)
+    assert failure.reason == "the connection failed (EOF)"
+
+
+def test_the_tries_of_regctl_are_counted() -> None:
+    """Its own repetitions are tries, so that they do not multiply with ours."""
+    assert judge([request(500)] * 5, "retry limit exceeded").tries == 5
+
+
+def test_the_words_of_the_registry_are_told() -> None:
+    """What the registry says itself is better than its status."""
+    body = '{"errors":[{"code":"DENIED","message":"write_package is not granted"}]}\n'
+    failure = judge([request(401), request(403)], f"request failed: unauthorized [http 403]: {body}")
+    assert (failure.kind, failure.reason) == (Kind.DENIED, "DENIED: write_package is not granted")
+
+
+def test_an_answer_is_told_without_the_state_of_the_upload() -> None:
+    """A person needs the path, not the query."""
+    found = Request("PUT", URL, 503, retry_after=7.0)
+    assert found.told() == (
+        "it answered 503 (Service Unavailable) to PUT /v2/maniaclab/small/blobs/uploads/1, to be asked again after 7 s"
+    )
+
+
+def test_a_failure_without_a_request_is_told_in_regctls_words() -> None:
+    """Where nothing was asked, the last message is all there is."""
+    assert judge([], "invalid reference\n").reason == "invalid reference"
+    assert judge([], "").reason == "regctl ended without a word"
+
+
+def test_finished_uploads_are_known() -> None:
+    """Bytes are counted for blobs that the registry has taken."""
+    done = Request("PUT", f"{URL}&digest=sha256%3Aabc", 201)
+    assert (done.uploaded, Request("PUT", done.url, 500).uploaded, request(201).uploaded) == ("sha256:abc", "", "")

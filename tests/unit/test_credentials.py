@@ -1,0 +1,69 @@
+"""Credentials: what Docker's file says, and what is told where it says too little."""
+
+import base64
+import json
+
+import pytest
+
+from pipeline.credentials import DockerConfig, explain_missing, host_of, read_docker_config
+from pipeline.errors import CredentialsError
+
+BASIC = base64.b64encode(b"me:pass:word").decode()
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("ghcr.io", "ghcr.io"),
+        ("ghcr.io/maniaclab/small", "ghcr.io"),
+        ("https://ghcr.io/", "ghcr.io"),
+        ("localhost:5000/x", "localhost:5000"),
+        ("https://index.docker.io/v1/", "docker.io"),
+        ("registry-1.docker.io", "docker.io"),
+        ("docker.io/maniaclab", "docker.io"),
+    ],
+)
+def test_hosts(address: str, host: str) -> None:
+    """Docker Hub has one name, whatever a file or a person calls it."""
+    assert host_of(address) == host
+
+
+@pytest.mark.parametrize(
+    ("entry", "pair"),
+    [
+        ({"auth": BASIC}, ("me", "pass:word")),
+        ({"username": "me", "password": "word"}, ("me", "word")),
+        ({"auth": BASIC, "identitytoken": "token"}, ("<token>", "token")),
+    ],
+)
+def test_what_docker_login_wrote(entry: dict[str, str], pair: tuple[str, str]) -> None:
+    """All three ways in which Docker writes a login down are read."""
+    config = json.dumps({"auths": {"https://index.docker.io/v1/": entry, "ghcr.io": {}}})
+    assert read_docker_config(config) == DockerConfig({"docker.io": pair}, {})
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"auths": {"ghcr.io": {"auth": "bm8gY29sb24="}}}', '{"auths": 1}'])
+def test_another_file_is_refused(text: str) -> None:
+    """The sentence says what to name, and repeats nothing of what may be a secret."""
+    with pytest.raises(CredentialsError, match=r"^--docker-config is not a config\.json as 'docker login'") as caught:
+        read_docker_config(text)
+    assert "bm8g" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("more", [{"credsStore": "desktop"}, {"credHelpers": {"ghcr.io": "desktop"}}])
+def test_a_helper_is_told(more: dict[str, object]) -> None:
+    """What only a program of the caller's machine knows cannot be used; the sentence says what can."""
+    config = read_docker_config(json.dumps({"auths": {"ghcr.io": {}}, **more}))
+    assert explain_missing("ghcr.io", config) == (
+        "the file of --docker-config leaves the credentials of ghcr.io to the helper 'desktop', which cannot run in "
+        "the engine; put 'with-registry-auth --address ghcr.io --username NAME --secret env:PASSWORD' before publish"
+    )
+
+
+def test_no_credentials_are_told() -> None:
+    """The registry is named, and both ways of giving them."""
+    assert explain_missing("ghcr.io", DockerConfig({}, {})) == (
+        "there are no credentials for ghcr.io; put 'with-registry-auth --address ghcr.io --username NAME --secret "
+        "env:PASSWORD' before publish, or give --docker-config"
+    )

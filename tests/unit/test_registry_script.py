@@ -1,0 +1,176 @@
+"""What is done in a repository: with a registry that is a dictionary, spoken to in regctl's words."""
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from pipeline.scripts.answers import Failure, Kind
+from pipeline.scripts.regctl import Answer, Client, Limits
+from pipeline.scripts.registry import Job, Report, Repository
+
+IMAGE = b'{"an": "image"}'
+OTHER = b'{"another": "image"}'
+NAME = "ghcr.io/maniaclab/small"
+
+
+def digest_of(manifest: bytes) -> str:
+    """The digest of a manifest."""
+    return f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+
+
+class FakeClient(Client):
+    """A registry: tags and what they are. Whatever is in ``broken`` fails when it is asked."""
+
+    def __init__(self, tags: dict[str, bytes], broken: dict[str, Failure] | None = None) -> None:
+        super().__init__(Limits(1, 1, 1))
+        self.tags = tags
+        self.broken = broken or {}
+        self.asked: list[str] = []
+        #: Tags that somebody else pushes, by what we do when they come.
+        self.meanwhile: dict[str, str] = {}
+
+    def run(self, *arguments: str, given: bytes = b"") -> Answer:
+        """Answer as regctl does."""
+        del given
+        words = " ".join(arguments[:2])
+        self.asked.append(words)
+        if words in self.broken:
+            raise self.broken[words]
+        tag = arguments[-1].rpartition(":")[2]
+        match words:
+            case "tag ls":
+                output = "\n".join(self.tags)
+            case "manifest head":
+                output = digest_of(self._at(tag))
+            case "manifest get":
+                output = self._at(arguments[2].rpartition(":")[2]).decode()
+            case "image inspect":
+                output = '{"created": "2026-01-02T03:04:05Z"}'
+            case "image copy":
+                self.tags[tag] = IMAGE
+                output = ""
+            case _:
+                output = ""
+        if words in self.meanwhile:
+            self.tags[self.meanwhile.pop(words)] = OTHER
+        return Answer(output.encode(), tries=1)
+
+    def _at(self, tag: str) -> bytes:
+        if tag not in self.tags:
+            raise Failure(Kind.MISSING, "404")
+        return self.tags[tag]
+
+
+def run(client: FakeClient, action: str, **values: Any) -> Report:  # noqa: ANN401  # keys of Job
+    """Do a job."""
+    job = Job(
+        action=action,
+        repository=NAME,
+        host="ghcr.io",
+        username="me",
+        program="",
+        timeout=1,
+        tries=1,
+        seconds=1,
+        digest=digest_of(IMAGE),
+        tags=["1.2.3"],
+        moving=["latest"],
+        known=[],
+        writes=True,
+    )
+    job.update(values)  # type: ignore[typeddict-item]  # mypy cannot know the keys
+    return Repository(job, client).run("hunter2")
+
+
+def test_ask_tells_tags_and_digests() -> None:
+    """All tags, where those of the job are, and when the last moving one was made."""
+    report = run(FakeClient({"1.2.2": OTHER, "latest": OTHER}), "ask")
+    assert report["tags"] == ["1.2.2", "latest"]
+    assert report["digests"] == {"latest": digest_of(OTHER)}
+    assert report["latest_made"] == "2026-01-02T03:04:05Z"
+
+
+def test_ask_finds_out_whether_one_may_push_what_is_missing() -> None:
+    """Two bytes that no tag names are the question; a dry run does not ask it, nor one that has nothing to push."""
+    missing, there, dry = FakeClient({}), FakeClient({"1.2.3": IMAGE}), FakeClient({})
+    assert run(missing, "ask")["failure"] is None
+    run(there, "ask")
+    run(dry, "ask", writes=False)
+    assert ["blob put" in client.asked for client in (missing, there, dry)] == [True, False, False]
+
+
+def test_a_repository_that_is_not_there_has_no_tags() -> None:
+    """The first push makes it."""
+    client = FakeClient({}, {"tag ls": Failure(Kind.MISSING, "NAME_UNKNOWN")})
+    assert run(client, "ask")["tags"] == []
+
+
+def test_wrong_credentials_are_found_first() -> None:
+    """Nothing else is asked after a login that failed; the report says what was being done."""
+    client = FakeClient({}, {"registry login": Failure(Kind.DENIED, "unauthorized for hunter2")})
+    failure = run(client, "ask")["failure"]
+    assert failure is not None
+    assert (failure["doing"], failure["kind"], failure["reason"]) == ("logging in", "denied", "unauthorized for ***")
+    assert client.asked == ["registry login"]
+
+
+def test_push_puts_what_is_missing_and_reads_it_back() -> None:
+    """A tag that is there is read and not pushed."""
+    client = FakeClient({"1.2.3": IMAGE})
+    report = run(client, "push", tags=["1.2.3", "sha-abc1234"])
+    assert [(row["tag"], row["pushed"]) for row in report["rows"]] == [("1.2.3", False), ("sha-abc1234", True)]
+    assert client.asked.count("manifest get") == 2
+    assert client.asked.count("image copy") == 1
+
+
+def test_push_never_takes_a_tag_from_another_image() -> None:
+    """A fixed tag that is another image is a failure, and stays."""
+    client = FakeClient({"1.2.3": OTHER})
+    failure = run(client, "push")["failure"]
+    assert failure is not None
+    assert failure["kind"] == "mismatch"
+    assert client.tags["1.2.3"] == OTHER
+
+
+def test_what_is_read_back_has_to_be_what_was_built() -> None:
+    """A registry that says the right digest and gives other bytes is found out."""
+
+    class Lying(FakeClient):
+        def _at(self, tag: str) -> bytes:
+            return super()._at(tag) + (b" " if self.asked[-1] == "manifest get" else b"")
+
+    failure = run(Lying({}), "push")["failure"]
+    assert failure is not None
+    assert (failure["doing"], failure["kind"]) == ("reading 1.2.3 back", "mismatch")
+
+
+def test_move_puts_tags_over_others() -> None:
+    """A moving tag is taken from the image that had it."""
+    client = FakeClient({"1.2.3": IMAGE, "latest": OTHER})
+    report = run(client, "move", tags=["latest"], known=["1.2.3", "latest"])
+    assert (report["changed"], client.tags["latest"]) == (False, IMAGE)
+
+
+def test_move_leaves_tags_alone_when_others_have_come() -> None:
+    """The decision did not know them, so it has to be made again."""
+    client = FakeClient({"1.2.3": IMAGE, "1.2.4": OTHER, "latest": OTHER})
+    report = run(client, "move", tags=["latest"], known=["1.2.3", "latest"])
+    assert (report["changed"], report["rows"], client.tags["latest"]) == (True, [], OTHER)
+
+
+def test_move_tells_of_tags_that_came_while_it_moved() -> None:
+    """Then the decision is looked at again."""
+    client = FakeClient({"1.2.3": IMAGE})
+    client.meanwhile["image copy"] = "1.2.4"
+    report = run(client, "move", tags=["latest"], known=["1.2.3"])
+    assert (report["changed"], len(report["rows"])) == (True, 1)
+
+
+@pytest.mark.parametrize("broken", ["manifest head", "image copy", "manifest get"])
+def test_a_failure_names_the_tag(broken: str) -> None:
+    """What failed is part of the report, with the tag and what was done to it."""
+    failure = run(FakeClient({}, {broken: Failure(Kind.PASSING, "503", tries=4)}), "push")["failure"]
+    assert failure is not None
+    assert (failure["tag"], failure["kind"], failure["tries"]) == ("1.2.3", "passing", 4)
+    assert "1.2.3" in failure["doing"]
