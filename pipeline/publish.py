@@ -4,6 +4,7 @@ The order is: plan the tags, ask every registry, build and test, push the fixed 
 only when all agree move the others. A run that was cut off at any point is finished by the next one.
 """
 
+import re
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from pipeline.formats import Format
 from pipeline.publication import Place, Publication
 from pipeline.published import Published, draw, explain
 from pipeline.registry import Destination, Registry
-from pipeline.settings import Settings
+from pipeline.settings import REGISTRY, Settings
 from pipeline.spec import ImageSpec, load_spec
 from pipeline.tags import plan_checkout
 
@@ -27,9 +28,21 @@ ROUNDS: Final = 5
 
 
 def repositories(image: str, spec: ImageSpec, settings: Settings, given: Sequence[str]) -> list[str]:
-    """Where an image is published: in its own repositories, or under its name in the given registries or all."""
-    del spec
-    return [f"{registry.rstrip('/')}/{image}" for registry in given or settings.registries]
+    """Where an image is published: in the given registries by its name, or where it says, or in all of the settings.
+
+    Raises:
+        PublishError: a given registry is not one, or the image's name cannot be that of a repository.
+    """
+    if spec.repositories and not given:
+        return list(spec.repositories)
+    found = [f"{registry}/{image}" for registry in given or settings.registries]
+    for repository in found:
+        if not re.fullmatch(REGISTRY, repository):
+            raise PublishError(
+                f"'{repository}' is not a repository; name a registry and a path in lower case, as in --registries "
+                f"{settings.registries[0]}, and the image's folder in lower case"
+            )
+    return found
 
 
 class Publisher:
@@ -91,8 +104,9 @@ class Publisher:
         await self._checkout.smoke_test(name, gpu=False)
 
         async def export(made: Publication) -> None:
-            container = await self._checkout.build(made.image)
-            made.artifact = await make_artifact(self._checkout.settings.fetch_base, [container], made.made)
+            containers = await self._checkout.build_all(made.image)
+            base = self._checkout.settings.fetch_base
+            made.artifact = await make_artifact(base, list(containers.values()), made.made)
 
         await _each(export, self._publications)
         found = [text for made in self._publications if made.artifact for text in made.conflicts(made.artifact.digest)]

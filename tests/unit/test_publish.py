@@ -1,0 +1,34 @@
+"""Where an image is published."""
+
+import pytest
+
+from pipeline.errors import PublishError
+from pipeline.publish import repositories
+from pipeline.settings import Settings
+from pipeline.spec import ImageSpec
+
+SETTINGS = Settings(registries=("ghcr.io/lab", "docker.io/lab"))
+PLAIN = ImageSpec(description="d")
+OWN = ImageSpec(description="d", repositories=("quay.io/else/where",))
+
+
+@pytest.mark.parametrize(
+    ("spec", "given", "found"),
+    [
+        (PLAIN, [], ["ghcr.io/lab/small", "docker.io/lab/small"]),
+        (OWN, [], ["quay.io/else/where"]),
+        (OWN, ["localhost:5000/try"], ["localhost:5000/try/small"]),
+    ],
+)
+def test_repositories(spec: ImageSpec, given: list[str], found: list[str]) -> None:
+    """What a person names comes before what the image says, and that before what all images have in common."""
+    assert repositories("small", spec, SETTINGS, given) == found
+
+
+@pytest.mark.parametrize(
+    ("image", "given"), [("Small", []), ("small", ["ghcr.io/Lab"]), ("small", ["https://ghcr.io/lab"])]
+)
+def test_what_is_no_repository_is_refused(image: str, given: list[str]) -> None:
+    """It is found before anything is asked or built."""
+    with pytest.raises(PublishError, match=r"is not a repository; name a registry and a path in lower case"):
+        repositories(image, PLAIN, SETTINGS, given)
