@@ -14,9 +14,14 @@ from dulwich.objects import Blob, Commit
 from dulwich.objectspec import parse_commit, parse_object
 from dulwich.repo import Repo
 
+from pipeline.checkout import Checkout
 from pipeline.commit import open_repository
 from pipeline.errors import EarlierLockError
-from pipeline.lock import LOCK
+from pipeline.formats import Format
+from pipeline.lock import LOCK, refresh
+from pipeline.lock_diff import compare, report
+from pipeline.lock_file import read_packages
+from pipeline.spec import load_spec
 from pipeline.validation import nearest
 
 #: Where images have the lock that they were built from.
@@ -29,6 +34,26 @@ _SHORT: Final = re.compile(rb"refs/(?:heads|tags|remotes)/(.+)")
 SHOWN: Final = 10
 #: The other ways to name a lock.
 OTHERWISE: Final = "a published image (with its tag) and a file (--from-file) are taken as well"
+
+
+async def report_changes(
+    checkout: Checkout,
+    image: str,
+    reference: str,
+    file: dagger.File | None,
+    format: Format,  # noqa: A002 -- what the option is called
+) -> str:
+    """What changed in an image's lock since an earlier one.
+
+    Raises:
+        PipelineError: there is no such image, or one of the locks is not there or cannot be read.
+    """
+    load_spec(checkout.path, image)
+    name = f"{image}/{LOCK}"
+    path, earlier = await find_lock(checkout.path, image, reference, file)
+    before = read_packages(path, f"the earlier {LOCK} ({earlier})", "compare with another one")
+    after = read_packages(checkout.path / name, name, refresh(image))
+    return report(compare(image, earlier, before, after), format)
 
 
 async def find_lock(checkout: Path, image: str, reference: str, file: dagger.File | None) -> tuple[Path, str]:

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Annotated, Self
 
 import dagger
-from dagger import DefaultPath, Doc, Ignore, field, function, object_type
+from dagger import DefaultPath, Doc, Ignore, Name, field, function, object_type
 
 from pipeline.credentials import RegistryAuth
 from pipeline.errors import PipelineError
@@ -139,6 +139,37 @@ class Pipeline:
             dry_run=dry_run,
             form=format,
         )
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    async def lock(
+        self,
+        image: Annotated[str, Doc("Name of the image")],
+        package: Annotated[
+            list[str] | None, Doc("Only this package may change, and what it needs; everything where none is given")
+        ] = None,
+        check: Annotated[bool, Doc("Change nothing, and fail where the lock is not fresh")] = False,
+    ) -> dagger.Changeset:
+        """Lock the newest packages that pixi.toml allows, and offer to write the new pixi.lock"""
+        from pipeline.refresh import refresh  # noqa: PLC0415 -- as in _open
+
+        return await refresh(await self._open(), image, package or [], check=check)
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    async def lock_diff(
+        self,
+        image: Annotated[str, Doc("Name of the image")],
+        reference: Annotated[
+            str,
+            Name("from"),
+            Doc("Where the earlier lock is: a commit, branch or tag of git, or a published image with its tag"),
+        ] = "HEAD",
+        from_file: Annotated[dagger.File | None, Doc("The earlier lock itself, instead of --from")] = None,
+        format: Annotated[Format, Doc("How it is written")] = Format.TABLE,
+    ) -> str:
+        """Tell which packages changed in an image's pixi.lock, and what that costs to download"""
+        from pipeline.earlier import report_changes  # noqa: PLC0415 -- as in _open
+
+        return await report_changes(await self._open(), image, reference, from_file, format)
 
     async def _open(self) -> "Checkout":
         # Imported here: the engine starts this module for every call, and a listing of its functions needs none of it.

@@ -33,6 +33,9 @@ class Settings(FileSettings):
     install_timeout: Annotated[int, Field(gt=0, le=86400)] = 3600
     """Seconds that pixi may take to install fetched packages; pixi has been seen to wait for nothing, for ever."""
 
+    solve_timeout: Annotated[int, Field(gt=0, le=86400)] = 60
+    """Seconds that pixi may take to solve a manifest at its first try; it gets twice as many at each further one."""
+
     probe_timeout: Annotated[int, Field(gt=0, le=3600)] = 300
     """Seconds that one probe may take."""
 

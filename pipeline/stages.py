@@ -92,12 +92,12 @@ async def build(recipe: Recipe, locked: Locked) -> Built:
     """
     image, spec, settings = recipe.image, recipe.spec, recipe.settings
     address = spec.base or settings.base
-    base = await _pull(recipe, "base", address)
+    base = await pull(recipe, "base", address)
     if spec.runtime_base is None:
         runtime_address, runtime = address, base
     else:
         runtime_address = spec.runtime_base
-        runtime = await _pull(recipe, "runtime_base", runtime_address)
+        runtime = await pull(recipe, "runtime_base", runtime_address)
     wanted = packages(image, locked.conda.values())
     fetching = fetch_stage(settings.fetch_base, wanted, SUBDIRS[recipe.platform])
     try:
@@ -133,7 +133,18 @@ def own_files(folder: dagger.Directory, entrypoint: dagger.File) -> dagger.Direc
     )
 
 
-async def _pull(recipe: Recipe, key: str, address: str) -> dagger.Container:
+async def pull(recipe: Recipe, key: str, address: str) -> dagger.Container:
+    """A base image of a recipe's platform.
+
+    Args:
+        recipe: of the image that is built on it.
+        key: of image.toml that names it.
+        address: the base image.
+
+    Raises:
+        BuildError: it cannot be pulled.
+        LockError: its CUDA does not fit.
+    """
     base = dag.container(platform=dagger.Platform(recipe.platform)).from_(address)
     try:
         cuda = await base.env_variable("CUDA_VERSION")

@@ -1,0 +1,200 @@
+"""Locks are made anew, checked and compared, with a channel that gets newer packages while the tests run."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.engine.conftest import ROOT, Checkout, copy_module
+from tests.sandbox.channel import index, package
+from tests.sandbox.hosts import HOSTS
+from tests.sandbox.state import current
+from tests.unit.repository import Repository
+
+MANIFEST = """\
+[project]
+name = "small"
+channels = ["conda-forge", "{channel}"]
+platforms = ["linux-64"]
+
+[dependencies]
+python = "3.12.*"
+greeter = "*"
+"""
+GHCR = next(host for host in HOSTS if host.name == "ghcr.io")
+
+
+class Channel:
+    """A channel beside conda-forge, to which a test adds packages."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.folder = current().folder / "channels" / name
+        self.served = f"/srv/conda.anaconda.org/{name}"
+
+    def add(self, name: str, version: str, *depends: str) -> None:
+        """Write a package that holds one file, and list it."""
+        package.write(self.folder, name, version, "h_0", {f"share/{name}": version}, depends=depends, noarch="generic")
+        index.refresh(self.folder)
+
+    def serve(self) -> None:
+        """Let the server have it, under its name."""
+        inside("ln", "-sfn", str(self.folder), self.served)
+
+    def remove(self) -> None:
+        """Leave nothing of it."""
+        inside("rm", "-f", self.served)
+        shutil.rmtree(self.folder)
+
+
+def inside(*command: str) -> None:
+    """Run a command in the sandbox's machine."""
+    subprocess.run([str(ROOT / "dev"), "exec", *command], check=True, capture_output=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def channel() -> Iterator[Channel]:
+    """A channel that nobody has seen before, with `greeter`, which needs `words`; both of them in version 1.0."""
+    made = Channel(f"lock-{time.time_ns():x}")
+    made.add("words", "1.0")
+    made.add("greeter", "1.0", "words")
+    made.serve()
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, channel: Channel) -> Checkout:
+    """A repository with the image `small`, which is locked and committed: the first lock that it gets."""
+    repository = Repository(tmp_path_factory.mktemp("checkout"))
+    checkout = Checkout(repository.path)
+    copy_module(checkout.path)
+    checkout.write("small/image.toml", 'description = "A small image"\n')
+    checkout.write("small/pixi.toml", MANIFEST.format(channel=channel.name))
+    lock(checkout)
+    repository.commit("Lock")
+    return checkout
+
+
+def lock(checkout: Checkout, *options: str) -> str:
+    """Lock `small` and let the CLI write what changed; what the CLI showed meanwhile."""
+    ended = checkout.call("--auto-apply", "lock", "--image", "small", *options)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stderr
+
+
+def locked(checkout: Checkout) -> set[str]:
+    """Names and versions of what is locked from the test's own channel."""
+    lines = checkout.read("small/pixi.lock").splitlines()
+    used = {line.rpartition("/")[2] for line in lines if line.startswith("      - conda: ") and "/noarch/" in line}
+    return {name.removesuffix("-h_0.conda") for name in used}
+
+
+def test_a_lock_follows_its_channel(small: Checkout, channel: Channel) -> None:
+    """One package alone, then all; the build accepts it, and a diff from each kind of place names what changed."""
+    assert locked(small) == {"greeter-1.0", "words-1.0"}
+    old = small.read("small/pixi.lock")
+    channel.add("words", "1.1")
+    channel.add("greeter", "1.1", "words")
+
+    shown = lock(small, "--package", "Greeter")
+    assert locked(small) == {"greeter-1.1", "words-1.0"}
+    assert "1 upgraded" in shown
+
+    lock(small)
+    assert locked(small) == {"greeter-1.1", "words-1.1"}
+    assert small.read("small/pixi.toml") == MANIFEST.format(channel=channel.name)
+
+    built = small.call(
+        "build", "--image", "small", "file", "--path", "/app/.pixi/envs/default/share/greeter", "contents"
+    )
+    assert (built.returncode, built.stdout) == (0, "1.1"), built.stderr
+
+    changed = small.call("lock-diff", "--image", "small", "--format", "markdown")
+    assert changed.stdout.startswith("### `small`: packages changed since `HEAD`\n\ndefault on linux-64: 2 upgraded; ")
+    assert [[cell.strip() for cell in row.split("|")[1:5]] for row in changed.stdout.splitlines()[-2:]] == [
+        ["greeter", "upgraded", "1.0", "1.1"],
+        ["words", "upgraded", "1.0", "1.1"],
+    ]
+    small.write("old.txt", old)
+    from_file = small.call("lock-diff", "--image", "small", "--from-file", "old.txt", "--format", "markdown")
+    assert from_file.stdout.splitlines()[1:] == changed.stdout.splitlines()[1:]
+
+
+def test_a_published_image_is_compared_with(small: Checkout, channel: Channel) -> None:
+    """An image has the lock that it was built from."""
+    address = f"ghcr.io/maniaclab/{channel.name}:1"
+    user = os.environ[GHCR.user_variable]
+    login = [
+        "with-registry-auth",
+        "--address",
+        "ghcr.io",
+        "--username",
+        user,
+        "--secret",
+        f"env:{GHCR.password_variable}",
+    ]
+    published = small.call("build", "--image", "small", *login, "publish", "--address", address)
+    assert published.returncode == 0, published.stderr
+    same = small.call("lock-diff", "--image", "small", "--from", address)
+    assert same.stdout == f"small/pixi.lock holds the same packages as the one of {address}\n"
+    said = small.refusal("lock-diff", "--image", "small", "--from", "docker.io/library/python:3.12-slim")
+    assert said.startswith("image docker.io/library/python:3.12-slim has no /app/pixi.lock")
+
+
+def test_a_fresh_lock_is_left_alone(small: Checkout) -> None:
+    """The check says so and changes nothing."""
+    before = small.read("small/pixi.lock")
+    assert "small/pixi.lock is fresh: pixi and the channels agree with it" in lock(small, "--check")
+    assert small.read("small/pixi.lock") == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("sha256: ", "sha256: 0", "its channel has another sha256 for "),
+        ("/words-1", "/words-9", "its channel does not list noarch/words-9"),
+    ],
+    ids=["hash", "address"],
+)
+def test_a_lock_that_was_edited_is_caught(small: Checkout, old: str, new: str, said: str) -> None:
+    """What pixi takes for good is held against the channel."""
+    good = small.read("small/pixi.lock")
+    try:
+        edited = good.replace(old, new)
+        # A hash keeps its length.
+        small.write(
+            "small/pixi.lock", "\n".join(line[:74] if "sha256" in line else line for line in edited.splitlines())
+        )
+        assert said in small.refusal("lock", "--image", "small", "--check")
+    finally:
+        small.write("small/pixi.lock", good)
+
+
+def test_a_lock_that_lacks_what_a_package_needs_is_caught(small: Checkout) -> None:
+    """pixi would add it, and nothing is written."""
+    good = small.read("small/pixi.lock")
+    try:
+        lines = good.splitlines(keepends=True)
+        edited = "".join(line for line in lines if "      - conda: " not in line or "/words-" not in line)
+        small.write("small/pixi.lock", edited)
+        said = small.refusal("--auto-apply", "lock", "--image", "small", "--check")
+        assert "is not what pixi makes of small/pixi.toml and its channels: words 1.1 would be added" in said
+        assert small.read("small/pixi.lock") == edited
+    finally:
+        small.write("small/pixi.lock", good)
+
+
+def test_what_cannot_be_locked_is_told(small: Checkout) -> None:
+    """A requirement without a solution, by pixi's own words."""
+    manifest = small.read("small/pixi.toml")
+    try:
+        small.write("small/pixi.toml", manifest.replace('greeter = "*"', 'greeter = ">=7"'))
+        said = small.refusal("lock", "--image", "small")
+        assert said.startswith("small: pixi cannot lock what small/pixi.toml asks for: ")
+        assert "greeter >=7" in said
+    finally:
+        small.write("small/pixi.toml", manifest)
