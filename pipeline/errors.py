@@ -61,3 +61,7 @@ class CredentialsError(PipelineError):
 
 class PublishError(PipelineError):
     """Not every tag of an image could be put where it belongs."""
+
+
+class ReleaseError(PipelineError):
+    """A release cannot be prepared."""

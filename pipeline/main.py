@@ -13,7 +13,7 @@ from dagger import DefaultPath, Doc, Ignore, Name, field, function, object_type
 from pipeline.credentials import RegistryAuth
 from pipeline.errors import PipelineError
 from pipeline.formats import Format, ResultFormat
-from pipeline.sources import LEFT_OUT
+from pipeline.sources import HISTORY_LEFT_OUT, LEFT_OUT
 
 if TYPE_CHECKING:
     from pipeline.checkout import Checkout
@@ -36,7 +36,7 @@ class Pipeline:
     source: Annotated[
         dagger.Directory,
         DefaultPath("/"),
-        Ignore(list(LEFT_OUT)),
+        Ignore([*LEFT_OUT]),
         Doc("The checkout that holds the images, and pyproject.toml with [tool.pipeline]"),
     ]
 
@@ -170,6 +170,23 @@ class Pipeline:
         from pipeline.earlier import report_changes  # noqa: PLC0415 -- as in _open
 
         return await report_changes(await self._open(), image, reference, from_file, format)
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    async def release(
+        self,
+        checkout: Annotated[
+            dagger.Directory,
+            DefaultPath("/"),
+            Ignore([*HISTORY_LEFT_OUT]),
+            Doc("The checkout to release, with CHANGELOG.md and .git"),
+        ],
+        version: Annotated[str | None, Doc("What is released; the next version by date if not given")] = None,
+        date: Annotated[str | None, Doc("Day of the release, as 2026-02-28; the newest commit's if not given")] = None,
+    ) -> dagger.Changeset:
+        """Prepare a release: write its version and changelog entry, and say how to tag it, which is what publishes"""
+        from pipeline.release import release  # noqa: PLC0415
+
+        return await release(checkout, version, date)
 
     async def _open(self) -> "Checkout":
         # Imported here: the engine starts this module for every call, and a listing of its functions needs none of it.

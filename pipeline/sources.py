@@ -22,3 +22,5 @@ LEFT_OUT: Final = (
     "*.md",
     "dev",
 )
+#: What is left out where a release is prepared, which is about CHANGELOG.md too.
+HISTORY_LEFT_OUT: Final = tuple(pattern for pattern in LEFT_OUT if pattern != "*.md")

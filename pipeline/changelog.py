@@ -1,0 +1,78 @@
+"""CHANGELOG.md in the manner of Keep a Changelog: read which versions it has, and move what is unreleased under one."""
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+
+from packaging.version import Version
+
+from pipeline.errors import ReleaseError, TagError
+from pipeline.tags import parse_version
+
+FILE: Final = "CHANGELOG.md"
+_HEADING: Final = re.compile(r"^##[ \t]+(?P<bracket>\[?)(?P<name>[^\]\s]+)", re.MULTILINE)
+_UNRELEASED: Final = "unreleased"
+#: What Markdown would take for its own.
+_MARKUP: Final = re.compile(r"([\\*_<\[\]])")
+
+
+def versions(text: str) -> list[Version]:
+    """The versions that a changelog has an entry for."""
+    found = []
+    for heading in _HEADING.finditer(text):
+        try:
+            found.append(parse_version(heading["name"]))
+        except TagError:
+            continue
+    return found
+
+
+def with_release(text: str, version: Version, day: date, commits: Sequence[str]) -> str:
+    """A changelog in which a version has what was unreleased, and the commits that nobody wrote about.
+
+    Args:
+        text: the changelog.
+        version: what is released.
+        day: when.
+        commits: the subjects of its commits, in the order to list them.
+
+    Raises:
+        ReleaseError: there is no heading under which a change waits for its release.
+    """
+    headings = list(_HEADING.finditer(text))
+    waiting = next((heading for heading in headings if heading["name"].lower() == _UNRELEASED), None)
+    if waiting is None:
+        raise ReleaseError(
+            f"{FILE} has no heading '## Unreleased', under which changes wait; add it above the newest one"
+        )
+    start = text.find("\n", waiting.start()) + 1 or len(text)
+    end = next((heading.start() for heading in headings if heading.start() > waiting.start()), len(text))
+    written, rest = text[start:end].strip("\n"), text[end:]
+    title = f"## [{version}]" if waiting["bracket"] else f"## {version}"
+    parts = [f"{title} - {day:%Y-%m-%d}", written, _listed(unmentioned(written, commits))]
+    entry = "\n\n".join(part for part in parts if part)
+    return f"{text[:start].rstrip('\n')}\n\n{entry}\n" + (f"\n{rest}" if rest else "")
+
+
+def unmentioned(written: str, commits: Sequence[str]) -> list[str]:
+    """The subjects of commits that an entry does not have already, each once."""
+    known = _plain(written)
+    return [subject for subject in dict.fromkeys(commits) if _plain(subject) not in known]
+
+
+def _listed(subjects: list[str]) -> str:
+    return "\n".join(["### Commits", *(f"- {_escaped(subject)}" for subject in subjects)]) if subjects else ""
+
+
+def _plain(text: str) -> str:
+    """Words alone: what is the same to a reader is the same."""
+    return f" {' '.join(re.findall(r'\w+', text.lower()))} "
+
+
+def _escaped(subject: str) -> str:
+    """A subject as a line of Markdown; what stands between backticks is left as it is."""
+    parts = subject.split("`")
+    if len(parts) % 2 == 0:
+        return _MARKUP.sub(r"\\\1", subject.replace("`", "'"))
+    return "`".join(part if index % 2 else _MARKUP.sub(r"\\\1", part) for index, part in enumerate(parts))
