@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from tests.engine.conftest import Checkout
-from tests.repository import Repository
+from tests.unit.repository import Repository
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dulwich.objects import Blob, ObjectID, Tree
 from dulwich.repo import Repo
 
 from pipeline.commit import is_left_out, read_commit
-from tests.repository import AUTHOR, TIME, Repository
+from tests.unit.repository import AUTHOR, TIME, Repository
 
 
 @pytest.fixture

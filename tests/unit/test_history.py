@@ -7,7 +7,7 @@ from packaging.version import Version
 
 from pipeline.errors import ReleaseError
 from pipeline.history import read_history
-from tests.repository import AUTHOR, Repository
+from tests.unit.repository import AUTHOR, Repository
 
 
 @pytest.fixture

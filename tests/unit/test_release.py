@@ -6,7 +6,7 @@ from packaging.version import Version
 
 from pipeline.errors import ReleaseError, TagError
 from pipeline.release import check_next, find_places, next_version, parse_day, prepare, replace_version
-from tests.repository import Repository
+from tests.unit.repository import Repository
 
 PROJECT = '# About\n[project]\nname = "x" # a name\nversion = "2026.2.0" # of all\n\n[tool.other]\nversion = "9.9.9"\n'
 MANIFEST = "[workspace]\nchannels = []\nversion='2026.02.0'\n[dependencies]\nversion = '*'\n"
