@@ -65,7 +65,7 @@ class Pipeline:
         self,
         image: Annotated[str | None, Doc("Name of the image; every image where none is given")] = None,
         gpu: Annotated[bool, Doc("Give the probes the engine's GPUs, and fail where none is found")] = False,
-        format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.TABLE,  # noqa: A002  # its name
+        format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.TABLE,  # its name
     ) -> str:
         """Start what an image's probes name, and tell what came of each; fail once with all that failed"""
         from pipeline.smoke import require_passed  # noqa: PLC0415  # as in _open
@@ -78,7 +78,7 @@ class Pipeline:
         self,
         image: Annotated[str | None, Doc("Name of the image; every image where none is given")] = None,
         gpu: Annotated[bool, Doc("Give the probes the engine's GPUs, and report where none is found")] = False,
-        format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.JUNIT,  # noqa: A002  # its name
+        format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.JUNIT,  # its name
     ) -> dagger.File:
         """Run what smoke-test runs, and return the report as a file; a probe that failed is in it, and is no failure"""
         from pipeline.results import FILES, write  # noqa: PLC0415  # as in _open
