@@ -1,24 +1,11 @@
 """Images that a Dockerfile of their own builds; what comes after is the same for them as for all others."""
 
-from typing import Final
-
 import dagger
 
+from pipeline.access import with_access
 from pipeline.errors import BuildError
 from pipeline.finish import Built, read_variables
 from pipeline.recipe import Recipe
-
-#: Lets every user read each file and enter each folder, and nobody but its owner write a file or remove what is
-#: another's, whatever the Dockerfile copied or made. What a Debian system keeps to itself stays so. Only what is not
-#: so already is touched: a touched file is written to the layer again.
-_OPEN: Final = r"""
-find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /root -o -path '/etc/*shadow*' \
-    -o -path /etc/.pwd.lock -o -path /etc/ssl/private -o -path /var/cache -o -path /var/lib/apt \
-    -o -path /var/lib/dpkg -o -path /var/log -o -path /var/spool \) -prune \
-  -o -type f \( ! -perm -444 -o -perm -002 -o -perm /111 ! -perm -111 \) -exec chmod a+rX,o-w {} + \
-  -o -type d -perm -002 ! -perm -1000 -exec chmod a+rX,+t {} + \
-  -o -type d ! -perm -555 -exec chmod a+rX {} +
-"""
 
 
 async def build(recipe: Recipe) -> Built:
@@ -40,7 +27,7 @@ async def build(recipe: Recipe) -> Built:
             f"{name} was not built: {_reason(error)}; correct it there, or its 'build_args' in {recipe.file}"
         ) from error
     user = await container.user()
-    opened = container.with_user("root").with_exec(["sh", "-euc", _OPEN])
+    opened = with_access(container.with_user("root"))
     try:
         await opened.sync()
     except dagger.QueryError as error:

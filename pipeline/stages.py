@@ -9,6 +9,7 @@ from typing import Final
 import dagger
 from dagger import dag
 
+from pipeline.access import with_access
 from pipeline.activation import read_activation
 from pipeline.errors import BuildError
 from pipeline.fetch import DONE, explain_fetch, fetch_stage, packages, with_package_cache
@@ -30,12 +31,6 @@ shift
   printf '%s\\n' 'exec "$@"'
 } > "$entrypoint"
 chmod 0755 "$entrypoint"
-"""
-#: Lets every user read each file and enter each folder below $1, and nobody but its owner write them. Only what is
-#: not so already is touched: a touched file is written to the layer again.
-_OPEN: Final = r"""
-find "$1" ! -type l \( ! -perm -a+r -o -perm /go+w -o -perm /a+x ! -perm -a+x -o -type d ! -perm -a+x \) \
-  -exec chmod a+rX,go-w {} +
 """
 
 
@@ -67,7 +62,7 @@ def pixi_stage(base: dagger.Container, recipe: Recipe, fetched: dagger.File) -> 
     patience = ["timeout", "--kill-after=10", str(recipe.settings.install_timeout)]
     return (
         container.with_exec([*patience, "pixi", "install", "--locked", *selected])
-        .with_exec(["sh", "-euc", _OPEN, "sh", environment_path(spec.environment)])
+        .with_(lambda installed: with_access(installed, environment_path(spec.environment)))
         .with_exec(["sh", "-euc", _WRITE_ENTRYPOINT, "sh", ENTRYPOINT, *selected])
     )
 

@@ -4,10 +4,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import dagger
 import pytest
+import pytest_asyncio
 
 from tests.sandbox.state import current
 
@@ -106,3 +108,12 @@ def repository() -> Checkout:
     """This very checkout, whose manifest and lock of ml_platform `./dev` replaces for the engine."""
     assert "_EXPERIMENTAL_DAGGER_RUNNER_HOST" in os.environ, "run these tests with ./dev test"
     return Checkout(ROOT)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def connection(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[None]:
+    """A session with the engine, for tests that ask it through the SDK."""
+    # Into a file: the SDK would give it a pipe that nobody reads, and the session stops for ever when that is full.
+    with (tmp_path_factory.mktemp("session") / "log").open("w", encoding="utf-8") as log:
+        async with dagger.connection(dagger.Config(log_output=log)):
+            yield

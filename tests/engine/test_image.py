@@ -1,93 +1,162 @@
-"""What a built image is like from inside, asked through the SDK: however a command is started in it."""
+"""What a built image is like from inside, for each kind of image, whoever starts a command in it and however."""
 
-from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 
 import dagger
 import pytest
 import pytest_asyncio
-from dagger import dag
 
-from pipeline.checkout import Checkout as Images
-from tests.engine.conftest import Checkout, copy_module, overlay
+from pipeline.commit import Commit
+from tests.engine.kinds import MAKERS, WRITABLE, Kind
+from tests.engine.oci import Archive
 
 pytestmark = pytest.mark.asyncio
-PREFIX = "/app/.pixi/envs/default"
+COMMIT: Final = Commit(sha="ab" * 20, time=datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC), changed=())
+ANYBODY: Final = "12345"
+USERS: Final = ("root", ANYBODY)
+#: What a shell that knows nothing of the image does to find its environment, by who would do so.
+IGNORING: Final = {
+    "apptainer": "env -i sh -euc '. /.singularity.d/env/91-environment.sh; {}'",
+    "sh -l": "env -i sh -lc '{}'",
+    "bash -l": "env -i bash -lc '{}'",
+}
+#: Runs a command as a user ($1), where nothing can be written to but the folders of the other arguments before "--".
+READ_ONLY: Final = """
+user=$1
+shift
+while [ "$1" != -- ]; do mount -t tmpfs -o mode=1777 tmpfs "$1"; shift; done
+shift
+mount -o remount,bind,ro /
+exec setpriv --reuid="$user" --regid="$user" --clear-groups env -u HOME "$@"
+"""
+#: Tells in which of the folders of its arguments a file can be made.
+TRY_TO_WRITE: Final = 'for folder; do touch "$folder/a" 2> /dev/null && echo "$folder"; done'
 
 
-@pytest_asyncio.fixture(scope="module")
-async def image(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dagger.Container]:
-    """The image ``small``, with a file and a variable of its own."""
-    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
-    copy_module(checkout.path, ["pyproject.toml"])
-    checkout.write("small/greeting", "hello\n")
-    for name in ("pixi.toml", "pixi.lock"):
-        checkout.write(f"small/{name}", (overlay("small") / name).read_text())
-    checkout.write(
-        "small/image.toml",
-        'description = "A small image"\n[env]\nGREETING = "it\'s"\n'
-        '[[files]]\nsource = "greeting"\npath = "/usr/local/share/greeting"\nmode = "0644"\n',
-    )
-    async with dagger.connection(dagger.Config(log_output=None)):
-        images = await Images.open(dag.host().directory(str(checkout.path)))
-        yield await images.build("small")
+@pytest_asyncio.fixture(scope="module", params=MAKERS)
+async def kind(request: pytest.FixtureRequest, connection: None, tmp_path_factory: pytest.TempPathFactory) -> Kind:
+    """An image of each kind."""
+    del connection
+    return await MAKERS[request.param](tmp_path_factory.mktemp("checkout"), COMMIT)
 
 
-async def run(container: dagger.Container, *command: str, entrypoint: bool = False) -> str:
+async def run(container: dagger.Container, *command: str, entrypoint: bool = False, insecure: bool = False) -> str:
     """What a command prints in an image."""
-    return (await container.with_exec(list(command), use_entrypoint=entrypoint).stdout()).strip()
+    ended = container.with_exec(list(command), use_entrypoint=entrypoint, insecure_root_capabilities=insecure)
+    return (await ended.stdout()).strip()
 
 
+async def lines(container: dagger.Container, script: str) -> set[str]:
+    """The lines that a shell script prints in an image, run by root."""
+    return set((await run(container.with_user("root"), "sh", "-euc", script)).splitlines())
+
+
+async def run_read_only(kind: Kind, user: str, *command: str) -> str:
+    """What a command prints where the image cannot be written to, and where there is no home."""
+    number = "0" if user == "root" else user
+    root = kind.container.with_user("root")
+    return await run(root, "sh", "-euc", READ_ONLY, "sh", number, *WRITABLE, "--", *command, insecure=True)
+
+
+@pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("entrypoint", [True, False], ids=["entrypoint", "exec"])
-async def test_the_environment_is_active(image: dagger.Container, *, entrypoint: bool) -> None:
-    """`python` is the environment's, with and without the entrypoint."""
-    assert await run(image, "python", "-c", "import sys; print(sys.prefix)", entrypoint=entrypoint) == PREFIX
+async def test_its_programs_are_found(kind: Kind, user: str, *, entrypoint: bool) -> None:
+    """A program is started by its name, with the entrypoint and without, by root and by a user nobody knows."""
+    assert await run(kind.container.with_user(user), *kind.command, entrypoint=entrypoint) == kind.said
 
 
-async def test_the_environment_can_be_sourced(image: dagger.Container) -> None:
-    """Where variables are ignored too, as on CVMFS, the script for Apptainer gives all of them."""
-    script = "env -i sh -c '. /.singularity.d/env/91-environment.sh; python -c \"import sys; print(sys.prefix)\"; env'"
-    found = await run(image, "sh", "-c", script)
-    assert found.splitlines()[0] == PREFIX
-    assert f"CONDA_PREFIX={PREFIX}" in found.splitlines()
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("way", IGNORING)
+async def test_its_programs_are_found_where_all_is_ignored(kind: Kind, user: str, way: str) -> None:
+    """Where ENTRYPOINT and ENV are ignored, the scripts for Apptainer and for login shells set all variables."""
+    command = " ".join(f'"{word}"' for word in kind.command)
+    said = await run(kind.container.with_user(user), "sh", "-c", IGNORING[way].format(f'{command}; echo "$GREETING"'))
+    assert said == f"{kind.said}\nit's"
 
 
-async def test_no_variable_of_the_build_is_left(image: dagger.Container) -> None:
-    """The image has variables of its base, its environment and its image.toml, and none of the engine or the cache."""
-    names = {await variable.name() for variable in await image.env_variables()}
-    assert {"PATH", "CONDA_PREFIX", "PYTHONNOUSERSITE", "GREETING"} <= names
+@pytest.mark.parametrize("user", USERS)
+async def test_nothing_has_to_be_writable(kind: Kind, user: str) -> None:
+    """With a read-only root and no home, programs start, and the folders that people write to can be mounted."""
+    assert await run_read_only(kind, user, *kind.command) == kind.said
+    said = await run_read_only(kind, user, "sh", "-c", TRY_TO_WRITE, "sh", "/app", "/usr/local/bin", *WRITABLE)
+    assert said.split() == list(WRITABLE)
+
+
+async def test_everybody_writes_where_people_write(kind: Kind) -> None:
+    """Without mounts too, a user that nobody knows writes to the folders for that, and to no other."""
+    script = f'{TRY_TO_WRITE}; find / -xdev -type d -writable 2> /dev/null | grep -v "^/proc\\|^/dev"'
+    said = await run(kind.container.with_user(ANYBODY), "sh", "-c", script, "sh", "/app", "/usr/local/bin", *WRITABLE)
+    written, found = said.split()[: len(WRITABLE)], said.split()[len(WRITABLE) :]
+    assert written == list(WRITABLE)
+    assert set(found) - {*WRITABLE, "/run/lock", "/var/tmp", "/opt/greeter/open"} == set()  # noqa: S108
+
+
+async def test_everybody_reads_everything(kind: Kind) -> None:
+    """Every file is readable and every folder enterable, by all, but for what the base keeps to itself."""
+    script = "find / -xdev ! -type l \\( ! -perm -444 -o -type d ! -perm -111 \\) -print"
+    assert await lines(kind.container, script) - await lines(kind.base, script) == set()
+    anybody = 'find "$@" -xdev ! -type l \\( ! -readable -o -type d ! -executable \\)'
+    assert await run(kind.container.with_user(ANYBODY), "sh", "-euc", anybody, "sh", *kind.own) == ""
+
+
+async def test_nobody_changes_what_others_run(kind: Kind) -> None:
+    """No file can be written by everybody, and folders that can keep what is another's."""
+    script = "find / -xdev \\( -type f -perm -002 -o -type d -perm -002 ! -perm -1000 \\)"
+    assert await run(kind.container.with_user("root"), "sh", "-c", script) == ""
+
+
+async def test_nothing_else_is_left(kind: Kind) -> None:
+    """An image has its base's files, its own, and what every image gets: no cache, no tool, no secret of the build."""
+    script = "find / -xdev -path /tmp -prune -o -print | sort"
+    base, found = await lines(kind.base, script), await lines(kind.container, script)
+    added = {path for path in found - base if not path.startswith(kind.own)}
+    assert added == {
+        "/.singularity.d", "/.singularity.d/env", "/.singularity.d/env/91-environment.sh", "/cvmfs",
+        "/etc/ld.so.conf.d/000-host-libs.conf", "/etc/profile.d/91-environment.sh", "/host-libs",
+        "/usr/local/share/greeting", "/usr/local/share/pinned", "/workspace",
+    }  # fmt: skip
+    assert base - found == set()
+    caches = (".deb", ".conda", ".tar.bz2", "/pkgs", "/.cache")
+    assert [path for path in found if path.endswith(caches)] == []
+
+
+async def test_no_variable_of_the_build_is_left(kind: Kind) -> None:
+    """The image has variables of its base, its software and its image.toml, and none of the engine or the build."""
+    names = {await variable.name() for variable in await kind.container.env_variables()}
+    assert {"PATH", "PYTHONNOUSERSITE", "GREETING"} <= names
     assert not {
         name for name in names if name.startswith(("OTEL", "TRACE", "DAGGER", "RATTLER", "PIXI_CACHE", "CONDA_OVER"))
     }
 
 
-async def test_no_download_is_left(image: dagger.Container) -> None:
-    """The packages' cache is a volume of the build, and not part of the image."""
-    assert await run(image, "sh", "-c", "ls -A /var/cache/pixi /root/.cache /fetched 2>/dev/null || true") == ""
+async def test_files_and_variables_of_image_toml_are_there(kind: Kind) -> None:
+    """What image.toml says is copied, fetched and set, with the mode that it says."""
+    files = ["/usr/local/share/greeting", "/usr/local/share/pinned"]
+    assert await run(kind.container, "stat", "--format=%a %U", *files) == "644 root\n444 root"
+    assert await run(kind.container, "sha256sum", files[1]) == f"{kind.pinned}  {files[1]}"
+    script = 'cat "$1"; echo "$GREETING $PYTHONNOUSERSITE $JUPYTER_DATA_DIR"'
+    assert await run(kind.container, "sh", "-c", script, "sh", files[0]) == "hello\nit's 1 /app/.jupyter/data"
 
 
-async def test_files_and_variables_of_image_toml_are_there(image: dagger.Container) -> None:
-    """What image.toml says is copied and set, with the mode that it says."""
-    assert await run(image, "stat", "--format=%a %U", "/usr/local/share/greeting") == "644 root"
-    assert await run(image, "sh", "-c", 'cat /usr/local/share/greeting; printf "$GREETING"') == "hello\nit's"
+async def test_host_libraries_are_searched(kind: Kind) -> None:
+    """The loader finds a library that a site mounts at /host-libs, before those of the image."""
+    found = "ldconfig -p | sed -n 's/.*libzstd.so.1 .*=> //p'"
+    script = f"cp -L $({found}) /host-libs/libzstd.so.1; ldconfig; {found}"
+    said = await run(kind.container.with_user("root"), "sh", "-euc", script)
+    assert said.splitlines()[0] == "/host-libs/libzstd.so.1"
 
 
-async def test_anybody_can_work_in_it(image: dagger.Container) -> None:
-    """A user that the image does not know runs Python and writes where people write, and nowhere else."""
-    anybody = image.with_user("12345:12345")
-    writable = ["/workspace", *(f"/app/.jupyter/{name}" for name in ("config", "data", "runtime"))]
-    await run(anybody, "touch", *(f"{folder}/a" for folder in writable), entrypoint=True)
-    await run(anybody, "python", "-c", "import ssl")
-    with pytest.raises(dagger.ExecError):
-        await run(anybody, "touch", "/app/a")
-
-
-async def test_host_libraries_are_searched(image: dagger.Container) -> None:
-    """A library that a site mounts at /host-libs is found by the loader after ldconfig."""
-    assert await run(image, "sh", "-c", "cat /etc/ld.so.conf.d/000-host-libs.conf; test -d /host-libs") == "/host-libs"
-
-
-async def test_it_says_what_it_is(image: dagger.Container) -> None:
-    """The labels have the names that OCI gives them."""
-    assert await image.label("org.opencontainers.image.title") == "small"
-    assert await image.label("org.opencontainers.image.description") == "A small image"
-    assert (await image.label("org.opencontainers.image.base.name") or "").startswith("ghcr.io/prefix-dev/pixi:")
+async def test_it_says_what_it_is(kind: Kind, tmp_path: Path) -> None:
+    """Labels and annotations have the names that OCI gives them; the date is the commit's."""
+    said = {
+        "org.opencontainers.image.title": "small",
+        "org.opencontainers.image.description": "A small image",
+        "org.opencontainers.image.created": "2026-02-03T04:05:06Z",
+        "org.opencontainers.image.revision": COMMIT.sha,
+    }
+    labels = {await label.name(): await label.value() for label in await kind.container.labels()}
+    assert said.items() <= labels.items()
+    manifest = (await Archive.export(kind.container, tmp_path / "image.tar")).manifest()
+    assert said.items() <= manifest["annotations"].items()
