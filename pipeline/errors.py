@@ -11,12 +11,25 @@ PipelineError
 ├── SmokeTestError        an image was built, and does not do what it should
 ├── TagError              a trigger or commit gives no tag
 ├── CredentialsError      a registry has no credentials here, or does not accept them
-└── PublishError          a tag of an image is missing in a registry, or is another image there
+├── PublishError          a tag of an image is missing in a registry, or is another image there
+└── CheckError            a checkout is not as it should be
 """
+
+from collections.abc import Mapping, Sequence
 
 
 class PipelineError(Exception):
-    """Any failure that a person can act on; its text is the whole message."""
+    """Any failure that a person can act on; its text is the whole message.
+
+    Args:
+        message: one sentence: what happened, where, and what to do next.
+        at: where in files that the message names the fault is: the ways to a key of a TOML file of which one is there,
+            or words of a line.
+    """
+
+    def __init__(self, message: str, at: Mapping[str, Sequence[tuple[str | int, ...]] | str] | None = None) -> None:
+        super().__init__(message)
+        self.at = dict(at or {})
 
 
 class ImageNotFoundError(PipelineError):
@@ -65,3 +78,7 @@ class PublishError(PipelineError):
 
 class ReleaseError(PipelineError):
     """A release cannot be prepared."""
+
+
+class CheckError(PipelineError):
+    """A check of the checkout found something."""

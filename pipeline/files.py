@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Self
 
@@ -12,6 +12,7 @@ from dagger import dag
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.errors import BuildError, SpecError
+from pipeline.lines import Keys
 
 #: Every user reads a file of an image, and only its owner and group write it.
 _READ_BY_ALL: Final = 0o444
@@ -91,36 +92,41 @@ def inner_path(value: str) -> str:
     return value
 
 
-def require_file(folder: Path, source: str, what: str) -> None:
+def require_file(folder: Path, source: str, name: str, keys: Keys) -> None:
     """Refuse what an image.toml names and the image's folder does not have, or has outside of itself.
 
     Args:
         folder: the image's folder.
         source: a path in the folder.
-        what: how a message calls what names it, such as "small/image.toml: key 'dockerfile'".
+        name: what messages call the image.toml.
+        keys: the way to the key in it that names the file.
 
     Raises:
         SpecError: there is no such file, or a symlink on the way to it leaves the folder.
     """
-    refuse_links(folder, source, f"{what}: ")
+    what = f"{name}: key '{'.'.join(map(str, keys))}'"
+    at = {name: (keys,)}
+    refuse_links(folder, source, f"{what}: ", at)
     if not (folder / source).is_file():
-        raise SpecError(f"{what}: there is no file {folder.name}/{source}; add it or correct the key")
+        raise SpecError(f"{what}: there is no file {folder.name}/{source}; add it or correct the key", at)
 
 
-def refuse_links(folder: Path, source: str, before: str = "") -> None:
+def refuse_links(folder: Path, source: str, before: str = "", at: Mapping[str, Sequence[Keys]] | None = None) -> None:
     """Refuse a path in an image's folder whose symlinks leave the folder.
 
     Args:
         folder: the image's folder, which is itself no symlink.
         source: the path.
         before: what the message starts with.
+        at: where the files that it names are at fault.
 
     Raises:
         SpecError: the path leads to somewhere else.
     """
     if not (folder / source).resolve().is_relative_to(folder.parent.resolve() / folder.name):
         raise SpecError(
-            f"{before}{folder.name}/{source} leaves the image's folder by a symlink; put the file itself there"
+            f"{before}{folder.name}/{source} leaves the image's folder by a symlink; put the file itself there",
+            at,
         )
 
 

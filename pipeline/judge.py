@@ -143,7 +143,7 @@ def command(subject: Subject, probe: CommandProbe, end: Ended) -> Result:
         failure = _mismatch(probe.stderr_matches, end.stderr, "'stderr_matches'", "it printed as errors")
     if failure:
         return subject.result("command", probe.title, failure=failure, output=end.output)
-    first = next(iter(f"{end.stdout}\n{end.stderr}".strip().splitlines()), "")
+    first = next(iter(f"{end.stdout}\n{end.stderr}".strip().splitlines()), f"exited with {probe.exit_code}")
     return subject.result("command", probe.title, detail=first[:80])
 
 

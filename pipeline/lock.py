@@ -1,7 +1,7 @@
 """pixi.toml and pixi.lock of an image: read them, and hold them against each other before anything is installed."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +10,7 @@ import rattler
 from packaging.utils import canonicalize_name
 
 from pipeline.errors import LockError, ManifestError
+from pipeline.lines import Keys
 from pipeline.lock_file import Place, described, readable, unique
 from pipeline.spec import ImageSpec, Platform
 from pipeline.validation import listed, nearest
@@ -37,6 +38,9 @@ class Requirements:
 
     cuda: str | None
     """The CUDA version of ``system-requirements``."""
+
+    tables: tuple[Keys, ...] = ()
+    """The tables of pixi.toml that the environment is made of, by the way to each."""
 
 
 @dataclass(frozen=True)
@@ -69,25 +73,42 @@ def check_lock(folder: Path, spec: ImageSpec, platform: Platform = "linux/amd64"
     """
     wanted = read_requirements(folder, spec.environment, platform)
     locked = read_locked(folder, spec.environment, platform)
-    name = f"{folder.name}/{LOCK}"
     if problems := unmet(wanted, locked):
-        raise LockError(f"{name} does not match {folder.name}/{MANIFEST}: {listed(problems)}; {refresh(folder.name)}")
+        manifest = f"{folder.name}/{MANIFEST}"
+        raise LockError(
+            f"{folder.name}/{LOCK} does not match {manifest}: {listed(problems)}; {refresh(folder.name)}",
+            at={manifest: _ways_to_package(wanted.tables, problems[0].partition(" ")[0])},
+        )
+    check_cuda(folder, spec, wanted, locked)
+    return locked
+
+
+def check_cuda(folder: Path, spec: ImageSpec, wanted: Requirements, locked: Locked) -> None:
+    """Hold the CUDA versions of image.toml, pixi.toml and pixi.lock against each other.
+
+    Raises:
+        LockError: two of them disagree.
+    """
+    image, manifest, lock = (f"{folder.name}/{name}" for name in ("image.toml", MANIFEST, LOCK))
+    requirement = {manifest: [(*table, "system-requirements", "cuda") for table in wanted.tables]}
     if wanted.cuda and locked.cuda and version(wanted.cuda) != version(locked.cuda):
         raise LockError(
-            f"{name} was solved for CUDA {locked.cuda}, but {folder.name}/{MANIFEST} requires CUDA {wanted.cuda}; "
-            f"{refresh(folder.name)}"
+            f"{lock} was solved for CUDA {locked.cuda}, but {manifest} requires CUDA {wanted.cuda}; "
+            f"{refresh(folder.name)}",
+            at=requirement | {lock: f"__cuda={locked.cuda}"},
         )
     if spec.cuda and wanted.cuda and version(spec.cuda) < version(wanted.cuda):
         raise LockError(
-            f"{folder.name}/image.toml: key 'cuda' is {spec.cuda}, but environment '{spec.environment}' of "
-            f"{folder.name}/{MANIFEST} requires CUDA {wanted.cuda} in its system-requirements; make them the same"
+            f"{image}: key 'cuda' is {spec.cuda}, but environment '{spec.environment}' of {manifest} "
+            f"requires CUDA {wanted.cuda} in its system-requirements; make them the same",
+            at=requirement | {image: (("cuda",),)},
         )
     if wanted.cuda and not spec.cuda:
         raise LockError(
-            f"{folder.name}/{MANIFEST}: environment '{spec.environment}' requires CUDA {wanted.cuda}, but "
-            f"{folder.name}/image.toml has no key 'cuda'; add cuda = \"{wanted.cuda}\""
+            f"{manifest}: environment '{spec.environment}' requires CUDA {wanted.cuda}, but "
+            f"{image} has no key 'cuda'; add cuda = \"{wanted.cuda}\"",
+            at=requirement,
         )
-    return locked
 
 
 def check_base(image: str, spec: ImageSpec, base: str, base_cuda: str | None) -> None:
@@ -99,7 +120,8 @@ def check_base(image: str, spec: ImageSpec, base: str, base_cuda: str | None) ->
     if spec.cuda and base_cuda and version(base_cuda)[:2] < version(spec.cuda):
         raise LockError(
             f"{image}/image.toml: key 'cuda' is {spec.cuda}, but the base image {base} is of CUDA {base_cuda}; "
-            "choose a newer base or an older CUDA"
+            "choose a newer base or an older CUDA",
+            at={f"{image}/image.toml": (("cuda",),)},
         )
 
 
@@ -122,11 +144,11 @@ def read_requirements(folder: Path, environment: str, platform: Platform = "linu
             f"{name} has no environment '{environment}', which {folder.name}/image.toml names; "
             f"{nearest(environment, environments)}"
         )
-    tables = [manifest.get("feature", {}).get(feature, {}) for feature in _features(environments[environment])]
+    ways: list[Keys] = [("feature", feature) for feature in _features(environments[environment])]
     if not (isinstance(environments[environment], dict) and environments[environment].get("no-default-feature")):
-        tables.append(manifest)
-    subdir = SUBDIRS[platform]
-    tables += [table["target"][subdir] for table in tables if subdir in table.get("target", {})]
+        ways.append(())
+    ways += [(*way, "target", SUBDIRS[platform]) for way in ways]
+    tables = [_table(manifest, way) for way in ways]
     conda: dict[str, str] = {}
     pypi: set[str] = set()
     cuda = None
@@ -136,7 +158,7 @@ def read_requirements(folder: Path, environment: str, platform: Platform = "linu
             conda.setdefault(package.lower(), wanted)
         pypi |= {canonicalize_name(package) for package in table.get("pypi-dependencies", {})}
         cuda = cuda or table.get("system-requirements", {}).get("cuda")
-    return Requirements(environment, conda, frozenset(pypi), cuda)
+    return Requirements(environment, conda, frozenset(pypi), cuda, tuple(ways))
 
 
 def read_locked(folder: Path, environment: str, platform: Platform = "linux/amd64") -> Locked:
@@ -195,6 +217,18 @@ def refresh(image: str) -> str:
 def version(text: str) -> tuple[int, ...]:
     """A version of numbers and dots, to compare."""
     return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+
+def _ways_to_package(tables: Sequence[Keys], package: str) -> list[Keys]:
+    """Where a package may be asked for."""
+    return [(*table, kind, package) for kind in ("dependencies", "pypi-dependencies") for table in tables]
+
+
+def _table(manifest: Mapping[str, Any], way: Keys) -> Mapping[str, Any]:
+    """A table of a manifest; an empty one where it is not there."""
+    for key in way:
+        manifest = manifest.get(str(key), {})
+    return manifest
 
 
 def _features(environment: dict[str, Any] | list[str]) -> list[str]:

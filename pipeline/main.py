@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Annotated, Self
 
 import dagger
-from dagger import DefaultPath, Doc, Ignore, Name, field, function, object_type
+from dagger import DefaultPath, Doc, Ignore, Name, check, field, function, object_type
 
 from pipeline.credentials import RegistryAuth
 from pipeline.errors import PipelineError
@@ -16,6 +16,7 @@ from pipeline.formats import Format, ResultFormat
 from pipeline.sources import HISTORY_LEFT_OUT, LEFT_OUT
 
 if TYPE_CHECKING:
+    from pipeline.checker import Checker
     from pipeline.checkout import Checkout
 
 
@@ -65,7 +66,7 @@ class Pipeline:
         self,
         image: Annotated[str | None, Doc("Name of the image; every image where none is given")] = None,
         gpu: Annotated[bool, Doc("Give the probes the engine's GPUs, and fail where none is found")] = False,
-        format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.TABLE,  # its name
+        format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.TABLE,
     ) -> str:
         """Start what an image's probes name, and tell what came of each; fail once with all that failed"""
         from pipeline.smoke import require_passed  # noqa: PLC0415  # as in _open
@@ -78,7 +79,7 @@ class Pipeline:
         self,
         image: Annotated[str | None, Doc("Name of the image; every image where none is given")] = None,
         gpu: Annotated[bool, Doc("Give the probes the engine's GPUs, and report where none is found")] = False,
-        format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.JUNIT,  # its name
+        format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.JUNIT,
     ) -> dagger.File:
         """Run what smoke-test runs, and return the report as a file; a probe that failed is in it, and is no failure"""
         from pipeline.results import FILES, write  # noqa: PLC0415  # as in _open
@@ -187,6 +188,49 @@ class Pipeline:
         from pipeline.release import release  # noqa: PLC0415
 
         return await release(checkout, version, date)
+
+    @function
+    @check
+    async def specs_valid(self) -> str:
+        """Check that every image.toml can be used"""
+        return await (await self._checker()).check_specs()
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    @check
+    async def locks_fresh(self) -> str:
+        """Check that every pixi.lock is what pixi makes of its pixi.toml and the channels"""
+        return await (await self._checker()).check_locks()
+
+    @function
+    @check
+    async def cuda_consistent(self) -> str:
+        """Check that image.toml, pixi.toml, pixi.lock and the base images agree about CUDA"""
+        return await (await self._checker()).check_cuda()
+
+    @function
+    @check
+    async def images_sound(self) -> str:
+        """Check from inside that every user can read and use each image, and that the build left nothing in it"""
+        return await (await self._checker()).check_images()
+
+    @function
+    @check
+    async def sizes_in_budget(self) -> str:
+        """Check that the files of no image take more room than its size_budget"""
+        return await (await self._checker()).check_sizes()
+
+    @function
+    @check
+    async def probes_pass(self) -> str:
+        """Check that every image passes its smoke test"""
+        from pipeline.smoke import require_passed  # noqa: PLC0415  # as in _open
+
+        return require_passed(await (await self._open()).smoke_test(None, gpu=False), ResultFormat.TABLE)
+
+    async def _checker(self) -> "Checker":
+        from pipeline.checker import Checker  # noqa: PLC0415  # as in _open
+
+        return Checker(await self._open())
 
     async def _open(self) -> "Checkout":
         # Imported here: the engine starts this module for every call, and a listing of its functions needs none of it.

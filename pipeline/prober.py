@@ -126,7 +126,9 @@ class Prober:
         container = self.container.with_user(probe.user) if probe.user else self.container
         seconds = probe.timeout or self.seconds
         service = (
-            container.with_mounted_file(_LIMIT, _file("pipeline.scripts", "limit.sh"))
+            # Two servers that differ in what they are asked only would be one to the engine, and end together.
+            container.with_env_variable("PROBE", probe.title)
+            .with_mounted_file(_LIMIT, _file("pipeline.scripts", "limit.sh"))
             .with_exposed_port(probe.port)
             .as_service(args=["sh", _LIMIT, str(seconds), "never", *self._words(probe)])
         )

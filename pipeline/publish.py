@@ -15,11 +15,12 @@ from pipeline.artifact import make_artifact
 from pipeline.checkout import Checkout
 from pipeline.credentials import Login, RegistryAuth, find_logins, host_of
 from pipeline.errors import CredentialsError, PublishError
-from pipeline.formats import Format
+from pipeline.formats import Format, ResultFormat
 from pipeline.publication import Place, Publication
 from pipeline.published import Published, draw, explain
 from pipeline.registry import Destination, Registry
 from pipeline.settings import REGISTRY, Settings
+from pipeline.smoke import require_passed
 from pipeline.spec import ImageSpec, load_spec
 from pipeline.tags import plan_checkout
 
@@ -101,7 +102,7 @@ class Publisher:
     async def _make(self) -> None:
         """Build and test all images; one that fails ends it before anything is pushed."""
         name = self._publications[0].image if len(self._publications) == 1 else None
-        await self._checkout.smoke_test(name, gpu=False)
+        require_passed(await self._checkout.smoke_test(name, gpu=False), ResultFormat.TABLE)
 
         async def export(made: Publication) -> None:
             containers = await self._checkout.build_all(made.image)

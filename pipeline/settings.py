@@ -67,4 +67,6 @@ def load_settings(checkout: Path) -> Settings:
     """
     path = checkout / FILE
     values = read_toml(path, FILE) if path.is_file() else {}
-    return validate(Settings, values.get("tool", {}).get("pipeline", {}), f"{FILE} [tool.pipeline]")
+    return validate(
+        Settings, values.get("tool", {}).get("pipeline", {}), f"{FILE} [tool.pipeline]", ("tool", "pipeline")
+    )

@@ -64,7 +64,7 @@ class ImageSpec(FileSettings):
     """Where the image is published; where there is nothing, in each registry of ``[tool.pipeline]`` by its name."""
 
     size_budget: ByteSize | None = None
-    """How large the image may be, compressed, such as "4 GB"; where there is none, it is not limited."""
+    """How much room its files may take, uncompressed, such as "9 GB"; where there is none, it is not limited."""
 
     probes: Probes = Field(default_factory=Probes)
     """What a smoke test starts, and what must come of it."""
@@ -148,8 +148,8 @@ def load_spec(checkout: Path, image: str) -> ImageSpec:
         refuse_links(folder, file_name)
     spec = validate(ImageSpec, read_toml(folder / FILE, name), name)
     if spec.dockerfile is not None:
-        require_file(folder, spec.dockerfile, f"{name}: key 'dockerfile'")
+        require_file(folder, spec.dockerfile, name, ("dockerfile",))
     for number, file in enumerate(spec.files):
         if file.source is not None:
-            require_file(folder, file.source, f"{name}: key 'files.{number}.source'")
+            require_file(folder, file.source, name, ("files", number, "source"))
     return spec

@@ -43,8 +43,14 @@ def read_toml(path: Path, name: str) -> dict[str, Any]:
         raise SpecError(f"{name} is not valid TOML: {error}; correct it there") from error
 
 
-def validate[T: FileSettings](model: type[T], values: Mapping[str, Any], name: str) -> T:
+def validate[T: FileSettings](model: type[T], values: Mapping[str, Any], name: str, table: Sequence[str] = ()) -> T:
     """Make settings from the values of a file that messages call ``name``.
+
+    Args:
+        model: what is made.
+        values: what the file says.
+        name: what messages call it; more may follow the file's path after a blank.
+        table: the way to the table of the file that has the values.
 
     Raises:
         SpecError: a key is unknown or missing, or its value is wrong; all of them are named.
@@ -52,7 +58,10 @@ def validate[T: FileSettings](model: type[T], values: Mapping[str, Any], name: s
     try:
         return model(**values)
     except ValidationError as error:
-        raise SpecError(f"{name}: {explain(error, model)}") from error
+        first = (*table, *error.errors()[0]["loc"])
+        # A key that is missing is wanted in the table around it.
+        ways = [first[:length] for length in range(len(first), 0, -1)]
+        raise SpecError(f"{name}: {explain(error, model)}", at={name.partition(" ")[0]: ways}) from error
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:

@@ -1,0 +1,171 @@
+"""Run the checks of a checkout: all images at once, and everything that is found in one failure."""
+
+import importlib.resources
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import anyio
+import dagger
+from dagger import dag
+
+from pipeline.checkout import Checkout
+from pipeline.checks import (
+    LABELS,
+    Facts,
+    find_excess,
+    find_inactive,
+    find_missing_labels,
+    find_unwanted,
+    human,
+    located,
+    read_facts,
+)
+from pipeline.errors import BuildError, CheckError, PipelineError
+from pipeline.finish import read_variables
+from pipeline.lock import check_base, check_cuda, read_locked, read_requirements
+from pipeline.refresh import refresh
+from pipeline.spec import FILE, ImageSpec, find_images, load_spec
+from pipeline.stages import environment_path
+
+#: What is looked for in one image: what is found, and a line about it for when nothing is.
+Check = Callable[[str, ImageSpec], Awaitable[tuple[list[str], str]]]
+
+_INSPECT: Final = "/inspect.sh"
+_LABEL: Final = "org.opencontainers.image."
+
+
+class Checker:
+    """The checks of one checkout; each returns a line an image.
+
+    Each raises a CheckError with everything that it found, a line a finding.
+    """
+
+    def __init__(self, checkout: Checkout) -> None:
+        self.checkout = checkout
+
+    async def check_specs(self) -> str:
+        """Every image.toml can be used."""
+
+        async def check(_: str, spec: ImageSpec) -> tuple[list[str], str]:
+            return [], spec.description
+
+        return await self._each(check)
+
+    async def check_locks(self) -> str:
+        """Every lock is what pixi makes of its manifest."""
+
+        async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
+            if spec.dockerfile:
+                return [], "has no lock: its Dockerfile says what it is"
+            await refresh(self.checkout, image, [], check=True)
+            return [], "pixi and the channels agree with its lock"
+
+        return await self._each(check)
+
+    async def check_cuda(self) -> str:
+        """Manifest, lock, image.toml and base images agree about CUDA."""
+
+        async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
+            if spec.dockerfile:
+                return [], "has no CUDA version to compare: its Dockerfile says what it is"
+            folder = self.checkout.path / image
+            for platform in spec.platforms:
+                wanted = read_requirements(folder, spec.environment, platform)
+                check_cuda(folder, spec, wanted, read_locked(folder, spec.environment, platform))
+                for key, address in {
+                    "base": spec.base or self.checkout.settings.base,
+                    "runtime_base": spec.runtime_base,
+                }.items():
+                    if address:
+                        check_base(image, spec, address, await _cuda_of(image, key, address, platform))
+            return [], f"CUDA {spec.cuda}" if spec.cuda else "no CUDA"
+
+        return await self._each(check)
+
+    async def check_images(self) -> str:
+        """Every image is, from inside, what its users need."""
+
+        async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
+            text = self._text(image)
+            findings = []
+            for container in (await self.checkout.build_all(image)).values():
+                labels = {await label.name(): await label.value() for label in await container.labels()}
+                base = labels.get(f"{_LABEL}base.name", "")
+                before = (
+                    await _inspect(dag.container(platform=await container.platform()).from_(base)) if base else Facts()
+                )
+                facts = await _inspect(container)
+                findings += find_unwanted(image, spec, text, facts, before)
+                findings += find_missing_labels(image, spec, self._labels(spec), labels)
+                if not spec.dockerfile:
+                    prefix = environment_path(spec.environment)
+                    findings += find_inactive(image, facts, prefix, await read_variables(container))
+            return findings, "readable by all, writable where it should be, nothing left of the build, labels there"
+
+        return await self._each(check)
+
+    async def check_sizes(self) -> str:
+        """Every image's files take no more room than its budget."""
+
+        async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
+            findings, told = [], []
+            for container in (await self.checkout.build_all(image)).values():
+                size = (await _inspect(container)).size
+                findings += find_excess(image, spec, self._text(image), size)
+                told.append(human(size) + (f" of {human(spec.size_budget)}" if spec.size_budget else ""))
+            return findings, ", ".join(told)
+
+        return await self._each(check)
+
+    async def _each(self, check: Check) -> str:
+        images = find_images(self.checkout.path)
+        findings: dict[str, list[str]] = {image: [] for image in images}
+        told: dict[str, str] = {}
+
+        async def run(image: str) -> None:
+            try:
+                spec = load_spec(self.checkout.path, image)
+                findings[image], told[image] = await check(image, spec)
+            except PipelineError as error:
+                findings[image] = [located(error, self.checkout.path)]
+
+        async with anyio.create_task_group() as tasks:
+            for image in images:
+                tasks.start_soon(run, image)
+        if found := [finding for image in images for finding in findings[image]]:
+            raise CheckError("\n".join(found))
+        width = max(map(len, images), default=0)
+        return "".join(f"{image:{width}}  {told[image]}\n" for image in images)
+
+    def _text(self, image: str) -> str:
+        return (self.checkout.path / image / FILE).read_text(encoding="utf-8")
+
+    def _labels(self, spec: ImageSpec) -> list[str]:
+        """The labels that an image must have, with what is known of it."""
+        settings, commit = self.checkout.settings, self.checkout.commit
+        known = {
+            "source": settings.source,
+            "licenses": settings.licenses,
+            "base.name": not spec.dockerfile,
+            "created": commit,
+            "revision": commit,
+        }
+        return [*LABELS, *(name for name, value in known.items() if value)]
+
+
+async def _inspect(container: dagger.Container) -> Facts:
+    script = importlib.resources.files("pipeline.scripts").joinpath("inspect.sh").read_text(encoding="utf-8")
+    inspected = (
+        container.with_user("0").with_mounted_file(_INSPECT, dag.file("inspect.sh", script)).with_exec(["sh", _INSPECT])
+    )
+    return read_facts(await inspected.stdout())
+
+
+async def _cuda_of(image: str, key: str, address: str, platform: str) -> str | None:
+    try:
+        return await dag.container(platform=dagger.Platform(platform)).from_(address).env_variable("CUDA_VERSION")
+    except dagger.QueryError as error:
+        raise BuildError(
+            f"{image}/{FILE}: key '{key}': image {address} cannot be pulled: {error}; "
+            "correct it there, or try again when the registry can be reached"
+        ) from error
