@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from tests.sandbox.errors import SandboxError
+
 
 @dataclass(frozen=True)
 class Host:
@@ -28,6 +30,11 @@ class Host:
         return self.storage_port != 0
 
     @property
+    def direct_port(self) -> int:
+        """Where its web server listens on 127.0.0.1 as well, for proxies that stand in front of it."""
+        return self.storage_port + 1000
+
+    @property
     def storage_name(self) -> str:
         """What the registry process behind the name is called."""
         return f"{self.name}.storage"
@@ -43,6 +50,19 @@ REGISTRIES: Final = tuple(host for host in HOSTS if host.is_registry)
 
 #: The channel that is served at https://conda.anaconda.org/.
 CHANNEL: Final = "https://conda.anaconda.org/conda-forge"
+
+
+def registry(name: str) -> Host:
+    """The registry of a name.
+
+    Raises:
+        SandboxError: there is none.
+    """
+    for host in REGISTRIES:
+        if host.name == name:
+            return host
+    names = ", ".join(host.name for host in REGISTRIES)
+    raise SandboxError(f"There is no registry {name} in the sandbox; there are {names}.")
 
 
 def hosts_file() -> str:

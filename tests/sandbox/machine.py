@@ -46,8 +46,9 @@ class Machine:
         """The process that carries its packets outside, or None when that is down."""
         return Process.load(self.state.run / "network.json")
 
-    def command(self, command: list[str]) -> list[str]:
-        """The command that runs another one inside.
+    @property
+    def pid(self) -> int:
+        """The id of its first process.
 
         Raises:
             SandboxError: the machine is down.
@@ -55,7 +56,15 @@ class Machine:
         process = self.process
         if process is None:
             raise SandboxError("The sandbox's machine is down; start it with ./dev up.")
-        return [*processes.entering(process.pid), *command]
+        return process.pid
+
+    def command(self, command: list[str]) -> list[str]:
+        """The command that runs another one inside.
+
+        Raises:
+            SandboxError: the machine is down.
+        """
+        return [*processes.entering(self.pid), *command]
 
     def run(
         self, command: list[str], log: Path, environment: dict[str, str] | None = None, *, patience: int = 600

@@ -9,7 +9,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from tests.sandbox import cache, contents, credentials, inventory, kept, machine, parts, services, tools
+from tests.sandbox import cache, contents, credentials, inventory, kept, machine, parts, proxies, services, tools
 from tests.sandbox.errors import SandboxError, ServiceError
 from tests.sandbox.machine import Machine
 from tests.sandbox.parts import Parts
@@ -125,6 +125,7 @@ def _start(there: Machine, made: Parts, progress: Progress) -> None:
             kept.discard(state, state.engine)
             _start_missing(there, made, say)
         kept.sweep(state)
+        proxies.remove_forgotten(there)
 
 
 def _stop_outdated(there: Machine, made: Parts, say: Callable[[str], None]) -> None:

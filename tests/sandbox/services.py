@@ -44,6 +44,7 @@ http {
     sendfile on;
     server {
         listen $address:443 ssl;
+$direct
         server_name $name;
         ssl_certificate $secrets/$name.crt;
         ssl_certificate_key $secrets/$name.key;
@@ -52,6 +53,8 @@ $locations
     }
 }
 """)
+
+DIRECT: Final = Template("        listen 127.0.0.1:$port ssl;")
 
 FILES: Final = """\
         root /srv/conda.anaconda.org;
@@ -263,7 +266,8 @@ def write_config(state: State) -> None:
             "log": state.log,
         }
         locations = IMAGES.substitute(values) if host.is_registry else FILES
-        (state.config / f"{host.name}.conf").write_text(NGINX.substitute(values, locations=locations))
+        direct = DIRECT.substitute(port=host.direct_port) if host.is_registry else ""
+        (state.config / f"{host.name}.conf").write_text(NGINX.substitute(values, locations=locations, direct=direct))
         if not host.is_registry:
             continue
         credentials.write_private(state.config / f"{host.name}.htpasswd", credentials.password_file(host, found))

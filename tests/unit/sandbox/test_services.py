@@ -26,6 +26,7 @@ def test_each_name_has_its_own_web_server(state: State) -> None:
         assert f"listen {host.address}:443 ssl;" in text
         assert f"ssl_certificate {state.secrets}/{host.name}.crt;" in text
         assert ("auth_basic_user_file" in text) == host.is_registry
+        assert (f"listen 127.0.0.1:{host.direct_port} ssl;" in text) == host.is_registry
         assert text.count("{") == text.count("}")
 
 
