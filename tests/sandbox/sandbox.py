@@ -1,24 +1,20 @@
 """The sandbox as a whole: brings up what is down, repairs what is broken, and tells how it stands."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from filelock import FileLock, Timeout
 
-from tests.sandbox import cache, contents, credentials, inventory, kept, machine, parts, proxies, services, tools
-from tests.sandbox.errors import SandboxError, ServiceError
+from tests.sandbox import cache, contents, credentials, inventory, lifecycle, parts, services, tools
+from tests.sandbox.errors import SandboxError
 from tests.sandbox.machine import Machine
 from tests.sandbox.parts import Parts
 from tests.sandbox.processes import Process
 from tests.sandbox.progress import Progress
 from tests.sandbox.state import State, current
-
-#: Our files that a running machine was started from: with other ones it is started again.
-SOURCES: Final = ("boot.sh", "hosts.py", "machine.py", "services.py", "processes.py", "certificates.py")
 
 #: Without these two everything else in the machine is lost too.
 MACHINE, NETWORK = "machine", "network"
@@ -98,7 +94,7 @@ def up(progress: Progress) -> Up:
             made = parts.make_all(progress)
             inventory.save(state, key, made)
         there = Machine(state)
-        _start(there, made, progress)
+        lifecycle.start(there, made, progress)
         with progress.step("images"):
             contents.push_images(there, made, progress.say)
         with progress.step("lock"):
@@ -106,95 +102,14 @@ def up(progress: Progress) -> Up:
         return Up(state, made, instead)
 
 
-def _start(there: Machine, made: Parts, progress: Progress) -> None:
-    state, say = there.state, progress.say
-    with progress.step("sandbox"):
-        _stop_outdated(there, made, say)
-        if there.process is None and not kept.is_trusted(state):
-            say("sandbox: it was cut off in the middle of its work; starting it with an empty engine and registries …")
-            kept.discard(state, state.engine, state.registry)
-        had_something = kept.holds_anything(state)
-        try:
-            _start_missing(there, made, say)
-        except ServiceError as error:
-            if error.service != services.ENGINE or not had_something:
-                raise
-            said = str(error).partition(": see ")[0]
-            say(f"sandbox: {said}, with what it had kept; starting it with an empty engine …")
-            _stop(there)
-            kept.discard(state, state.engine)
-            _start_missing(there, made, say)
-        kept.sweep(state)
-        proxies.remove_forgotten(there)
-
-
-def _stop_outdated(there: Machine, made: Parts, say: Callable[[str], None]) -> None:
-    """Stop a machine that was started from other parts, or that has lost its engine."""
-    if there.process is None:
-        return
-    record = there.state.run / "inputs"
-    outdated = not record.exists() or record.read_text() != _fingerprint(made)
-    # What an engine leaves behind (mounts, a name server, containers) goes only with the machine.
-    if outdated or services.describe(there.state)[-1].process(there.state) is None:
-        say(f"sandbox: {'its parts changed' if outdated else 'its engine is gone'}; starting it again …")
-        _stop(there)
-
-
-def _start_missing(there: Machine, made: Parts, say: Callable[[str], None]) -> None:
-    """Start what is down: the machine, its network, its services, or all of them.
-
-    Raises:
-        ServiceError: a service does not start.
-        SandboxError: the machine or its network does not.
-    """
-    state = there.state
-    repairing = there.process is not None
-    if not repairing:
-        say("sandbox: starting the machine and its services …")
-        there.halt()
-        state.put_logs_aside()
-        services.write_config(state)
-        machine.write_config(state)
-        there.boot(made)
-        (state.run / "inputs").write_text(_fingerprint(made))
-    if there.network is None:
-        if repairing:
-            say("sandbox: its network is down; connecting it again …")
-        there.connect()
-    starting = [service for service in services.describe(state, made) if not service.is_healthy(there)]
-    for service in starting:
-        if repairing:
-            say(f"sandbox: {service.name} is down; starting it again …")
-        service.stop(state, force=True)
-        if service.name == services.ENGINE:
-            kept.unseal(state)
-        service.start(there)
-    for service in starting:
-        service.wait(there)
-
-
-def _fingerprint(made: Parts) -> str:
-    sources = [Path(__file__).with_name(name) for name in SOURCES]
-    return cache.digest(*sources, *made.identities(), machine.host_bundle())
-
-
 def down(progress: Progress, *, delete: bool = False) -> None:
     """Stop everything, the engine first; with ``delete``, also remove what it kept. The cache stays."""
     state = current()
     cache.root().mkdir(parents=True, exist_ok=True)
     with _alone(progress):
-        _stop(Machine(state))
+        lifecycle.end(Machine(state))
         if delete:
             state.delete()
-
-
-def _stop(there: Machine) -> None:
-    engine, *others = reversed(services.describe(there.state))
-    for service in (engine, *others):
-        service.stop(there.state)
-    if there.process is not None and engine.process(there.state) is None:
-        kept.seal(there.state)
-    there.halt()
 
 
 def stop(names: list[str], *, force: bool) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox import certificates, credentials, services
+from tests.sandbox import certificates, configuration, credentials
 from tests.sandbox.hosts import HOSTS, REGISTRIES
 from tests.sandbox.state import State
 
@@ -20,7 +20,7 @@ def state(tmp_path: Path) -> State:
 
 def test_each_name_has_its_own_web_server(state: State) -> None:
     """Each listens on its own address, with its own certificate, and registries ask for their own password."""
-    services.write_config(state)
+    configuration.write(state)
     for host in HOSTS:
         text = (state.config / f"{host.name}.conf").read_text()
         assert f"listen {host.address}:443 ssl;" in text
@@ -32,9 +32,9 @@ def test_each_name_has_its_own_web_server(state: State) -> None:
 
 def test_passwords_are_private_and_stay(state: State) -> None:
     """They are made once, differ, and only their owner may read a file that holds one."""
-    services.write_config(state)
+    configuration.write(state)
     first = credentials.ensure(state.secrets)
-    services.write_config(state)
+    configuration.write(state)
     assert credentials.ensure(state.secrets) == first
     assert len({pair.password for pair in first.values()}) == len(REGISTRIES)
     holding = [file for file in state.folder.rglob("*") if file.is_file() and _holds_password(file, first)]

@@ -1,0 +1,113 @@
+"""What the services read: their configuration files, written at each start."""
+
+import json
+import time
+from string import Template
+from typing import Final
+
+from tests.sandbox import credentials
+from tests.sandbox.hosts import HOSTS
+from tests.sandbox.state import State
+
+#: Only an engine that can write to what it keeps answers this; something new each time.
+TRIAL: Final = Template('{ directory { withNewFile(path: "started", contents: "$now") { entries } } }')
+#: How much the engine keeps: more is thrown away, oldest first.
+ENGINE_SPACE: Final = "40GB"
+
+NGINX: Final = Template("""\
+daemon off;
+# One process: its end is the end of the service.
+master_process off;
+pid /run/nginx-$name.pid;
+error_log stderr warn;
+events { worker_connections 1024; }
+http {
+    access_log $log/$name.access.log;
+    default_type application/octet-stream;
+    client_body_temp_path /tmp/$name-body;
+    proxy_temp_path /tmp/$name-proxy;
+    fastcgi_temp_path /tmp/$name-fastcgi;
+    uwsgi_temp_path /tmp/$name-uwsgi;
+    scgi_temp_path /tmp/$name-scgi;
+    sendfile on;
+    server {
+        listen $address:443 ssl;
+$direct
+        server_name $name;
+        ssl_certificate $secrets/$name.crt;
+        ssl_certificate_key $secrets/$name.key;
+        client_max_body_size 0;
+$locations
+    }
+}
+""")
+
+DIRECT: Final = Template("        listen 127.0.0.1:$port ssl;")
+
+FILES: Final = """\
+        root /srv/conda.anaconda.org;
+"""
+
+#: Anybody may pull. The version check asks for a password, since clients learn from it that there are any.
+IMAGES: Final = Template("""\
+        proxy_pass_request_headers on;
+        proxy_set_header Host $$host;
+        proxy_set_header X-Forwarded-Proto https;
+        proxy_http_version 1.1;
+        proxy_request_buffering off;
+        proxy_buffering off;
+        proxy_read_timeout 900s;
+        location = /v2/ {
+            auth_basic "$name";
+            auth_basic_user_file $config/$name.htpasswd;
+            proxy_pass http://127.0.0.1:$port;
+        }
+        location /v2/ {
+            limit_except GET {
+                auth_basic "$name";
+                auth_basic_user_file $config/$name.htpasswd;
+            }
+            proxy_pass http://127.0.0.1:$port;
+        }
+""")
+
+STORAGE: Final = Template("""\
+version: 0.1
+log: {level: warn, accesslog: {disabled: true}}
+storage:
+  filesystem: {rootdirectory: $folder}
+  delete: {enabled: true}
+  maintenance: {uploadpurging: {enabled: false}}
+http:
+  addr: 127.0.0.1:$port
+  secret: $secret
+""")
+
+
+def write(state: State) -> None:
+    """Write the services' configuration files, and who may push."""
+    found = credentials.ensure(state.secrets)
+    (state.config / "engine.json").write_text(
+        json.dumps({"logLevel": "info", "gc": {"enabled": True, "maxUsedSpace": ENGINE_SPACE, "minFreeSpace": "10GB"}})
+    )
+    (state.config / "trial.graphql").write_text(TRIAL.substitute(now=time.time_ns()))
+    for host in HOSTS:
+        values = {
+            "name": host.name,
+            "address": host.address,
+            "port": host.storage_port,
+            "config": state.config,
+            "secrets": state.secrets,
+            "log": state.log,
+        }
+        locations = IMAGES.substitute(values) if host.is_registry else FILES
+        direct = DIRECT.substitute(port=host.direct_port) if host.is_registry else ""
+        (state.config / f"{host.name}.conf").write_text(NGINX.substitute(values, locations=locations, direct=direct))
+        if not host.is_registry:
+            continue
+        credentials.write_private(state.config / f"{host.name}.htpasswd", credentials.password_file(host, found))
+        storage = STORAGE.substitute(
+            folder=state.registry / host.name, port=host.storage_port, secret=found[host.name].password
+        )
+        credentials.write_private(state.config / f"{host.storage_name}.yml", storage)
+    credentials.write_private(state.secrets / "auth.json", credentials.docker_config(found))
