@@ -35,7 +35,7 @@ the conda channel. All commands but status, down, stop and lint start first what
   exec COMMAND…      run a command inside the sandbox's machine, where its names resolve: ./dev exec skopeo list-tags …
 
   test [ARGUMENTS…]  pytest in this checkout; tests/unit alone, or -m "not engine", needs no sandbox
-  lint               ruff, mypy, zizmor, gofmt
+  lint               ruff, mypy, zizmor and actionlint, gofmt; needs no sandbox
 
 Everything is kept below ~/.cache/maniac-pipeline (or $XDG_CACHE_HOME); logs are in sandbox/log there.
 """

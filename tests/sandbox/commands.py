@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final, NoReturn
 
-from tests.sandbox import functions, processes
+from tests.sandbox import functions, processes, programs
 from tests.sandbox.errors import SandboxError
 from tests.sandbox.machine import Machine
 from tests.sandbox.sandbox import Up
@@ -118,22 +118,42 @@ def with_overlay(command: list[str], instead: dict[Path, Path], checkout: Path =
 
 
 def lint() -> int:
-    """Run every check, and return 1 when one found something."""
+    """Run every check, and return 1 when one found something.
+
+    Raises:
+        SandboxError: a check cannot be made.
+    """
     os.chdir(CHECKOUT)
     checks = {
         "ruff check": [sys.executable, "-m", "ruff", "check"],
         "ruff format": [sys.executable, "-m", "ruff", "format", "--check"],
         "mypy": [sys.executable, "-m", "mypy"],
+        **workflow_checks(Path(".github/workflows")),
     }
-    if Path(".github/workflows").is_dir():
-        zizmor = Path(sys.executable).with_name("zizmor")
-        checks["zizmor"] = [str(zizmor), "--offline", ".github/workflows"]
     failed = [name for name, command in checks.items() if not _passes(name, command)]
     if not _is_go_formatted():
         failed.append("gofmt")
     if failed:
         print(f"lint: {', '.join(failed)} found something", file=sys.stderr)
     return 1 if failed else 0
+
+
+def workflow_checks(folder: Path) -> dict[str, list[str]]:
+    """The checks of GitHub's workflows, by name; none where there are no workflows.
+
+    Raises:
+        SandboxError: actionlint is not there and cannot be compiled.
+    """
+    workflows = [str(path) for path in sorted(folder.glob("*.y*ml"))]
+    if not workflows:
+        return {}
+    zizmor = Path(sys.executable).with_name("zizmor")
+    actionlint = programs.program("actionlint", lambda text: print(f"lint: {text}", file=sys.stderr))
+    # The same everywhere: it would call these two other checkers where a machine happens to have them.
+    return {
+        "zizmor": [str(zizmor), "--offline", *workflows],
+        "actionlint": [str(actionlint), "-shellcheck=", "-pyflakes=", *workflows],
+    }
 
 
 def _passes(name: str, command: list[str]) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox import __main__ as command_line
-from tests.sandbox import commands, contents
+from tests.sandbox import commands, contents, programs
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,19 @@ def test_files_are_replaced_where_the_checkout_has_them(tmp_path: Path) -> None:
     assert command[0] == "unshare"
     assert command[-6:] == ["/sandbox/pixi.toml", str(tmp_path / "image/pixi.toml"), "--", "dagger", "call", "a b"]
     assert commands.with_overlay(["dagger"], {}, tmp_path) == ["dagger"]
+
+
+def test_workflows_are_linted_where_there_are_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both checkers get each file; without workflows nothing is compiled for them."""
+    monkeypatch.setattr(programs, "program", lambda name, say: tmp_path / name)  # noqa: ARG005
+    assert commands.workflow_checks(tmp_path / "none") == {}
+    workflows = [str(tmp_path / name) for name in ("images.yml", "locks.yaml")]
+    for workflow in workflows:
+        Path(workflow).touch()
+    (tmp_path / "README.md").touch()
+    checks = commands.workflow_checks(tmp_path)
+    assert list(checks) == ["zizmor", "actionlint"]
+    assert all(command[-2:] == workflows for command in checks.values())
 
 
 @pytest.mark.parametrize(
