@@ -97,7 +97,7 @@ def checkout(tmp_path: Path) -> Checkout:
     """A checkout with the image ``small``: Python and nothing else."""
     copy_module(tmp_path)
     made = Checkout(tmp_path)
-    made.write("small/image.toml", 'description = "A small image"\nprobe_timeout = 60\n')
+    made.write("small/image.toml", 'description = "A small image"\n')
     for name in ("pixi.toml", "pixi.lock"):
         shutil.copy(overlay("small") / name, tmp_path / "small" / name)
     return made
