@@ -13,6 +13,7 @@ from dagger import DefaultPath, Doc, Ignore, Name, check, field, function, objec
 from pipeline.credentials import RegistryAuth
 from pipeline.errors import PipelineError
 from pipeline.formats import Format, ResultFormat
+from pipeline.kind import Kind
 from pipeline.sources import HISTORY_LEFT_OUT, LEFT_OUT
 
 if TYPE_CHECKING:
@@ -188,6 +189,17 @@ class Pipeline:
         from pipeline.release import release  # noqa: PLC0415
 
         return await release(checkout, version, date)
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    async def scaffold(
+        self,
+        name: Annotated[str, Doc("Name of the new image, and of its folder")],
+        kind: Annotated[Kind, Doc("What its software comes from")] = Kind.PIXI,
+    ) -> dagger.Changeset:
+        """Add a new image: a folder that builds and passes its tests, to be changed into what it shall be"""
+        from pipeline.scaffold import scaffold  # noqa: PLC0415 -- as in _open
+
+        return await scaffold(await self._open(), name, kind)
 
     @function
     @check

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +11,13 @@ from dagger import dag
 
 from pipeline.checkout import Checkout as Images
 from pipeline.commit import Commit
+from pipeline.kind import Kind
+from pipeline.scaffold import scaffold
 from pipeline.settings import Settings
 from tests.engine.conftest import Checkout, copy_module, overlay
 
 PREFIX: Final = "/app/.pixi/envs/default"
+PYTHON: Final = ("python", "-c", "import ssl, sys; print(sys.prefix)")
 DEBIAN: Final = "docker.io/library/debian:bookworm-slim"
 #: Something that is fetched by http, and is there wherever conda-forge is.
 PINNED: Final = "https://conda.anaconda.org/conda-forge/noarch/repodata.json"
@@ -50,7 +53,7 @@ mode = "0444"
 
 
 @dataclass(frozen=True)
-class Kind:
+class Example:
     """One image, and what is particular to it."""
 
     container: dagger.Container
@@ -62,51 +65,103 @@ class Kind:
     said: str
     """What that prints."""
 
-    own: tuple[str, ...]
+    own: tuple[str, ...] = ("/app",)
     """Folders that have what is particular to it."""
 
-    pinned: str
-    """The hash of the file that was fetched for it."""
+    title: str = "small"
+    description: str = "A small image"
+
+    variable: tuple[str, str] = ("PYTHONNOUSERSITE", "1")
+    """A variable that is neither its base's nor its software's, and its value."""
+
+    files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Files that image.toml adds: mode and hash by their path."""
 
 
-type Maker = Callable[[Path, Commit], Awaitable[Kind]]
-
-
-async def make_pixi(folder: Path, commit: Commit) -> Kind:
+async def make_pixi(folder: Path, commit: Commit) -> Example:
     """An environment with Python and nothing else."""
-    checkout, pinned = await _checkout(folder)
+    checkout, extras = await _checkout(folder)
     for name in ("pixi.toml", "pixi.lock"):
         checkout.write(f"small/{name}", (overlay("small") / name).read_text())
-    command = ("python", "-c", "import ssl, sys; print(sys.prefix)")
-    base = dag.container().from_(Settings().base)
-    return Kind(await _build(folder, "small", commit), base, command, PREFIX, ("/app",), pinned)
+    container = await _build(await _open(folder), "small", commit)
+    return replace(extras, container=container, command=PYTHON, said=PREFIX)
 
 
-async def make_dockerfile(folder: Path, commit: Commit) -> Kind:
+async def make_dockerfile(folder: Path, commit: Commit) -> Example:
     """A program that a Dockerfile copies, careless about who may read it."""
-    checkout, pinned = await _checkout(folder)
+    checkout, extras = await _checkout(folder)
     checkout.write("small/Dockerfile", DOCKERFILE)
     checkout.write("small/greet", '#!/bin/sh\necho "$(cat /opt/greeter/share/text) $GREETER"\n')
     (checkout.path / "small/greet").chmod(0o700)
     spec = checkout.read("small/image.toml")
     checkout.write("small/image.toml", f'dockerfile = "Dockerfile"\nbuild_args = {{GREETING = "hello"}}\n{spec}')
-    base = dag.container().from_(DEBIAN)
-    container = await _build(folder, "small", commit)
-    return Kind(container, base, ("greet",), "hello somebody's", ("/app", "/opt/greeter"), pinned)
+    return replace(
+        extras,
+        container=await _build(await _open(folder), "small", commit),
+        base=dag.container().from_(DEBIAN),
+        command=("greet",),
+        said="hello somebody's",
+        own=("/app", "/opt/greeter"),
+    )
 
 
-MAKERS: Final[Mapping[str, Maker]] = {"pixi": make_pixi, "dockerfile": make_dockerfile}
+async def make_scaffolded_pixi(folder: Path, commit: Commit) -> Example:
+    """What `scaffold` gives for pixi, untouched."""
+    return Example(
+        container=await _scaffold(folder, Kind.PIXI, commit),
+        base=dag.container().from_(DEBIAN),
+        command=PYTHON,
+        said=PREFIX,
+        title="fresh",
+        description="NumPy on Python 3.12",
+    )
 
 
-async def _checkout(folder: Path) -> tuple[Checkout, str]:
+async def make_scaffolded_dockerfile(folder: Path, commit: Commit) -> Example:
+    """What `scaffold` gives for a Dockerfile, untouched."""
+    container = await _scaffold(folder, Kind.DOCKERFILE, commit)
+    return Example(
+        container=container,
+        base=dag.container().from_("docker.io/library/python:3.12-slim"),
+        command=("fresh",),
+        said=f"hello, this is {await container.with_exec(['python3', '--version']).stdout()}".strip(),
+        own=("/app", "/opt/fresh"),
+        title="fresh",
+        description="A program on Python 3.12",
+    )
+
+
+MAKERS: Final[Mapping[str, Callable[[Path, Commit], Awaitable[Example]]]] = {
+    "pixi": make_pixi,
+    "dockerfile": make_dockerfile,
+    "scaffolded-pixi": make_scaffolded_pixi,
+    "scaffolded-dockerfile": make_scaffolded_dockerfile,
+}
+
+
+async def _checkout(folder: Path) -> tuple[Checkout, Example]:
+    """A checkout with an image that wants its software, and what to expect of it besides."""
     checkout = Checkout(folder)
     copy_module(folder, ["pyproject.toml"])
     checkout.write("small/greeting", "hello\n")
-    pinned = hashlib.sha256((await dag.http(PINNED).contents()).encode()).hexdigest()
+    greeting, pinned = [
+        hashlib.sha256(text.encode()).hexdigest() for text in ("hello\n", await dag.http(PINNED).contents())
+    ]
     checkout.write("small/image.toml", EXTRAS.format(url=PINNED, sha256=pinned))
-    return checkout, pinned
+    base = dag.container().from_(Settings().base)
+    files = {"/usr/local/share/greeting": ("644", greeting), "/usr/local/share/pinned": ("444", pinned)}
+    return checkout, Example(base, base, (), "", variable=("GREETING", "it's"), files=files)
 
 
-async def _build(folder: Path, image: str, commit: Commit) -> dagger.Container:
-    images = await Images.open(dag.host().directory(str(folder)))
+async def _scaffold(folder: Path, kind: Kind, commit: Commit) -> dagger.Container:
+    copy_module(folder, ["pyproject.toml"])
+    after = (await scaffold(await _open(folder), "fresh", kind)).after()
+    return await _build(await Images.open(after), "fresh", commit)
+
+
+async def _open(folder: Path) -> Images:
+    return await Images.open(dag.host().directory(str(folder)))
+
+
+async def _build(images: Images, image: str, commit: Commit) -> dagger.Container:
     return await replace(images, commit=commit).build(image)

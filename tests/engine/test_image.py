@@ -7,9 +7,10 @@ from typing import Final
 import dagger
 import pytest
 import pytest_asyncio
+from dagger import dag
 
 from pipeline.commit import Commit
-from tests.engine.kinds import MAKERS, WRITABLE, Kind
+from tests.engine.kinds import MAKERS, WRITABLE, Example
 from tests.engine.oci import Archive
 
 pytestmark = pytest.mark.asyncio
@@ -36,7 +37,9 @@ TRY_TO_WRITE: Final = 'for folder; do touch "$folder/a" 2> /dev/null && echo "$f
 
 
 @pytest_asyncio.fixture(scope="module", params=MAKERS)
-async def kind(request: pytest.FixtureRequest, connection: None, tmp_path_factory: pytest.TempPathFactory) -> Kind:
+async def example(
+    request: pytest.FixtureRequest, connection: None, tmp_path_factory: pytest.TempPathFactory
+) -> Example:
     """An image of each kind."""
     del connection
     return await MAKERS[request.param](tmp_path_factory.mktemp("checkout"), COMMIT)
@@ -53,110 +56,116 @@ async def lines(container: dagger.Container, script: str) -> set[str]:
     return set((await run(container.with_user("root"), "sh", "-euc", script)).splitlines())
 
 
-async def run_read_only(kind: Kind, user: str, *command: str) -> str:
+async def run_read_only(example: Example, user: str, *command: str) -> str:
     """What a command prints where the image cannot be written to, and where there is no home."""
     number = "0" if user == "root" else user
-    root = kind.container.with_user("root")
+    root = example.container.with_user("root")
     return await run(root, "sh", "-euc", READ_ONLY, "sh", number, *WRITABLE, "--", *command, insecure=True)
 
 
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("entrypoint", [True, False], ids=["entrypoint", "exec"])
-async def test_its_programs_are_found(kind: Kind, user: str, *, entrypoint: bool) -> None:
+async def test_its_programs_are_found(example: Example, user: str, *, entrypoint: bool) -> None:
     """A program is started by its name, with the entrypoint and without, by root and by a user nobody knows."""
-    assert await run(kind.container.with_user(user), *kind.command, entrypoint=entrypoint) == kind.said
+    assert await run(example.container.with_user(user), *example.command, entrypoint=entrypoint) == example.said
 
 
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("way", IGNORING)
-async def test_its_programs_are_found_where_all_is_ignored(kind: Kind, user: str, way: str) -> None:
+async def test_its_programs_are_found_where_all_is_ignored(example: Example, user: str, way: str) -> None:
     """Where ENTRYPOINT and ENV are ignored, the scripts for Apptainer and for login shells set all variables."""
-    command = " ".join(f'"{word}"' for word in kind.command)
-    said = await run(kind.container.with_user(user), "sh", "-c", IGNORING[way].format(f'{command}; echo "$GREETING"'))
-    assert said == f"{kind.said}\nit's"
+    name, value = example.variable
+    command = " ".join(f'"{word}"' for word in example.command)
+    said = await run(example.container.with_user(user), "sh", "-c", IGNORING[way].format(f"{command}; echo ${name}"))
+    assert said == f"{example.said}\n{value}"
 
 
 @pytest.mark.parametrize("user", USERS)
-async def test_nothing_has_to_be_writable(kind: Kind, user: str) -> None:
+async def test_nothing_has_to_be_writable(example: Example, user: str) -> None:
     """With a read-only root and no home, programs start, and the folders that people write to can be mounted."""
-    assert await run_read_only(kind, user, *kind.command) == kind.said
-    said = await run_read_only(kind, user, "sh", "-c", TRY_TO_WRITE, "sh", "/app", "/usr/local/bin", *WRITABLE)
+    assert await run_read_only(example, user, *example.command) == example.said
+    said = await run_read_only(example, user, "sh", "-c", TRY_TO_WRITE, "sh", "/app", "/usr/local/bin", *WRITABLE)
     assert said.split() == list(WRITABLE)
 
 
-async def test_everybody_writes_where_people_write(kind: Kind) -> None:
+async def test_everybody_writes_where_people_write(example: Example) -> None:
     """Without mounts too, a user that nobody knows writes to the folders for that, and to no other."""
     script = f'{TRY_TO_WRITE}; find / -xdev -type d -writable 2> /dev/null | grep -v "^/proc\\|^/dev"'
-    said = await run(kind.container.with_user(ANYBODY), "sh", "-c", script, "sh", "/app", "/usr/local/bin", *WRITABLE)
-    written, found = said.split()[: len(WRITABLE)], said.split()[len(WRITABLE) :]
-    assert written == list(WRITABLE)
-    assert set(found) - {*WRITABLE, "/run/lock", "/var/tmp", "/opt/greeter/open"} == set()  # noqa: S108
+    anybody = example.container.with_user(ANYBODY)
+    said = (await run(anybody, "sh", "-c", script, "sh", "/app", "/usr/local/bin", *WRITABLE)).split()
+    assert said[: len(WRITABLE)] == list(WRITABLE)
+    found = set(said[len(WRITABLE) :])
+    assert found - {*WRITABLE, "/run/lock", "/var/tmp", "/opt/greeter/open"} == set()  # noqa: S108
 
 
-async def test_everybody_reads_everything(kind: Kind) -> None:
+async def test_everybody_reads_everything(example: Example) -> None:
     """Every file is readable and every folder enterable, by all, but for what the base keeps to itself."""
     script = "find / -xdev ! -type l \\( ! -perm -444 -o -type d ! -perm -111 \\) -print"
-    assert await lines(kind.container, script) - await lines(kind.base, script) == set()
+    assert await lines(example.container, script) - await lines(example.base, script) == set()
     anybody = 'find "$@" -xdev ! -type l \\( ! -readable -o -type d ! -executable \\)'
-    assert await run(kind.container.with_user(ANYBODY), "sh", "-euc", anybody, "sh", *kind.own) == ""
+    assert await run(example.container.with_user(ANYBODY), "sh", "-euc", anybody, "sh", *example.own) == ""
 
 
-async def test_nobody_changes_what_others_run(kind: Kind) -> None:
+async def test_nobody_changes_what_others_run(example: Example) -> None:
     """No file can be written by everybody, and folders that can keep what is another's."""
     script = "find / -xdev \\( -type f -perm -002 -o -type d -perm -002 ! -perm -1000 \\)"
-    assert await run(kind.container.with_user("root"), "sh", "-c", script) == ""
+    assert await run(example.container.with_user("root"), "sh", "-c", script) == ""
 
 
-async def test_nothing_else_is_left(kind: Kind) -> None:
+async def test_nothing_else_is_left(example: Example) -> None:
     """An image has its base's files, its own, and what every image gets: no cache, no tool, no secret of the build."""
     script = "find / -xdev -path /tmp -prune -o -print | sort"
-    base, found = await lines(kind.base, script), await lines(kind.container, script)
-    added = {path for path in found - base if not path.startswith(kind.own)}
+    base, found = await lines(example.base, script), await lines(example.container, script)
+    added = {path for path in found - base if not path.startswith(example.own)}
     assert added == {
         "/.singularity.d", "/.singularity.d/env", "/.singularity.d/env/91-environment.sh", "/cvmfs",
         "/etc/ld.so.conf.d/000-host-libs.conf", "/etc/profile.d/91-environment.sh", "/host-libs",
-        "/usr/local/share/greeting", "/usr/local/share/pinned", "/workspace",
+        "/workspace", *example.files,
     }  # fmt: skip
     assert base - found == set()
     caches = (".deb", ".conda", ".tar.bz2", "/pkgs", "/.cache")
     assert [path for path in found if path.endswith(caches)] == []
 
 
-async def test_no_variable_of_the_build_is_left(kind: Kind) -> None:
+async def test_no_variable_of_the_build_is_left(example: Example) -> None:
     """The image has variables of its base, its software and its image.toml, and none of the engine or the build."""
-    names = {await variable.name() for variable in await kind.container.env_variables()}
-    assert {"PATH", "PYTHONNOUSERSITE", "GREETING"} <= names
+    names = {await variable.name() for variable in await example.container.env_variables()}
+    assert {"PATH", "PYTHONNOUSERSITE", example.variable[0]} <= names
     assert not {
         name for name in names if name.startswith(("OTEL", "TRACE", "DAGGER", "RATTLER", "PIXI_CACHE", "CONDA_OVER"))
     }
 
 
-async def test_files_and_variables_of_image_toml_are_there(kind: Kind) -> None:
+async def test_files_and_variables_of_image_toml_are_there(example: Example) -> None:
     """What image.toml says is copied, fetched and set, with the mode that it says."""
-    files = ["/usr/local/share/greeting", "/usr/local/share/pinned"]
-    assert await run(kind.container, "stat", "--format=%a %U", *files) == "644 root\n444 root"
-    assert await run(kind.container, "sha256sum", files[1]) == f"{kind.pinned}  {files[1]}"
-    script = 'cat "$1"; echo "$GREETING $PYTHONNOUSERSITE $JUPYTER_DATA_DIR"'
-    assert await run(kind.container, "sh", "-c", script, "sh", files[0]) == "hello\nit's 1 /app/.jupyter/data"
+    for path, (mode, sha256) in example.files.items():
+        assert await run(example.container, "stat", "--format=%a %U", path) == f"{mode} root"
+        assert await run(example.container, "sha256sum", path) == f"{sha256}  {path}"
+    variables = ("PYTHONNOUSERSITE", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    folders = [f"/app/.jupyter/{name}" for name in ("config", "data", "runtime")]
+    assert (await run(example.container, "printenv", *variables)).splitlines() == ["1", *folders]
+    assert await run(example.container, "printenv", example.variable[0]) == example.variable[1]
 
 
-async def test_host_libraries_are_searched(kind: Kind) -> None:
+async def test_host_libraries_are_searched(example: Example) -> None:
     """The loader finds a library that a site mounts at /host-libs, before those of the image."""
     found = "ldconfig -p | sed -n 's/.*libzstd.so.1 .*=> //p'"
     script = f"cp -L $({found}) /host-libs/libzstd.so.1; ldconfig; {found}"
-    said = await run(kind.container.with_user("root"), "sh", "-euc", script)
+    said = await run(example.container.with_user("root"), "sh", "-euc", script)
     assert said.splitlines()[0] == "/host-libs/libzstd.so.1"
 
 
-async def test_it_says_what_it_is(kind: Kind, tmp_path: Path) -> None:
+async def test_it_says_what_it_is(example: Example, tmp_path: Path) -> None:
     """Labels and annotations have the names that OCI gives them; the date is the commit's."""
     said = {
-        "org.opencontainers.image.title": "small",
-        "org.opencontainers.image.description": "A small image",
+        "org.opencontainers.image.title": example.title,
+        "org.opencontainers.image.description": example.description,
         "org.opencontainers.image.created": "2026-02-03T04:05:06Z",
         "org.opencontainers.image.revision": COMMIT.sha,
     }
-    labels = {await label.name(): await label.value() for label in await kind.container.labels()}
+    labels = {await label.name(): await label.value() for label in await example.container.labels()}
     assert said.items() <= labels.items()
-    manifest = (await Archive.export(kind.container, tmp_path / "image.tar")).manifest()
+    # Without its files, which take a while to be written.
+    empty = example.container.with_rootfs(dag.directory().with_new_file("empty", ""))
+    manifest = (await Archive.export(empty, tmp_path / "image.tar")).manifest()
     assert said.items() <= manifest["annotations"].items()

@@ -1,0 +1,16 @@
+"""The kinds of images: what their software comes from."""
+
+import enum
+
+import dagger
+
+
+@dagger.enum_type
+class Kind(enum.Enum):
+    """What an image's software comes from"""
+
+    PIXI = "pixi"
+    """A pixi environment: pixi.toml asks for packages, pixi.lock pins them"""
+
+    DOCKERFILE = "dockerfile"
+    """A Dockerfile of its own"""

@@ -1,0 +1,182 @@
+"""The folder of a new image: it builds, passes its tests, and is there to be changed."""
+
+import re
+from dataclasses import replace
+from string import Template
+from typing import Final
+
+import dagger
+from dagger import dag
+
+from pipeline import stages
+from pipeline.checkout import Checkout
+from pipeline.errors import BuildError, SpecError
+from pipeline.kind import Kind
+from pipeline.lock import LOCK, MANIFEST
+from pipeline.recipe import Recipe
+from pipeline.refresh import solve
+from pipeline.spec import FILE, ImageSpec
+
+#: Folders of the repository that are no images; the functions do not see all of them.
+RESERVED: Final = frozenset({"dev", "docs", "pipeline", "sdk", "tests"})
+
+#: Whether a pixi locks by itself: since then, too, a manifest's first table is called `workspace`.
+_LOCKS: Final = "if pixi lock --help > /dev/null 2>&1; then echo workspace; else echo project; fi"
+
+_PIXI: Final = {
+    FILE: """\
+# What makes this image: docs/images.md explains every key. The packages are in pixi.toml, pinned by pixi.lock.
+
+description = "NumPy on Python 3.12"
+# It runs without pixi, which only installs it.
+runtime_base = "docker.io/library/debian:bookworm-slim"
+size_budget = "500 MB"
+
+[probes]
+scripts = ["python"]
+imports = ["numpy"]
+""",
+    MANIFEST: """\
+# The packages of $name. After a change: dagger call lock --image $name
+
+[$table]
+name = "$name"
+channels = ["conda-forge"]
+platforms = ["linux-64"]
+
+[dependencies]
+python = "3.12.*"
+numpy = "*"
+""",
+    "README.md": """\
+# $name
+
+NumPy on Python 3.12, from conda-forge.
+
+`image.toml` says what makes the image, `pixi.toml` which packages are asked for, `pixi.lock` which are installed.
+
+```console
+$$ dagger call build --image $name terminal
+$$ dagger call smoke-test --image $name
+$$ dagger call lock --image $name          # after a change of pixi.toml, or for newer packages
+```
+""",
+}
+_DOCKERFILE: Final = {
+    FILE: """\
+# What makes this image: docs/images.md explains every key. The software is what the Dockerfile says.
+
+description = "A program on Python 3.12"
+dockerfile = "Dockerfile"
+size_budget = "500 MB"
+
+[build_args]
+GREETING = "hello"
+
+[probes]
+scripts = ["python"]
+
+[[probes.commands]]
+command = ["$name"]
+stdout_matches = "^hello, "
+""",
+    "Dockerfile": """\
+# The software of $name; image.toml has the build arguments.
+FROM docker.io/library/python:3.12-slim
+
+COPY main.py /opt/$name/bin/$name
+ARG GREETING
+ENV PATH=/opt/$name/bin:$$PATH GREETING=$$GREETING
+""",
+    "main.py": """\
+#!/usr/bin/env python3
+\"""What $name runs: put your own program here.\"""
+
+import os
+import platform
+
+print(f"{os.environ['GREETING']}, this is Python {platform.python_version()}")
+""",
+    "README.md": """\
+# $name
+
+A program on Python 3.12.
+
+`image.toml` says what makes the image, `Dockerfile` what is in it, `main.py` is the program.
+
+```console
+$$ dagger call build --image $name terminal
+$$ dagger call smoke-test --image $name
+```
+""",
+}
+
+
+def check_name(checkout: Checkout, name: str) -> None:
+    """Refuse a name that an image of this checkout cannot have.
+
+    Raises:
+        SpecError: it is not one that registries take, or something of the checkout has it.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*", name):
+        raise SpecError(
+            f"'{name}' cannot be the name of an image; start it with a lower-case letter, and go on with such letters "
+            "and digits, in words that '_', '-' or '.' divides"
+        )
+    if (checkout.path / name / FILE).exists():
+        raise SpecError(f"there is an image '{name}' already, and {name}/{FILE} is kept as it is; choose another name")
+    if name in RESERVED or (checkout.path / name).exists():
+        raise SpecError(f"'{name}' is something else in this repository, and is kept as it is; choose another name")
+
+
+def files(name: str, kind: Kind, table: str = "workspace") -> dict[str, str]:
+    """The files of a new image, by their names in its folder; a lock has to be added where it is pixi's.
+
+    Args:
+        name: of the image.
+        kind: what its software comes from.
+        table: what the first table of a pixi.toml is called.
+    """
+    templates = _PIXI if kind is Kind.PIXI else _DOCKERFILE
+    return {file: Template(text).substitute(name=name, table=table) for file, text in templates.items()}
+
+
+async def scaffold(checkout: Checkout, name: str, kind: Kind) -> dagger.Changeset:
+    """Add a new image to a checkout: a folder that is one, and may be changed into another.
+
+    Args:
+        checkout: where it is added.
+        name: of the image, and so of its folder.
+        kind: what its software comes from.
+
+    Raises:
+        SpecError: an image cannot have this name.
+        BuildError: the image that has pixi cannot be pulled, or its pixi does not start.
+        RefreshError: pixi could not lock the packages.
+    """
+    check_name(checkout, name)
+    recipe = Recipe(name, ImageSpec(description=name), checkout.settings, dag.directory(), commit=checkout.commit)
+    if kind is Kind.DOCKERFILE:
+        folder = _folder(files(name, kind))
+    else:
+        folder = _folder(files(name, kind, await _first_table(recipe)))
+        folder = folder.with_file(LOCK, await solve(replace(recipe, folder=folder)))
+    return checkout.source.with_directory(name, folder).changes(checkout.source)
+
+
+def _folder(texts: dict[str, str]) -> dagger.Directory:
+    folder = dag.directory()
+    for file, text in texts.items():
+        folder = folder.with_new_file(file, text, permissions=0o755 if text.startswith("#!") else 0o644)
+    return folder
+
+
+async def _first_table(recipe: Recipe) -> str:
+    base = await stages.pull(recipe, "base", recipe.settings.base)
+    try:
+        return (await base.with_exec(["sh", "-euc", _LOCKS]).stdout()).strip()
+    except dagger.ExecError as error:
+        raise BuildError(
+            f"{recipe.image}: base image {recipe.settings.base} has no shell: {error.stderr.strip()}; "
+            "choose one with a shell and pixi as 'base' of [tool.pipeline]"
+        ) from error
