@@ -127,7 +127,8 @@ def labels(recipe: Recipe, base: str) -> dict[str, str]:
         "base.name": base,
         # Never the time of day: the same commit is the same image, whoever builds it and when.
         "created": commit.time.strftime("%Y-%m-%dT%H:%M:%SZ") if commit else "",
-        "revision": commit.sha if commit else "",
+        # Files that were changed since are of no commit yet.
+        "revision": commit.sha if commit and not commit.changed else "",
     }
     return {f"org.opencontainers.image.{name}": value for name, value in values.items() if value}
 

@@ -30,7 +30,7 @@ _PIXI: Final = {
 description = "NumPy on Python 3.12"
 # It runs without pixi, which only installs it.
 runtime_base = "docker.io/library/debian:bookworm-slim"
-size_budget = "500 MB"
+size_budget = "1 GB"
 
 [probes]
 scripts = ["python"]
@@ -68,7 +68,7 @@ _DOCKERFILE: Final = {
 
 description = "A program on Python 3.12"
 dockerfile = "Dockerfile"
-size_budget = "500 MB"
+size_budget = "1 GB"
 
 [build_args]
 GREETING = "hello"

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from dagger import dag
@@ -36,3 +37,9 @@ def test_what_is_not_known_is_not_said() -> None:
         "org.opencontainers.image.title",
         "org.opencontainers.image.description",
     ]
+
+
+def test_changed_files_are_of_no_commit() -> None:
+    """With changes that are not committed, the revision is left out: nobody finds these files under it."""
+    changed = replace(COMMIT, changed=("small/pixi.lock",))
+    assert "org.opencontainers.image.revision" not in labels(recipe(Settings(), changed), "")

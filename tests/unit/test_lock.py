@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.errors import LockError, ManifestError, PipelineError
 from pipeline.lock import check_base, check_lock, read_locked, read_requirements
-from pipeline.spec import ImageSpec
+from pipeline.spec import ImageSpec, load_spec
 from tests.unit.conftest import LOCK, CheckoutFolder
 
 SPEC = ImageSpec(description="x")
@@ -23,6 +23,12 @@ def test_the_lock_of_ml_platform_fits() -> None:
     locked = read_locked(ROOT / "ml_platform", "ml")
     assert len(locked.conda) == 504
     assert locked.cuda == "12.8"
+
+
+def test_the_lock_of_columnar_fits() -> None:
+    """So has the second one, and it is without CUDA."""
+    check_lock(ROOT / "columnar", load_spec(ROOT, "columnar"))
+    assert read_locked(ROOT / "columnar", "default").cuda is None
 
 
 @pytest.mark.parametrize(
