@@ -92,9 +92,11 @@ class Checker:
                 labels = {await label.name(): await label.value() for label in await container.labels()}
                 base = labels.get(f"{_LABEL}base.name", "")
                 before = (
-                    await _inspect(dag.container(platform=await container.platform()).from_(base)) if base else Facts()
+                    await inspect_image(dag.container(platform=await container.platform()).from_(base))
+                    if base
+                    else Facts()
                 )
-                facts = await _inspect(container)
+                facts = await inspect_image(container)
                 findings += find_unwanted(image, spec, text, facts, before)
                 findings += find_missing_labels(image, spec, self._labels(spec), labels)
                 if not spec.dockerfile:
@@ -110,7 +112,7 @@ class Checker:
         async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
             findings, told = [], []
             for container in (await self.checkout.build_all(image)).values():
-                size = (await _inspect(container)).size
+                size = (await inspect_image(container)).size
                 findings += find_excess(image, spec, self._text(image), size)
                 told.append(human(size) + (f" of {human(spec.size_budget)}" if spec.size_budget else ""))
             return findings, ", ".join(told)
@@ -153,7 +155,8 @@ class Checker:
         return [*LABELS, *(name for name, value in known.items() if value)]
 
 
-async def _inspect(container: dagger.Container) -> Facts:
+async def inspect_image(container: dagger.Container) -> Facts:
+    """What an image is like from inside, whoever starts in it."""
     script = importlib.resources.files("pipeline.scripts").joinpath("inspect.sh").read_text(encoding="utf-8")
     inspected = (
         container.with_user("0").with_mounted_file(_INSPECT, dag.file("inspect.sh", script)).with_exec(["sh", _INSPECT])

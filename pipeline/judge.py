@@ -136,7 +136,7 @@ def command(subject: Subject, probe: CommandProbe, end: Ended) -> Result:
     """The result of a command."""
     failure = end.failure
     if end.exit_code == NOT_FOUND:
-        failure += f" ('{probe.command[0]}' was not found)"
+        failure += " (a command was not found)"
     if not failure:
         failure = _mismatch(probe.stdout_matches, end.stdout, "'stdout_matches'", "it printed")
     if not failure:

@@ -50,9 +50,13 @@ class Checkout:
             arguments: of ``dagger call``.
             repair: let ``./dev`` start first what is down; otherwise the Dagger CLI is called as it is.
         """
+        return self.dagger("call", *arguments, repair=repair)
+
+    def dagger(self, *arguments: str, repair: bool = True) -> subprocess.CompletedProcess[str]:
+        """Type ``./dev dagger ARGUMENTS`` in this checkout, and wait for its end, as :meth:`call` does."""
         command = [str(ROOT / "dev"), "dagger"] if repair else ["dagger"]
         return subprocess.run(
-            [*command, "--progress=plain", "call", *arguments],
+            [*command, "--progress=plain", *arguments],
             cwd=self.path,
             capture_output=True,
             stdin=subprocess.DEVNULL,

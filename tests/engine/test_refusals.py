@@ -90,27 +90,48 @@ def test_a_base_image_that_does_not_exist(checkout: Checkout) -> None:
     assert "check 'base' in small/image.toml" in said
 
 
-def test_a_probe_that_fails(checkout: Checkout) -> None:
-    """The probe is named, and the end of what it printed follows; the probes beside it are told too."""
-    checkout.write("small/image.toml", DESCRIPTION + 'probes = ["python", "tensorflow"]\n')
-    ended = checkout.call("smoke-test", "--image", "small")
-    assert ended.returncode != 0
-    assert "1 of 2 probes failed (small: tensorflow exited with 1)" in ended.stderr
-    assert "No module named 'tensorflow'" in ended.stderr
-    assert "3.12." in ended.stderr
-
-
-def test_a_probe_that_hangs(checkout: Checkout) -> None:
-    """A probe that does not end is stopped after its time, and said to have been."""
-    checkout.write("small/hang.py", "import sys, time\nif sys.argv[0] == '/probe.py': time.sleep(1000)\n")
-    checkout.write(
-        "small/image.toml",
-        DESCRIPTION
-        + "probe_timeout = 3\n[[files]]\nsource = 'hang.py'\n"
-        + "path = '/app/.pixi/envs/default/lib/python3.12/site-packages/sitecustomize.py'\n",
-    )
+def test_a_wrong_probe(checkout: Checkout) -> None:
+    """The key is named as it stands in the file, and how to write it."""
+    checkout.write("small/image.toml", DESCRIPTION + '[[probes.commands]]\ncommand = "git --version"\n')
     said = checkout.refusal("smoke-test", "--image", "small")
-    assert said == "1 of 1 probes failed (small: python did not end within 3 s)"
+    assert said == (
+        "small/image.toml: key 'probes.commands.0.command': no shell splits a command here; "
+        'write a list of its words: ["git", "--version"]'
+    )
+
+
+def test_a_file_that_is_not_there(checkout: Checkout) -> None:
+    """The key that names it is told."""
+    checkout.write("small/image.toml", DESCRIPTION + "[[files]]\nsource = 'config'\npath = '/etc/config'\n")
+    said = checkout.refusal("build", "--image", "small")
+    assert said.startswith("small/image.toml: key 'files.0.source': there is no file small/config; add it or correct")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "told"),
+    [
+        ("../secret", None, "'../secret' leaves the image's folder; name a file inside it"),
+        ("link", "../secret", "small/link leaves the image's folder by a symlink; put the file itself there"),
+    ],
+)
+def test_a_file_outside_of_the_folder(checkout: Checkout, source: str, target: str | None, told: str) -> None:
+    """Neither dots nor a symlink bring a file from elsewhere into an image."""
+    checkout.write("secret", "")
+    if target:
+        (checkout.path / "small" / source).symlink_to(target)
+    checkout.write("small/image.toml", DESCRIPTION + f"[[files]]\nsource = '{source}'\npath = '/etc/config'\n")
+    assert checkout.refusal("build", "--image", "small") == f"small/image.toml: key 'files.0.source': {told}"
+
+
+def test_cuda_versions_that_disagree(checkout: Checkout) -> None:
+    """Both files are named, with the version that each has."""
+    checkout.write("small/image.toml", DESCRIPTION + 'cuda = "11.8"\n')
+    manifest = checkout.read("small/pixi.toml")
+    checkout.write("small/pixi.toml", manifest + '[system-requirements]\ncuda = "12.8"\n')
+    said = checkout.refusal("build", "--image", "small")
+    assert said.startswith(
+        "small/image.toml: key 'cuda' is 11.8, but environment 'default' of small/pixi.toml requires CUDA 12.8"
+    )
 
 
 @pytest.mark.parametrize("function", ["build", "smoke-test"])

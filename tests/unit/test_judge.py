@@ -135,7 +135,7 @@ def test_an_image_without_python_is_told_so() -> None:
             "does not satisfy 'stderr_matches': '2' is not in what it printed as errors",
         ),
         ({"stdout_matches": "2"}, Ended("2", "", "exited with 1", 1), "exited with 1"),
-        ({}, Ended("", "", "exited with 127", 127), "exited with 127 ('git' was not found)"),
+        ({}, Ended("", "", "exited with 127", 127), "exited with 127 (a command was not found)"),
     ],
 )
 def test_a_command_has_to_end_and_say_what_it_should(keys: dict[str, str], end: Ended, failure: str) -> None:

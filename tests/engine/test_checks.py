@@ -1,0 +1,120 @@
+"""Checks on the engine, as `dagger check` runs them: what is wrong is told with the file and line to change."""
+
+import re
+from collections.abc import AsyncIterator
+
+import dagger
+import pytest
+import pytest_asyncio
+from dagger import dag
+
+from pipeline.checker import inspect_image
+from tests.engine.conftest import Checkout
+
+CHECKS = ["cuda-consistent", "images-sound", "locks-fresh", "probes-pass", "sizes-in-budget", "specs-valid"]
+DESCRIPTION = 'description = "A small image"\n'
+DOCKERFILE = """
+FROM docker.io/library/python:3.12-slim
+RUN mkdir -p /root/.cache && echo x > /root/.cache/x && echo x > /tmp/x && echo token > /root/.netrc
+"""
+
+
+def findings(output: str) -> list[str]:
+    """What failed checks say, without what the engine says around it."""
+    said = re.sub(r"\x1b\[[0-9;]*m", "", output)
+    return sorted(
+        {line.partition("FunctionError:")[2].strip() for line in said.splitlines() if "FunctionError:" in line}
+    )
+
+
+def test_the_checks_are_listed(checkout: Checkout) -> None:
+    """Each check needs no argument, and has a line that says what it checks."""
+    ended = checkout.dagger("check", "-l")
+    assert ended.returncode == 0, ended.stderr
+    lines = [re.split(r"\s{2,}", line) for line in ended.stdout.splitlines()[1:]]
+    assert [name for name, *_ in lines] == CHECKS
+    assert all(text.startswith("Check ") for _, text in lines)
+
+
+def test_a_good_image_passes_all_checks(checkout: Checkout) -> None:
+    """A small image with a budget that is large enough passes everything there is."""
+    checkout.write("small/image.toml", DESCRIPTION + 'size_budget = "1 GB"\n')
+    ended = checkout.dagger("check")
+    assert ended.returncode == 0, ended.stderr
+    assert findings(ended.stderr) == []
+
+
+def test_what_files_say_wrongly_is_told_with_its_line(checkout: Checkout) -> None:
+    """Each check that finds something fails with file and line, and the others do not hide it."""
+    manifest = checkout.read("small/pixi.toml")
+    checkout.write("small/pixi.toml", manifest + 'numpy = "*"\n[system-requirements]\ncuda = "12.8"\n')
+    checkout.write("broken/image.toml", DESCRIPTION + "\nenviroment = 'default'\n")
+    ended = checkout.dagger("check", "specs-valid", "locks-fresh", "cuda-consistent")
+    assert ended.returncode != 0
+    said = ended.stderr
+    numpy = manifest.count("\n") + 1
+    assert "broken/image.toml:3: unknown key 'enviroment'; did you mean 'environment'?" in said
+    assert f"small/pixi.lock does not match small/pixi.toml:{numpy}: numpy is not locked" in said
+    assert f"small/pixi.toml:{numpy + 2}: environment 'default' requires CUDA 12.8, but small/image.toml has no" in said
+
+
+def test_what_a_build_left_is_told(checkout: Checkout) -> None:
+    """Caches, secrets and temporary files that a Dockerfile leaves are found in its image, and so is its size."""
+    checkout.write("small/Dockerfile", DOCKERFILE)
+    checkout.write("small/image.toml", DESCRIPTION + 'dockerfile = "Dockerfile"\nsize_budget = "1 MB"\n')
+    ended = checkout.dagger("check", "images-sound", "sizes-in-budget")
+    assert ended.returncode != 0
+    said = ended.stderr
+    assert (
+        "small/Dockerfile: image small has 1 path that only made the build faster (/root/.cache/x); remove it" in said
+    )
+    assert "small/Dockerfile: image small has 1 path that the build left in a temporary folder (/tmp/x); remove" in said
+    assert "small/Dockerfile: image small has 1 path that may hold a password or a key (/root/.netrc); give" in said
+    assert re.search(
+        r"small/image\.toml:3: the files of image small take \d+\.\d\d MB, more than the 1\.00 MB of", said
+    )
+
+
+@pytest_asyncio.fixture(scope="module")
+async def base() -> AsyncIterator[dagger.Container]:
+    """An image of no kind, to do something to."""
+    async with dagger.connection(dagger.Config(log_output=None)):
+        yield dag.container().from_("docker.io/library/python:3.12-slim")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("kind", "command", "path"),
+    [
+        ("closed", "touch '/srv/a b'; chmod 640 '/srv/a b'", "/srv/a b"),
+        ("closed", "mkdir -m 750 /srv/a", "/srv/a"),
+        ("open", "touch /usr/local/bin/a; chmod 777 /usr/local/bin/a", "/usr/local/bin/a"),
+        ("open", "mkdir -m 777 /srv/a", "/srv/a"),
+        ("cache", "mkdir -p /root/.cache/pip; touch /root/.cache/pip/a", "/root/.cache/pip/a"),
+        ("left", "touch /var/tmp/a", "/var/tmp/a"),  # noqa: S108  # the image's own
+        ("secret", "mkdir /root/.docker; touch /root/.docker/config.json", "/root/.docker/config.json"),
+    ],
+)
+async def test_an_image_is_looked_at_from_inside(base: dagger.Container, kind: str, command: str, path: str) -> None:
+    """What is done to an image is found in it, and was not there before."""
+    done = base.with_exec(["sh", "-euc", command])
+    before, after = await inspect_image(base), await inspect_image(done)
+    assert after.paths[kind] - before.paths[kind] == {path}
+
+
+@pytest.mark.asyncio
+async def test_what_belongs_in_an_image_is_not_found(base: dagger.Container) -> None:
+    """Files that all may read, a sticky folder that all may write, and a file that grows an image by its size."""
+    command = "mkdir -m 1777 /srv/a; echo x > /srv/b; head -c 10000000 /dev/urandom > /srv/c"
+    before, after = await inspect_image(base), await inspect_image(base.with_exec(["sh", "-euc", command]))
+    assert before.paths == after.paths
+    assert 10_000_000 <= after.size - before.size < 10_100_000
+
+
+@pytest.mark.asyncio
+async def test_an_environment_is_active_by_its_scripts(base: dagger.Container) -> None:
+    """The scripts that runtimes read are run with no variable set, and what they set is told."""
+    script = "export CONDA_PREFIX=/app/env; export PATH=/app/env/bin:/bin"
+    facts = await inspect_image(base.with_new_file("/etc/profile.d/91-environment.sh", script))
+    assert facts.active["/etc/profile.d/91-environment.sh"] == ("/app/env", "/app/env/bin:/bin")
+    assert facts.active.get("/.singularity.d/env/91-environment.sh", ("", ""))[0] == ""
