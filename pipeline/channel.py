@@ -45,8 +45,8 @@ async def find_differences(packages: Iterable[Package]) -> list[str]:
             listed = await _ask(channel, locked)
         except Exception as error:
             raise RefreshError(
-                f"channel {channel} cannot be asked for what it has: {error}; run the same command again when it can "
-                "be reached"
+                f"channel {channel} cannot be asked for what it has: {' '.join(str(error).split())}; run the same "
+                "command again when it can be reached"
             ) from error
         differences += compare(locked, listed)
     return differences

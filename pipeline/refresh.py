@@ -12,8 +12,9 @@ import dagger
 from pipeline import channel, stages
 from pipeline.checkout import Checkout
 from pipeline.errors import LockError, RefreshError, SpecError
+from pipeline.fetch import PACKAGE_CACHE, with_package_cache
 from pipeline.formats import Format
-from pipeline.lock import LOCK, MANIFEST, check_lock, read_requirements
+from pipeline.lock import LOCK, MANIFEST, SUBDIRS, check_lock, read_requirements
 from pipeline.lock_diff import compare, report
 from pipeline.lock_file import Packages, Place, read_packages
 from pipeline.pixi import TIMED_OUT, causes
@@ -23,9 +24,8 @@ from pipeline.spec import ImageSpec, load_spec
 from pipeline.unlock import without
 from pipeline.validation import listed, nearest
 
-#: Where an image's folder is while it is solved, and where pixi keeps what it reads of channels: nothing is left of it.
+#: Where an image's folder is while it is solved.
 FOLDER: Final = "/solve"
-CACHE: Final = "/tmp/pixi-cache"  # noqa: S108 -- in a container of its own
 #: Solving is tried as often as this, each time with twice the time: once in a while pixi waits for ever.
 TRIES: Final = 3
 #: What `timeout` exits with when it asked pixi to end, and when it had to kill it.
@@ -92,9 +92,13 @@ async def solve(recipe: Recipe) -> dagger.File:
     """
     image, spec, settings = recipe.image, recipe.spec, recipe.settings
     base = await stages.pull(recipe, "base", spec.base or settings.base)
-    container = base.with_directory(FOLDER, recipe.folder).with_workdir(FOLDER).with_mounted_temp(CACHE)
-    for name in ("PIXI_CACHE_DIR", "RATTLER_CACHE_DIR"):
-        container = container.with_env_variable(name, CACHE)
+    container = (
+        base.with_directory(FOLDER, recipe.folder)
+        .with_workdir(FOLDER)
+        .with_(lambda container: with_package_cache(container, SUBDIRS[recipe.platform]))
+        # Packages are needed where a PyPI package is built to be solved; what channels list is read anew each time.
+        .with_mounted_temp(f"{PACKAGE_CACHE}/repodata")
+    )
     if spec.cuda:
         container = container.with_env_variable("CONDA_OVERRIDE_CUDA", spec.cuda)
     for attempt in range(TRIES):

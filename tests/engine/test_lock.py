@@ -66,6 +66,12 @@ def channel() -> Iterator[Channel]:
     made.remove()
 
 
+@pytest.fixture(autouse=True)
+def served(channel: Channel) -> None:
+    """What is served beside the sandbox's own channel is gone when its machine was started again."""
+    channel.serve()
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, channel: Channel) -> Checkout:
     """A repository with the image `small`, which is locked and committed: the first lock that it gets."""
