@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import dagger
+from packaging.utils import canonicalize_name
 
 from pipeline import channel, stages
 from pipeline.checkout import Checkout
@@ -148,13 +149,16 @@ def start(folder: Path, spec: ImageSpec, packages: Sequence[str]) -> str | None:
     locked = read_packages(folder / LOCK, name, everything)
     found = {package.name for place in locked.values() for package in place.values() if package.url}
     known = found | {name for wanted in asked for name in (*wanted.conda, *wanted.pypi)}
+    chosen: set[str] = set()
     for package in packages:
-        if package.lower() not in known:
+        # What conda and PyPI make of a name.
+        names = {package.lower(), canonicalize_name(package)}
+        chosen |= names
+        if not names & known:
             raise LockError(
                 f"package '{package}' is neither in {name} nor asked for in {folder.name}/{MANIFEST}; "
                 f"{nearest(package.lower(), known)}"
             )
-    chosen = {package.lower() for package in packages}
     urls = {package.url for place in locked.values() for package in place.values() if package.name in chosen}
     return without((folder / LOCK).read_text(encoding="utf-8"), urls)
 
