@@ -166,9 +166,10 @@ def parse_day(day: str) -> date:
 
 def explain(version: Version, history: History, files: Collection[str]) -> str:
     """What a release changes, and what to type when the changes are applied."""
-    since = f"since v{history.last}" if history.last else "in all"
+    count = len(history.commits)
+    commits = f"{count} commit{'' if count == 1 else 's'} {f'since v{history.last}' if history.last else 'in all'}"
     return (
-        f"{version}: {len(history.commits)} commits {since}; {', '.join(files)} change, and nothing is pushed. "
+        f"{version}: {commits}; {', '.join(files)} change, and nothing is pushed. "
         "When the changes are applied and reviewed, type:\n"
         f"  git commit --all --message 'Release {version}'\n"
         f"  git tag --annotate v{version} --message 'Release {version}'\n"

@@ -1,0 +1,272 @@
+"""The workflows' own commands, taken out of the YAML and run as GitHub runs them, for each kind of event."""
+
+import json
+import os
+import re
+import secrets
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.actions import Event, Job, Step, jobs, load
+from tests.engine.conftest import MODULE, PATIENCE, ROOT, copy_module
+from tests.engine.test_lock import MANIFEST, Channel
+from tests.sandbox.hosts import REGISTRIES
+from tests.unit.repository import Repository
+
+DOCKERFILE: Final = """\
+FROM docker.io/library/python:3.12-slim
+RUN chmod a+r /etc/passwd- /etc/security/opasswd
+ENV CONDA_PREFIX=/usr/local
+"""
+#: What stands for programs that the sandbox must not run, or does not have: each writes down what it was asked.
+STAND_INS: Final = {
+    "sudo": '#!/bin/sh\necho "sudo $*" >>"$ASKED"\n',
+    "gh": '#!/bin/sh\necho "gh $*" >>"$ASKED"\nif [ "$1 $2" = "pr create" ]; then\n'
+    'while [ "$1" != --body-file ]; do shift; done\ncp "$2" "$BODY"\nfi\n',
+}
+#: Of the shell that runs the tests: how the Dagger CLI finds its engine.
+ENGINE: Final = ("PATH", "_EXPERIMENTAL_DAGGER_RUNNER_HOST", "_EXPERIMENTAL_DAGGER_CLI_BIN", "DAGGER_NO_NAG")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job."""
+
+    failed: str
+    """The name of the step that failed; empty where none did."""
+    log: str
+    summary: str
+
+
+@dataclass
+class Runner:
+    """A machine that runs the jobs of a repository."""
+
+    repository: Repository
+    folder: Path
+    """Where workspaces and what the jobs write are."""
+    secrets: dict[str, str] = field(
+        default_factory=lambda: {
+            name: os.environ[name] for host in REGISTRIES for name in (host.user_variable, host.password_variable)
+        }
+    )
+
+    @property
+    def asked(self) -> list[str]:
+        """What the stand-ins were asked."""
+        return (self.folder / "asked").read_text().splitlines()
+
+    def start(self, workflow: str, event: Event) -> Outcome:
+        """Run the one job that an event starts."""
+        event = replace(event, sha=self._git("rev-parse", event.ref, cwd=self.repository.path).strip())
+        (job,) = jobs(load(ROOT / ".github/workflows" / workflow), event, self.secrets)
+        return self._run(job, event)
+
+    def _run(self, job: Job, event: Event) -> Outcome:
+        workspace = self.folder / f"workspace-{secrets.token_hex(4)}"
+        files = {name: self.folder / name for name in ("summary.md", "asked", "body.md")}
+        for file in files.values():
+            file.write_text("")
+        environment = {
+            **{name: os.environ[name] for name in ENGINE if name in os.environ},
+            "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "ASKED": str(files["asked"]),
+            "BODY": str(files["body.md"]),
+            "RUNNER_TEMP": str(self.folder),
+            "GITHUB_STEP_SUMMARY": str(files["summary.md"]),
+            "GITHUB_ACTOR": os.environ["GITHUB_ACTOR"],
+            "GITHUB_REF_NAME": event.ref_name,
+            "GITHUB_REPOSITORY": "maniaclab/images",
+            "GITHUB_RUN_ID": "4711",
+            "GITHUB_SERVER_URL": "https://github.com",
+        }
+        log, failed = "", ""
+        for step in job.steps:
+            if step.uses.startswith("actions/checkout@"):
+                self._check_out(step, event, workspace)
+            elif step.uses.startswith("dagger/dagger-for-github@"):
+                said = subprocess.run(["dagger", "version"], capture_output=True, text=True, check=True).stdout
+                assert step.arguments == {"version": said.split()[1]}
+            else:
+                assert step.run, f"{step.name} is an action that is not known here"
+                ended = subprocess.run(
+                    ["bash", "-e", "-c", step.run],
+                    cwd=workspace,
+                    env={**environment, **step.env},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    check=False,
+                    timeout=PATIENCE,
+                )
+                log += ended.stdout
+                if ended.returncode:
+                    failed = step.name
+                    break
+        return Outcome(failed, log, files["summary.md"].read_text())
+
+    def _check_out(self, step: Step, event: Event, workspace: Path) -> None:
+        """Do what actions/checkout does: one commit, detached, nothing of other branches."""
+        assert step.arguments.keys() <= {"persist-credentials", "ref"}
+        ref = step.arguments.get("ref") or event.sha
+        self._git("init", "--quiet", str(workspace), cwd=self.folder)
+        self._git("remote", "add", "origin", f"file://{self.repository.path}", cwd=workspace)
+        self._git("fetch", "--quiet", "--depth=1", "--no-tags", "origin", ref, cwd=workspace)
+        self._git("checkout", "--quiet", "--detach", "FETCH_HEAD", cwd=workspace)
+
+    def _git(self, *arguments: str, cwd: Path) -> str:
+        return subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    """A repository with the module and its workflows on its branch main, and a runner for it."""
+    repository = Repository(tmp_path / "repository")
+    copy_module(repository.path, [*MODULE, ".github"])
+    (tmp_path / "bin").mkdir()
+    for name, script in STAND_INS.items():
+        (tmp_path / "bin" / name).write_text(script)
+        (tmp_path / "bin" / name).chmod(0o755)
+    return Runner(repository, tmp_path)
+
+
+@pytest.fixture
+def image(runner: Runner) -> str:
+    """The name of an image, which no registry has, in the newest commit of main."""
+    name = f"tiny-{secrets.token_hex(4)}"
+    runner.repository.write(f"{name}/image.toml", 'description = "A tiny image"\ndockerfile = "Dockerfile"\n')
+    runner.repository.write(f"{name}/Dockerfile", DOCKERFILE)
+    commit(runner.repository, "Add an image")
+    return name
+
+
+@pytest.fixture
+def channel() -> Iterator[Channel]:
+    """A channel that nobody has seen before, with `greeter`."""
+    made = Channel(f"workflow-{secrets.token_hex(4)}")
+    made.add("greeter", "1.0")
+    made.serve()
+    yield made
+    made.remove()
+
+
+def commit(repository: Repository, message: str) -> str:
+    """Commit everything on the branch main, and let single commits be fetched, as GitHub does."""
+    sha = repository.commit(message)
+    for command in (["branch", "--force", "main", sha], ["config", "uploadpack.allowAnySHA1InWant", "true"]):
+        subprocess.run(["git", *command], cwd=repository.path, check=True, capture_output=True)
+    return sha
+
+
+def standing(image: str) -> list[dict[str, str]]:
+    """The tags of an image in each registry and their digests, as a client tells them that is not ours."""
+    return [tags_of(f"{host.name.removeprefix('registry-1.')}/maniaclab/{image}") for host in REGISTRIES]
+
+
+def tags_of(repository: str) -> dict[str, str]:
+    """The tags of a repository and their digests; none where there is no such repository."""
+    said = skopeo("list-tags", f"docker://{repository}")
+    names = json.loads(said)["Tags"] if said else []
+    return {
+        name: skopeo("inspect", "--no-tags", "--format", "{{.Digest}}", f"docker://{repository}:{name}").strip()
+        for name in names
+    }
+
+
+def skopeo(*arguments: str) -> str:
+    """What skopeo prints in the sandbox's machine; nothing where it fails."""
+    command = [str(ROOT / "dev"), "exec", "skopeo", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout
+
+
+def test_a_pull_request_is_tested_and_nothing_is_published(runner: Runner, image: str) -> None:
+    """Its probes pass, the summary has them as a table, and no registry has heard of the image."""
+    subprocess.run(["git", "update-ref", "refs/pull/12/merge", "main"], cwd=runner.repository.path, check=True)
+    outcome = runner.start("images.yml", Event("pull_request", "12/merge", number="12"))
+    assert not outcome.failed, outcome.log
+    assert re.search(rf"^\| {image} +\| python +\| passed +\|", outcome.summary, re.MULTILINE)
+    assert standing(image) == [{}, {}, {}]
+    assert [line for line in runner.asked if "rm --recursive" in line], "no space was made"
+
+
+def test_a_pull_request_that_breaks_an_image_says_so(runner: Runner, image: str) -> None:
+    """The job fails, and its summary has what failed and the table of all probes."""
+    runner.repository.write(
+        f"{image}/image.toml",
+        'description = "A tiny image"\ndockerfile = "Dockerfile"\n[probes]\nscripts = ["python", "tensorflow"]\n',
+    )
+    commit(runner.repository, "Break it")
+    subprocess.run(["git", "update-ref", "refs/pull/13/merge", "main"], cwd=runner.repository.path, check=True)
+    outcome = runner.start("images.yml", Event("pull_request", "13/merge", number="13"))
+    assert outcome.failed == "Smoke-test all images"
+    assert f"1 of 2 probes failed ({image}: tensorflow exited with 1)" in outcome.summary
+    assert re.search(rf"^\| {image} +\| tensorflow +\| failed +\|", outcome.summary, re.MULTILINE)
+    assert "traceparent" not in outcome.summary
+
+
+def test_main_a_release_and_a_run_by_hand_are_published(runner: Runner, image: str) -> None:
+    """The branch gives latest and its commit, the tag its version; by hand an older release is published again."""
+    first = commit(runner.repository, "Release 2026.2.0")
+    outcome = runner.start("images.yml", Event("push", "main"))
+    assert not outcome.failed, outcome.log
+    branch = {f"sha-{first[:7]}", "latest"}
+    assert [set(tags) for tags in standing(image)] == [branch] * 3
+
+    runner.repository.tag("v2026.2.0", annotated=True)
+    outcome = runner.start("images.yml", Event("push", "v2026.2.0", tag=True))
+    assert not outcome.failed, outcome.log
+    after = standing(image)
+    assert [set(tags) for tags in after] == [branch | {"2026.2.0", "2026.2"}] * 3
+    assert len({digest for tags in after for digest in tags.values()}) == 1
+    assert re.search(rf"ghcr\.io/maniaclab/{image} +\| 2026\.2\.0 ", outcome.summary)
+
+    runner.repository.write(f"{image}/Dockerfile", DOCKERFILE + "ENV NEWER=1\n")
+    commit(runner.repository, "Change it")
+    outcome = runner.start("images.yml", Event("workflow_dispatch", "main", inputs={"tag": "v2026.2.0"}))
+    assert not outcome.failed, outcome.log
+    assert standing(image) == after, "the release was published again, from its own files"
+
+    for password in (host.password_variable for host in REGISTRIES):
+        assert runner.secrets[password] not in outcome.log + outcome.summary
+
+
+def test_a_publication_without_its_password_is_summarized(runner: Runner, image: str) -> None:
+    """A secret that nobody set is told in the summary, with its registry, before anything is built."""
+    runner.secrets["DOCKER_PASSWORD"] = ""
+    outcome = runner.start("images.yml", Event("push", "main"))
+    assert outcome.failed == "Publish all images"
+    assert "docker.io" in outcome.summary
+    assert "nothing was built" in outcome.summary
+    assert standing(image) == [{}, {}, {}]
+
+
+def test_newer_packages_are_proposed_every_week(runner: Runner, channel: Channel) -> None:
+    """The lock on the branch has them, the request tells what changed, and the images of the new lock are tested."""
+    repository = runner.repository
+    repository.write("small/image.toml", 'description = "A small image"\n')
+    repository.write("small/pixi.toml", MANIFEST.format(channel=channel.name))
+    command = ["dagger", "call", "lock", "--image", "small", "-y"]
+    subprocess.run(command, cwd=repository.path, check=True, capture_output=True, timeout=PATIENCE)
+    commit(repository, "Lock")
+    channel.add("greeter", "2.0")
+    outcome = runner.start("locks.yml", Event("schedule", "main"))
+    assert not outcome.failed, outcome.log
+    locked = subprocess.run(
+        ["git", "show", "locks:small/pixi.lock"], cwd=repository.path, capture_output=True, text=True, check=True
+    )
+    assert "greeter-2.0-" in locked.stdout
+    assert "greeter-1.0-" not in locked.stdout
+    body = (runner.folder / "body.md").read_text()
+    assert re.search(r"^\| .*greeter.*1\.0.*2\.0", body, re.MULTILINE)
+    assert (runner.folder / "changes.md").read_text() in outcome.summary
+    assert [line.partition(" --title")[0] for line in runner.asked if line.startswith("gh pr create")] == [
+        "gh pr create --head locks --base main"
+    ]
+    assert re.search(r"^\| small +\| python +\| passed +\|", outcome.summary, re.MULTILINE)
