@@ -9,29 +9,16 @@ from typing import Final
 import dagger
 from dagger import dag
 
-from pipeline.access import with_access
 from pipeline.activation import read_activation
+from pipeline.environment import with_environment, with_layers
 from pipeline.errors import BuildError
 from pipeline.fetch import DONE, explain_fetch, fetch_stage, packages, with_package_cache
 from pipeline.finish import APP, Built
 from pipeline.lock import LOCK, MANIFEST, SUBDIRS, Locked, check_base
 from pipeline.pixi import explain_install
 from pipeline.recipe import Recipe
-from pipeline.spec import ImageSpec
 
 ENTRYPOINT: Final = f"{APP}/entrypoint.sh"
-
-#: Arguments: the file to write, and pixi's own that select the environment.
-_WRITE_ENTRYPOINT: Final = """
-entrypoint=$1
-shift
-{
-  printf '%s\\n' '#!/bin/bash' '# Runs a command in the activated environment.'
-  pixi shell-hook --shell bash "$@"
-  printf '%s\\n' 'exec "$@"'
-} > "$entrypoint"
-chmod 0755 "$entrypoint"
-"""
 
 
 def environment_path(environment: str) -> str:
@@ -40,7 +27,7 @@ def environment_path(environment: str) -> str:
 
 
 def pixi_stage(base: dagger.Container, recipe: Recipe, fetched: dagger.File) -> dagger.Container:
-    """The base image with the locked environment installed, open to all users, and the entrypoint written.
+    """The base image with the locked environment installed and divided into layers, and the entrypoint written.
 
     Args:
         base: the base image; it has pixi.
@@ -57,25 +44,13 @@ def pixi_stage(base: dagger.Container, recipe: Recipe, fetched: dagger.File) -> 
     )
     if spec.cuda:
         container = container.with_env_variable("CONDA_OVERRIDE_CUDA", spec.cuda)
-    # pixi 0.15 does not know the default environment by its name.
-    selected = [] if spec.environment == "default" else ["--environment", spec.environment]
-    patience = ["timeout", "--kill-after=10", str(recipe.settings.install_timeout)]
-    return (
-        container.with_exec([*patience, "pixi", "install", "--locked", *selected])
-        .with_(lambda installed: with_access(installed, environment_path(spec.environment)))
-        .with_exec(["sh", "-euc", _WRITE_ENTRYPOINT, "sh", ENTRYPOINT, *selected])
-    )
+    return with_environment(container, recipe, environment_path(spec.environment), ENTRYPOINT)
 
 
-def final_stage(base: dagger.Container, installed: dagger.Container, spec: ImageSpec) -> dagger.Container:
+async def final_stage(base: dagger.Container, installed: dagger.Container) -> dagger.Container:
     """The image's base with the environment of the pixi stage, started through its entrypoint."""
-    prefix = environment_path(spec.environment)
-    return (
-        base.with_directory(prefix, installed.directory(prefix))
-        .with_workdir(APP)
-        .with_entrypoint([ENTRYPOINT])
-        .with_default_args(["bash"])
-    )
+    container = await with_layers(base, installed)
+    return container.with_workdir(APP).with_entrypoint([ENTRYPOINT]).with_default_args(["bash"])
 
 
 async def build(recipe: Recipe, locked: Locked) -> Built:
@@ -106,7 +81,7 @@ async def build(recipe: Recipe, locked: Locked) -> Built:
         output = f"{error.stdout}\n{error.stderr}"
         raise explain_install(image, spec.environment, error.exit_code, output) from error
     entrypoint = installed.file(ENTRYPOINT)
-    container = final_stage(runtime, installed, spec)
+    container = await final_stage(runtime, installed)
     return Built(
         container=container,
         tree=own_files(recipe.folder, entrypoint),

@@ -1,0 +1,84 @@
+"""The installed environment on its way into an image: the same bytes wherever it was installed, in layers.
+
+All is done by the one command that installs. A file of a finished layer is written again when its time changes, so a
+later command would copy the whole environment once more.
+"""
+
+import importlib.resources
+from typing import Final
+
+import dagger
+from dagger import dag
+
+from pipeline.recipe import Recipe
+
+#: Where the pixi stage has a folder for each layer, made by the script ``divide``.
+LAYERS: Final = "/layers"
+#: Where the image with Python is mounted while the environment is installed: the base image may have none.
+_TOOLS: Final = "/.tools"
+#: What of this package the scripts need.
+_MODULES: Final = ("layers.py", "scripts/compile.py", "scripts/divide.py")
+
+#: Arguments: the prefix, the entrypoint to write, the folder for layers, the tools, the seconds that pixi gets, and
+#: pixi's own that select the environment.
+_INSTALL: Final = """
+prefix=$1 entrypoint=$2 layers=$3 tools=$4 seconds=$5
+shift 5
+timeout --kill-after=10 "$seconds" pixi install --locked "$@"
+{
+  printf '%s\\n' '#!/bin/bash' '# Runs a command in the activated environment.'
+  pixi shell-hook --shell bash "$@"
+  printf '%s\\n' 'exec "$@"'
+} > "$entrypoint"
+chmod 0755 "$entrypoint"
+if [ -x "$prefix/bin/python" ]; then
+  PYTHONHASHSEED=0 "$prefix/bin/python" -s -S "$tools/pipeline/scripts/compile.py" "$prefix"/lib/python3*
+fi
+# The open folder leads out of the root of the tools. There is no /proc in it, by which a library could be found that
+# is said to be beside its program.
+PATH=/usr/local/bin:$PATH chroot "$tools" env LD_LIBRARY_PATH=/usr/local/lib \
+  python -E -s -m pipeline.scripts.divide "${prefix#/}" "${entrypoint#/}" "${layers#/}" 3< /
+"""
+
+
+def with_environment(container: dagger.Container, recipe: Recipe, prefix: str, entrypoint: str) -> dagger.Container:
+    """Install an image's locked environment, write its entrypoint, and divide it into layers.
+
+    Args:
+        container: the base image, with pixi, the manifest, the lock and the fetched packages.
+        recipe: what the image is made from.
+        prefix: where pixi puts the environment.
+        entrypoint: the file to write; the command that is its arguments runs in the activated environment.
+    """
+    environment, settings = recipe.spec.environment, recipe.settings
+    # pixi 0.15 does not know the default environment by its name.
+    selected = [] if environment == "default" else ["--environment", environment]
+    arguments = [prefix, entrypoint, LAYERS, _TOOLS, str(settings.install_timeout), *selected]
+    return (
+        container.with_mounted_directory(_TOOLS, _tools(settings.fetch_base))
+        .with_exec(["sh", "-euc", _INSTALL, "sh", *arguments])
+        .without_mount(_TOOLS)
+    )
+
+
+async def with_layers(container: dagger.Container, installed: dagger.Container) -> dagger.Container:
+    """Put an installed environment into an image, a layer of the image for each of its folders.
+
+    Args:
+        container: the image.
+        installed: what :func:`with_environment` returned.
+    """
+    for name in await installed.directory(LAYERS).entries():
+        # A folder at the root: then Dagger stacks it on the others, and makes no folder above it.
+        container = container.with_directory("/", installed.directory(f"{LAYERS}/{name}"))
+    return container
+
+
+def _tools(address: str) -> dagger.Directory:
+    package = importlib.resources.files("pipeline")
+    tools = dag.container().from_(address).rootfs()
+    for name in ("__init__.py", "scripts/__init__.py"):
+        tools = tools.with_new_file(f"/pipeline/{name}", "")
+    for name in _MODULES:
+        tools = tools.with_new_file(f"/pipeline/{name}", package.joinpath(name).read_text(encoding="utf-8"))
+    return tools

@@ -1,0 +1,176 @@
+"""Make an installed environment the same bytes wherever it was installed, and divide it into the layers of an image.
+
+Usage: divide.py PREFIX ENTRYPOINT LAYERS, paths below the folder that is open as file 3. Every file, link and folder
+below PREFIX gets one time, and is opened to all users. LAYERS is made: a folder for each layer, in the order of their
+names, with the layer's files at their paths in the image. They are links to the files of PREFIX, which takes no time.
+
+Runs in a Python other than the environment's, which may have none: in a `chroot`, so that it finds its own libraries.
+"""
+
+import csv
+import io
+import json
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pipeline.layers import REST, Layer, Package, divide
+
+#: The time that all files get, 2 January 1980 in UTC: the first one that archives in the ZIP format know everywhere.
+TIME = 315_619_200
+#: The open folder that all paths are below.
+ROOT = 3
+#: What conda's records call a file that was copied into its place.
+COPIED = 3
+
+BYTE_CODE = re.compile(r"(?:(.*)/)?__pycache__/([^/]*)\.[a-z]+-?\d+(?:\.opt-\d)?\.pyc")
+
+
+def order_exports(script: str) -> str:
+    """A shell script with its lines that set variables to plain values in one order; pixi 0.15 writes them in any."""
+    ordered: list[str] = []
+    run: list[str] = []
+    for line in [*script.splitlines(), ""]:
+        if line.startswith("export ") and "$" not in line and "`" not in line:
+            run.append(line)
+        else:
+            ordered += [*sorted(run), line]
+            run = []
+    return "\n".join(ordered)
+
+
+def plain_record(text: str) -> str:
+    """A conda package's record without what depends on the machine: its files' order, and how they were linked."""
+    record: dict[str, Any] = json.loads(text)
+    before = json.dumps(record)
+    if record.get("link"):
+        record["link"]["type"] = COPIED
+    record.get("files", []).sort()
+    (record.get("paths_data") or {}).get("paths", []).sort(key=lambda path: path["_path"])
+    return text if json.dumps(record) == before else json.dumps(record, indent=2, ensure_ascii=False)
+
+
+def plain_rows(text: str) -> list[list[str]]:
+    """The rows of a wheel's RECORD, sorted; without byte code, and without the installer's notes about its cache."""
+    rows = [row for row in csv.reader(io.StringIO(text)) if row]
+    return sorted(row for row in rows if not row[0].endswith((".pyc", ".dist-info/uv_cache.json")))
+
+
+def conda_packages(prefix: Path) -> list[Package]:
+    """The conda packages of an environment, from their records, which are written anew where they are not plain."""
+    found = []
+    for path in sorted(prefix.glob("conda-meta/*.json")):
+        text = path.read_text(encoding="utf-8")
+        if (plain := plain_record(text)) != text:
+            path.write_text(plain, encoding="utf-8")
+        record = json.loads(plain)
+        files = (f"conda-meta/{path.name}", *record["files"])
+        found.append(Package(record["name"], record.get("size") or size(prefix, files), files))
+    return found
+
+
+def pypi_packages(prefix: Path, owned: frozenset[str]) -> list[Package]:
+    """The PyPI packages of an environment, from their RECORDs: conda's packages have some too, which are owned."""
+    found = []
+    for path in sorted(prefix.glob("lib/python*/site-packages/*.dist-info/RECORD")):
+        if path.relative_to(prefix).as_posix() in owned:
+            continue
+        rows = plain_rows(path.read_text(encoding="utf-8"))
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+        path.with_name("uv_cache.json").unlink(missing_ok=True)
+        site = path.parent.parent.relative_to(prefix)
+        files = tuple(os.path.normpath(site / row[0]) for row in rows)
+        # A wheel's own size is not known here; its name may be that of a conda package.
+        found.append(Package(f"pypi-{path.parent.name.split('-')[0].lower()}", size(prefix, files), files))
+    return found
+
+
+def size(prefix: Path, files: Iterable[str]) -> int:
+    """The bytes of the files that are there."""
+    return sum(path.lstat().st_size for path in map(prefix.joinpath, files) if os.path.lexists(path))
+
+
+def with_byte_code(packages: Iterable[Package], files: Iterable[str]) -> list[Package]:
+    """The packages, each with the byte code of its modules: that is often made after the packages' lists were."""
+    made: dict[str, list[str]] = {}
+    for path in files:
+        if match := BYTE_CODE.fullmatch(path):
+            made.setdefault("/".join(filter(None, (match[1], f"{match[2]}.py"))), []).append(path)
+    found = []
+    for package in packages:
+        code = [path for module in package.files for path in made.get(module, ())]
+        found.append(Package(package.name, package.size, (*package.files, *code)))
+    return found
+
+
+def settle(prefix: Path) -> tuple[dict[str, int], list[str]]:
+    """Open an environment to all users, and give all of it one time.
+
+    Returns:
+        All files with their bytes, and the empty folders.
+    """
+    files: dict[str, int] = {}
+    empty = []
+    for folder, folders, names in os.walk(prefix, topdown=False):
+        here = Path(folder)
+        for name in [*names, *(name for name in folders if (here / name).is_symlink())]:
+            path = here / name
+            found = path.lstat()
+            if not stat.S_ISLNK(found.st_mode):
+                path.chmod(opened(found.st_mode))
+            os.utime(path, (TIME, TIME), follow_symlinks=False)
+            files[path.relative_to(prefix).as_posix()] = found.st_size
+        if not names and not folders:
+            empty.append(here.relative_to(prefix).as_posix())
+        here.chmod(opened(here.stat().st_mode))
+        os.utime(here, (TIME, TIME))
+    return files, empty
+
+
+def opened(mode: int) -> int:
+    """A mode with which all users may read and enter, or run what anybody may, and only the owner may write."""
+    run = 0o111 if stat.S_ISDIR(mode) or mode & 0o111 else 0
+    return (stat.S_IMODE(mode) | 0o444 | run) & ~0o022
+
+
+def link(prefix: Path, layers: Iterable[Layer], empty: Iterable[str], target: Path) -> None:
+    """Make the folder of each layer; empty folders are in the one of files that belong to no package."""
+    members = {layer.name: layer.files for layer in layers}
+    for name in sorted({*members, REST}):
+        top = target / name / prefix
+        top.mkdir(parents=True)
+        folders = {top}
+        for path in members.get(name, ()):
+            place = top / path
+            if place.parent not in folders:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                folders.add(place.parent)
+            # Path.hardlink_to may follow links, and a link is a file of its own here.
+            os.link(prefix / path, place, follow_symlinks=False)
+        if name == REST:
+            for path in empty:
+                (top / path).mkdir(parents=True, exist_ok=True)
+        for folder, _, _ in os.walk(target / name, topdown=False):
+            here = Path(folder)
+            inside = here.is_relative_to(top)
+            here.chmod(stat.S_IMODE((prefix / here.relative_to(top)).stat().st_mode) if inside else 0o755)
+            os.utime(here, (TIME, TIME))
+
+
+def main(prefix: Path, entrypoint: Path, target: Path) -> None:
+    """Run as a command; see the module's docstring."""
+    entrypoint.write_text(order_exports(entrypoint.read_text(encoding="utf-8")), encoding="utf-8")
+    conda = conda_packages(prefix)
+    packages = conda + pypi_packages(prefix, frozenset(path for package in conda for path in package.files))
+    files, empty = settle(prefix)
+    link(prefix, divide(with_byte_code(packages, files), files), empty, target)
+
+
+if __name__ == "__main__":
+    os.fchdir(ROOT)
+    main(*map(Path, sys.argv[1:]))
