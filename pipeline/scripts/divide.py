@@ -27,7 +27,7 @@ ROOT = 3
 #: What conda's records call a file that was copied into its place.
 COPIED = 3
 
-BYTE_CODE = re.compile(r"(?:(.*)/)?__pycache__/([^/]*)\.[a-z]+-?\d+(?:\.opt-\d)?\.pyc")
+BYTE_CODE = re.compile(r"(?:(.*)/)?__pycache__/([^/]*?)\.[a-z]+-?\d+(?:\.opt-\d)?\.pyc")
 
 
 def order_exports(script: str) -> str:

@@ -1,0 +1,143 @@
+"""An installed environment becomes the same bytes wherever it was installed, and folders for the layers of an image."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.layers import LARGE, REST, Package
+from pipeline.scripts import divide
+
+SITE = "lib/python3.12/site-packages"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A root with an environment: two conda packages, one from PyPI, byte code, a link, and files of nobody."""
+    monkeypatch.chdir(tmp_path)
+    prefix = tmp_path / "app/env"
+    for path, text in {
+        "lib/libbig.so.1": "big",
+        f"{SITE}/small.py": "small",
+        f"{SITE}/__pycache__/small.cpython-312.pyc": "code",
+        f"{SITE}/__pycache__/small.cpython-312.opt-1.pyc": "code",
+        f"{SITE}/small-1.dist-info/RECORD": "small.py,,\n",
+        f"{SITE}/wheel/__init__.py": "wheel",
+        f"{SITE}/Wheel-1.dist-info/RECORD": "wheel/__init__.py,,\nWheel-1.dist-info/RECORD,,\n../../../bin/wheel,,\n",
+        "bin/wheel": "#!",
+        "conda-meta/history": "",
+    }.items():
+        (prefix / path).parent.mkdir(parents=True, exist_ok=True)
+        (prefix / path).write_text(text)
+    (prefix / "bin/wheel").chmod(0o700)
+    (prefix / "lib/libbig.so").symlink_to("libbig.so.1")
+    (prefix / "var/empty").mkdir(parents=True, mode=0o700)
+    write_record(prefix, "big", LARGE, ["lib/libbig.so.1", "lib/libbig.so"])
+    write_record(prefix, "small", 10, [f"{SITE}/small.py", f"{SITE}/small-1.dist-info/RECORD"])
+    (tmp_path / "entrypoint").write_text("#!/bin/sh\n")
+    return tmp_path
+
+
+def write_record(prefix: Path, name: str, size: int, files: list[str]) -> None:
+    """Write the record of a conda package."""
+    record = {"name": name, "size": size, "files": files, "paths_data": {"paths": [{"_path": path} for path in files]}}
+    (prefix / f"conda-meta/{name}-1-0.json").write_text(json.dumps(record | {"link": {"type": 1}}))
+
+
+def divided(root: Path) -> dict[str, set[str]]:
+    """The files and empty folders of each layer that the environment of a root is divided into."""
+    divide.main(Path("app/env"), Path("entrypoint"), Path("layers"))
+    return {
+        layer.name: {
+            path.relative_to(layer / "app/env").as_posix()
+            for path in layer.rglob("*")
+            if path.is_symlink() or not path.is_dir() or not any(path.iterdir())
+        }
+        for layer in (root / "layers").iterdir()
+    }
+
+
+def test_files_follow_their_package(root: Path) -> None:
+    """Each file is in the layer of its package: with the record, the byte code that was made later, and scripts."""
+    layers = divided(root)
+    assert layers["1-big"] == {"lib/libbig.so", "lib/libbig.so.1", "conda-meta/big-1-0.json"}
+    (small,) = (files for files in layers.values() if f"{SITE}/small.py" in files)
+    assert small >= {f"{SITE}/__pycache__/small.cpython-312.pyc", f"{SITE}/__pycache__/small.cpython-312.opt-1.pyc"}
+    (wheel,) = (files for files in layers.values() if "bin/wheel" in files)
+    assert wheel >= {f"{SITE}/wheel/__init__.py", f"{SITE}/Wheel-1.dist-info/RECORD"}
+    assert layers[REST] == {"conda-meta/history", "var/empty"}
+
+
+def test_all_of_an_environment_and_its_layers_has_one_time(root: Path) -> None:
+    """Files, links, folders, and the folders above the environment in each layer have the same time."""
+    divided(root)
+    paths = [*(root / "layers").glob("*"), *(root / "layers").glob("*/**/*"), *(root / "app/env").rglob("*")]
+    assert {path.lstat().st_mtime for path in paths} == {divide.TIME}
+
+
+def test_layers_take_no_space(root: Path) -> None:
+    """A file of a layer is the very file of the environment."""
+    divided(root)
+    assert (root / "layers/1-big/app/env/lib/libbig.so.1").samefile(root / "app/env/lib/libbig.so.1")
+    assert (root / "layers/1-big/app/env/lib/libbig.so").readlink() == Path("libbig.so.1")
+
+
+def test_every_user_can_read_an_environment(root: Path) -> None:
+    """What one user can run or enter, all can; in the environment and in the layers."""
+    divided(root)
+    assert (root / "app/env/bin/wheel").stat().st_mode & 0o777 == 0o755
+    assert {path.stat().st_mode & 0o777 for path in root.glob("layers/*/**/") if path.is_dir()} == {0o755}
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [(0o100600, 0o644), (0o100711, 0o755), (0o100666, 0o644), (0o040700, 0o755), (0o104755, 0o4755)],
+)
+def test_modes_are_opened(mode: int, expected: int) -> None:
+    """All may read, and run what anybody may; only the owner may write; a mode's other bits are left."""
+    assert divide.opened(mode) == expected
+
+
+def test_records_say_nothing_of_the_machine(root: Path) -> None:
+    """How a package was linked and in which order its files were is the same after any installation."""
+    divided(root)
+    text = (root / "app/env/conda-meta/big-1-0.json").read_text()
+    record = json.loads(text)
+    assert record["link"] == {"type": divide.COPIED}
+    assert record["files"] == ["lib/libbig.so", "lib/libbig.so.1"]
+    assert [path["_path"] for path in record["paths_data"]["paths"]] == record["files"]
+    assert divide.plain_record(text) == text
+
+
+def test_a_wheels_record_lists_no_byte_code() -> None:
+    """RECORD is sorted, and names neither byte code nor the installer's cache, whose times are of the machine."""
+    text = "b.py,sha256=1,2\na/__pycache__/a.cpython-312.pyc,,\nb-1.dist-info/uv_cache.json,,\na.py,sha256=1,2\n\n"
+    assert divide.plain_rows(text) == [["a.py", "sha256=1", "2"], ["b.py", "sha256=1", "2"]]
+
+
+def test_plain_exports_are_in_one_order() -> None:
+    """Variables with plain values are sorted; one that is made from others stays where it is, and parts the rest."""
+    script = '#!/bin/sh\nexport B="1"\nexport A="2"\nexport C="$B/c"\nexport E="5"\nexport D="4"\nexec "$@"\n'
+    assert divide.order_exports(script).split("\n") == [
+        "#!/bin/sh", 'export A="2"', 'export B="1"', 'export C="$B/c"', 'export D="4"', 'export E="5"', 'exec "$@"', "",
+    ]  # fmt: skip
+
+
+def test_byte_code_is_found_for_modules_outside_packages() -> None:
+    """Byte code beside a module at the top is that module's, too."""
+    found = divide.with_byte_code([Package("a", 1, ("a.b.py",))], ["__pycache__/a.b.cpython-312.pyc", "x.pyc"])
+    assert found[0].files == ("a.b.py", "__pycache__/a.b.cpython-312.pyc")
+
+
+def test_a_package_without_a_size_has_that_of_its_files(root: Path) -> None:
+    """A lock need not say how large a package is; then its files do."""
+    assert divide.size(root / "app/env", ["lib/libbig.so.1", "gone"]) == 3
+
+
+def test_it_is_made_the_same_again(root: Path) -> None:
+    """Dividing an environment that was settled before changes no byte of it."""
+    divided(root)
+    before = {path: path.read_bytes() for path in (root / "app").rglob("*") if path.is_file()}
+    (root / "layers").rename(root / "earlier")
+    divided(root)
+    assert {path: path.read_bytes() for path in before} == before
