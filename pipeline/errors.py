@@ -11,6 +11,7 @@ PipelineError
 ├── SmokeTestError        an image was built, and does not do what it should
 ├── TagError              a trigger or commit gives no tag
 ├── CredentialsError      a registry has no credentials here, or does not accept them
+├── VerifyError           an image that was built again is not the published one
 ├── PublishError          a tag of an image is missing in a registry, or is another image there
 └── CheckError            a checkout is not as it should be
 """
@@ -70,6 +71,10 @@ class TagError(PipelineError):
 
 class CredentialsError(PipelineError):
     """A registry has no credentials, or does not let the ones that it has do what is needed."""
+
+
+class VerifyError(PipelineError):
+    """An image that was built again is not the published one."""
 
 
 class PublishError(PipelineError):

@@ -143,6 +143,26 @@ class Pipeline:
         )
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    async def verify(
+        self,
+        image: Annotated[str, Doc("Name of the image")],
+        digest: Annotated[str, Doc("The published image's, such as sha256:0123…")],
+        repository: Annotated[
+            str | None, Doc("Where it was published, such as ghcr.io/maniaclab/ml_platform; its first if not given")
+        ] = None,
+        docker_config: Annotated[
+            dagger.Secret | None,
+            Doc("What 'docker login' wrote, as file:$HOME/.docker/config.json, for a registry that wants a password"),
+        ] = None,
+    ) -> str:
+        """Build an image again, and fail where it is not the published one, naming what of which layer differs"""
+        from pipeline.verify import verify  # noqa: PLC0415 -- as in _open
+
+        return await verify(
+            await self._open(), image, digest, repository=repository, auths=self.auths, docker_config=docker_config
+        )
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
     async def lock(
         self,
         image: Annotated[str, Doc("Name of the image")],

@@ -129,7 +129,7 @@ class Registry:
             **job,
         }
         container = (
-            _client(settings)
+            client(settings)
             .with_mounted_file("/job.json", dag.file("job.json", json.dumps(values)))
             # What a registry has now is never what it had at an earlier call.
             .with_env_variable("ASKED", uuid.uuid4().hex)
@@ -151,7 +151,7 @@ class Registry:
             raise PublishError(f"{to.repository}: the step that speaks with the registry gave no report") from error
 
 
-def _client(settings: Settings) -> dagger.Container:
+def client(settings: Settings) -> dagger.Container:
     """A container with regctl and what tries again; nothing that it writes is kept."""
     lock = importlib.resources.files("pipeline.scripts").joinpath("registry.lock").read_text(encoding="utf-8")
     return (

@@ -10,7 +10,7 @@ from pipeline.layer import with_tree
 from pipeline.settings import Settings
 from tests.engine.oci import Archive
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("connection")]
 
 
 def files(time: int) -> dagger.Directory:
@@ -24,16 +24,15 @@ def files(time: int) -> dagger.Directory:
 
 async def test_a_layer_is_the_same_bytes_at_another_time(tmp_path: Path) -> None:
     """Files of other times, put over the image at another time, are the same layer; it holds them and nothing else."""
-    async with dagger.connection(dagger.Config(log_output=None)):
-        base = dag.container().from_(Settings().base)
-        # The variable is what keeps the engine from answering the second copying with the first.
-        first, second = [
-            await Archive.export(
-                with_tree(base.with_env_variable("COPYING", str(time)), files(time)), tmp_path / f"{time}.tar"
-            )
-            for time in (1_000_000_000, 1_700_000_000)
-        ]
-        assert await with_tree(base, files(0)).directory("/").entries() == await base.directory("/").entries()
+    base = dag.container().from_(Settings().base)
+    # The variable is what keeps the engine from answering the second copying with the first.
+    first, second = [
+        await Archive.export(
+            with_tree(base.with_env_variable("COPYING", str(time)), files(time)), tmp_path / f"{time}.tar"
+        )
+        for time in (1_000_000_000, 1_700_000_000)
+    ]
+    assert await with_tree(base, files(0)).directory("/").entries() == await base.directory("/").entries()
     assert first.layers() == second.layers()
     members = first.members(-1)
     assert {name for name, member in members.items() if not member.isdir()} == {

@@ -1,0 +1,129 @@
+"""Verification: an image is built again, and is the published one to the last byte, or it is told where it differs."""
+
+import json
+import uuid
+from collections.abc import Sequence
+
+import dagger
+from dagger import dag
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.artifact import LAYOUT, Artifact, make_artifact
+from pipeline.checkout import Checkout
+from pipeline.credentials import Login, RegistryAuth, find_logins, host_of
+from pipeline.errors import VerifyError
+from pipeline.publish import repositories
+from pipeline.registry import PASSWORD, PROGRAM, Destination, client
+from pipeline.script import with_scripts
+from pipeline.settings import Settings
+from pipeline.spec import load_spec
+from pipeline.tables import draw_table
+
+#: Differences that a message shows; the first ones say what kind of difference it is.
+SHOWN = 20
+
+
+class Difference(BaseModel):
+    """One thing that is not the same in what was published and what was built."""
+
+    model_config = ConfigDict(frozen=True)
+
+    place: str
+    path: str
+    what: str
+    published: str
+    built: str
+
+
+class Comparison(BaseModel):
+    """How a published image differs from the one that was built."""
+
+    model_config = ConfigDict(frozen=True)
+
+    differences: tuple[Difference, ...] = ()
+    more: int = 0
+    failure: str = ""
+
+
+async def verify(  # noqa: PLR0913  # what a person may say
+    checkout: Checkout,
+    image: str,
+    digest: str,
+    *,
+    repository: str | None,
+    auths: Sequence[RegistryAuth],
+    docker_config: dagger.Secret | None,
+) -> str:
+    """Build an image and hold its digest against a published one's.
+
+    Args:
+        checkout: with the image, at the commit that was published.
+        image: its name.
+        digest: the published image's.
+        repository: where it was published; the first of the image's repositories where none is given.
+        auths: who logs in to registries; nobody does where there are none here and in ``docker_config``.
+        docker_config: Docker's own configuration with credentials.
+
+    Raises:
+        VerifyError: the built image is another one; the error says what of it differs.
+        PipelineError: the image cannot be built.
+    """
+    spec = load_spec(checkout.path, image)
+    name = repository or repositories(image, spec, checkout.settings, [])[0]
+    containers = await checkout.build_all(image)
+    made = checkout.commit.time if checkout.commit else None
+    artifact = await make_artifact(checkout.settings.fetch_base, list(containers.values()), made)
+    if artifact.digest == digest:
+        return f"{image} is {digest}: built here, it is the published image to the last byte\n"
+    login = Login("", None)
+    if auths or docker_config:
+        login = (await find_logins([host_of(name)], auths, docker_config))[host_of(name)]
+    comparison = await _compare(checkout.settings, Destination(name, login), digest, artifact)
+    raise VerifyError(explain(image, name, digest, artifact.digest, comparison))
+
+
+def explain(image: str, repository: str, digest: str, built: str, comparison: Comparison) -> str:
+    """The message for an image that is not the published one: a sentence, and a table of what differs."""
+    text = f"{image}: built here it is {built}, and not {digest} of {repository}"
+    if comparison.failure:
+        return f"{text}; what differs is not known, because that one cannot be read: {comparison.failure}"
+    rows = [
+        (found.place, found.path, found.what, found.published, found.built) for found in comparison.differences[:SHOWN]
+    ]
+    more = len(comparison.differences) - len(rows) + comparison.more
+    table = draw_table(("where", "what", "differs in", "published", "built"), rows)
+    rest = f"and {more} more\n" if more else ""
+    count = len(comparison.differences) + comparison.more
+    return f"{text}; {count} differences, of which a build of the same commit has none:\n{table}{rest}"
+
+
+async def _compare(settings: Settings, published: Destination, digest: str, artifact: Artifact) -> Comparison:
+    job = {
+        "repository": published.repository,
+        "host": published.host,
+        "username": published.login.username,
+        "digest": digest,
+        "layout": LAYOUT,
+        "program": PROGRAM,
+        "timeout": settings.registry_timeout,
+        "tries": settings.registry_tries,
+        "seconds": settings.registry_seconds,
+    }
+    container = (
+        client(settings)
+        .with_(with_scripts("listing.py", "compare.py"))
+        .with_mounted_directory(LAYOUT, artifact.layout)
+        .with_mounted_file("/job.json", dag.file("job.json", json.dumps(job)))
+        # A registry that could not be reached may be reached now.
+        .with_env_variable("ASKED", uuid.uuid4().hex)
+    )
+    if published.login.secret:
+        container = container.with_secret_variable(PASSWORD, published.login.secret)
+    try:
+        output = await container.with_exec(["python", "-m", "pipeline.scripts.compare", "/job.json"]).stdout()
+        return Comparison.model_validate_json(output)
+    except dagger.ExecError as error:
+        last = next(reversed(f"{error.stdout}\n{error.stderr}".strip().splitlines()), "it printed nothing")
+        return Comparison(failure=f"the step that compares did not run: {last}")
+    except ValidationError:
+        return Comparison(failure="the step that compares gave no report")

@@ -1,0 +1,120 @@
+"""The same files are the same image, whoever builds it, where and when; and where one is not, it is said how."""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import dagger
+import pytest
+from dagger import dag
+
+from pipeline.artifact import Artifact, make_artifact
+from pipeline.checkout import Checkout as Images
+from pipeline.credentials import Login, RegistryAuth
+from pipeline.errors import VerifyError
+from pipeline.registry import Destination, Registry
+from pipeline.scripts.divide import TIME
+from pipeline.verify import verify
+from tests.engine.conftest import overlay
+from tests.engine.oci import Archive
+from tests.sandbox import credentials
+from tests.sandbox.state import current
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("connection")]
+PREFIX: Final = "app/.pixi/envs/default"
+GREETING: Final = 'description = "Small"\n[[files]]\nsource = "greeting"\npath = "/usr/local/share/greeting"\n'
+
+
+@dataclass(frozen=True)
+class Built:
+    """An image that was built from a folder."""
+
+    images: Images
+    container: dagger.Container
+    artifact: Artifact
+
+
+async def build(folder: Path, seconds: int, greeting: str = "hello\n") -> Built:
+    """Build an image of Python and a file.
+
+    The seconds that pixi gets are an argument of the command that installs, and say nothing of the image. With others,
+    the engine has no answer for the command, and so none for anything that follows: all of it is done again.
+    """
+    (folder / "small").mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(f"[tool.pipeline]\ninstall_timeout = {seconds}\n")
+    for name, text in {"image.toml": GREETING, "greeting": greeting}.items():
+        (folder / "small" / name).write_text(text)
+    for name in ("pixi.toml", "pixi.lock"):
+        (folder / "small" / name).write_bytes((overlay("small") / name).read_bytes())
+    images = await Images.open(dag.host().directory(str(folder)))
+    container = await images.build("small")
+    return Built(images, container, await make_artifact(images.settings.fetch_base, [container], None))
+
+
+def number() -> int:
+    """Seconds that no build was given before."""
+    return 3600 + secrets.randbelow(80_000)
+
+
+async def test_two_builds_are_one_image(tmp_path: Path) -> None:
+    """Built in two folders, with all that was cached of the first build of no use to the second: one digest."""
+    first = await build(tmp_path / "first", number())
+    second = await build(tmp_path / "second", number())
+    assert await first.container.id() != await second.container.id()
+    assert first.artifact.digest == second.artifact.digest
+
+
+async def test_layers_say_nothing_of_the_time(tmp_path: Path) -> None:
+    """Whatever the build put into the image has one of two times: files, links, and the folders above them."""
+    built = await build(tmp_path / "checkout", 3600)
+    base = await Archive.export(dag.container().from_(built.images.settings.base), tmp_path / "base.tar")
+    archive = await Archive.export(built.container, tmp_path / "image.tar")
+    added = range(len(base.layers()), len(archive.layers()))
+    members = [member for layer in added for member in archive.members(layer).values()]
+    assert {member.mtime for member in members if member.name.startswith("app")} == {0, TIME}
+    assert {(member.uid, member.gid) for member in members} == {(0, 0)}
+
+
+async def test_an_environment_is_layers_by_package(tmp_path: Path) -> None:
+    """Python, which is large, is a layer of its own, with its record; files of no package are in the next one."""
+    built = await build(tmp_path / "checkout", 3600)
+    archive = await Archive.export(built.container, tmp_path / "image.tar")
+    layers = [set(archive.members(number)) for number in range(len(archive.layers()))]
+    (python,) = [files for files in layers if f"{PREFIX}/bin/python3.12" in files]
+    assert any(path.startswith(f"{PREFIX}/conda-meta/python-3.12") for path in python)
+    assert f"{PREFIX}/lib/python3.12/json/__pycache__/decoder.cpython-312.pyc" in python
+    assert not {path for files in layers if files is not python for path in files if path.startswith(f"{PREFIX}/lib/")}
+
+
+async def test_byte_code_is_used_although_its_source_has_another_time(tmp_path: Path) -> None:
+    """Python takes the image's byte code: no module is compiled again at each start."""
+    built = await build(tmp_path / "checkout", 3600)
+    command = ["python", "-v", "-c", "import json.decoder"]
+    said = await built.container.with_exec(command, use_entrypoint=True).stderr()
+    assert f"# code object from '/{PREFIX}/lib/python3.12/json/__pycache__/decoder.cpython-312.pyc'" in said
+    assert "wrote" not in said
+
+
+async def test_verify_finds_the_published_image_and_what_differs_from_it(tmp_path: Path) -> None:
+    """The published image is found to be the same; with one file changed, the file is named, and what of it differs."""
+    published = await build(tmp_path / "published", 3600)
+    pair = credentials.ensure(current().secrets)["ghcr.io"]
+    secret = dag.set_secret("same-bytes", pair.password)
+    repository = f"ghcr.io/maniaclab/same-bytes-{secrets.token_hex(4)}"
+    to = Destination(repository, Login(pair.user, secret))
+    report = await Registry(published.images.settings).push(to, published.artifact, ["1"], [])
+    assert report.failure is None
+    auths = [RegistryAuth(address="ghcr.io", username=pair.user, secret=secret)]  # type: ignore[call-arg]  # as in main
+    digest = published.artifact.digest
+
+    same = await verify(published.images, "small", digest, repository=repository, auths=auths, docker_config=None)
+    assert digest in same
+
+    changed = await build(tmp_path / "changed", 3600, greeting="goodbye\n")
+    with pytest.raises(VerifyError) as error:
+        await verify(changed.images, "small", digest, repository=repository, auths=auths, docker_config=None)
+    rows = [line for line in str(error.value).splitlines() if "usr/local/share/greeting" in line]
+    assert [row.split("│")[3].strip() for row in rows] == ["size", "content"]
+    assert digest in str(error.value)
+    assert changed.artifact.digest in str(error.value)

@@ -1,0 +1,104 @@
+"""Two layers are compared entry by entry, two documents key by key."""
+
+import gzip
+import io
+import tarfile
+
+import pytest
+
+from pipeline.scripts.listing import compare_documents, compare_layers, pair, read
+
+
+def make(*members: tarfile.TarInfo, content: bytes = b"text") -> bytes:
+    """A layer with some entries, of which files have the same content."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for member in members:
+            if member.isreg():
+                member.size = len(content)
+            archive.addfile(member, io.BytesIO(content) if member.isreg() else None)
+    return data.getvalue()
+
+
+def entry(name: str, **values: object) -> tarfile.TarInfo:
+    """An entry of a layer, a file unless it says otherwise."""
+    member = tarfile.TarInfo(name)
+    for key, value in values.items():
+        setattr(member, key, value)
+    return member
+
+
+@pytest.mark.parametrize(
+    ("changed", "what", "published", "built"),
+    [
+        ({"mode": 0o755}, "mode", "0644", "0755"),
+        ({"mtime": 1}, "time", "0", "1"),
+        ({"uid": 1}, "owner", "0:0", "1:0"),
+        ({"pax_headers": {"SCHILY.xattr.user.a": "b"}}, "attributes", "", "SCHILY.xattr.user.a=b"),
+    ],
+)
+def test_what_of_an_entry_differs_is_named(changed: dict[str, object], what: str, published: str, built: str) -> None:
+    """A file with another mode, time, owner or attribute is named with both values, and nothing else is."""
+    found = compare_layers("layer 1", read(make(entry("a"))), read(make(entry("a", **changed))))
+    assert found == [{"place": "layer 1", "path": "a", "what": what, "published": published, "built": built}]
+
+
+def test_content_and_size_are_compared() -> None:
+    """A file with other bytes differs in its content, and in its size where that is another one."""
+    one = read(make(entry("a"), content=b"one"))
+    assert [found["what"] for found in compare_layers("", one, read(make(entry("a"), content=b"two")))] == ["content"]
+    longer = compare_layers("", one, read(make(entry("a"), content=b"longer")))
+    assert [(found["what"], found["built"]) for found in longer if found["what"] == "size"] == [("size", "6")]
+
+
+def test_files_that_one_layer_alone_has_are_named() -> None:
+    """A file that only the published image has was removed, one that only the built image has was added."""
+    found = compare_layers("", read(make(entry("old"))), read(make(entry("new", type=tarfile.DIRTYPE))))
+    assert [(one["path"], one["what"], one["published"], one["built"]) for one in found] == [
+        ("new", "added", "", "folder"), ("old", "removed", "file", ""),
+    ]  # fmt: skip
+
+
+def test_a_link_to_elsewhere_differs_in_its_target() -> None:
+    """The target of a link is told on both sides."""
+    links = [read(make(entry("a", type=tarfile.SYMTYPE, linkname=name))) for name in ("b", "c")]
+    assert [(one["what"], one["published"], one["built"]) for one in compare_layers("", *links)] == [("link", "b", "c")]
+
+
+def test_layers_that_hold_the_same_differ_in_order_or_compression() -> None:
+    """Where no entry differs, it is told what else can: their order, or how they were compressed."""
+    one, other = make(entry("a"), entry("b")), make(entry("b"), entry("a"))
+    assert [found["what"] for found in compare_layers("", read(one), read(other))] == ["order"]
+    assert [found["what"] for found in compare_layers("", read(one), read(gzip.compress(one)))] == ["compression"]
+
+
+def test_a_layer_that_cannot_be_read_is_told() -> None:
+    """What is compressed by zstd is refused with a reason, not read as something else."""
+    with pytest.raises(ValueError, match="zstd"):
+        read(b"\x28\xb5\x2f\xfd....")
+
+
+def test_documents_are_compared_by_key() -> None:
+    """Each value that is not the same is told by the way to it; what is the same is not."""
+    old = {"config": {"Env": ["A=1", "B=2"], "User": ""}, "gone": 1}
+    new = {"config": {"Env": ["A=1", "B=3"], "User": ""}, "more": None}
+    found = compare_documents("configuration", old, new)
+    assert [(one["path"], one["what"], one["published"], one["built"]) for one in found] == [
+        ("config.Env[1]", "value", "B=2", "B=3"), ("gone", "removed", "1", ""), ("more", "added", "", "None"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("published", "built", "expected"),
+    [
+        ("abc", "abc", []),
+        ("abc", "axc", [("b", "x")]),
+        ("abc", "ac", [("b", None)]),
+        ("ac", "abc", [(None, "b")]),
+        ("abcd", "axyd", [("b", "x"), ("c", "y")]),
+        ("xb", "yb", [("x", "y")]),
+    ],
+)
+def test_layers_are_paired_by_their_place(published: str, built: str, expected: list[object]) -> None:
+    """Layers that both images have are left out; the others are compared between the same neighbours."""
+    assert pair(published, built) == expected
