@@ -139,7 +139,7 @@ class Client:
             sent = bytes_moved(process.pid) or sent
             if len(log.requests) > answered or sent - moved >= PART:
                 pauses = [request.retry_after for request in log.requests[answered:]]
-                if (pause := max(pauses, default=0.0)) > self.limits.seconds - (now - waited):
+                if (pause := max(pauses, default=0.0)) > self.limits.seconds:
                     process.kill()
                     return judge(log.requests, "")
                 answered, moved = len(log.requests), sent

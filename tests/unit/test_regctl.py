@@ -132,6 +132,13 @@ def test_a_wait_is_no_silence(make_client: MakeClient) -> None:
     assert client.run("tag", "ls").tries == 2
 
 
+def test_a_long_upload_is_no_failure(make_client: MakeClient) -> None:
+    """The limit on the time is one on trying again: what goes on goes on."""
+    parts = [part for _ in range(4) for part in ("sleep 0.2", answered(202))]
+    limits = Limits(timeout=5, tries=10, seconds=0.3)
+    assert make_client(("0", *parts), limits=limits).run("image", "copy").tries == 1
+
+
 def test_silence_ends(make_client: MakeClient) -> None:
     """A registry that says nothing and takes nothing is given up after its time."""
     client = make_client(("0", "sleep 60"), limits=Limits(timeout=0.2, tries=2, seconds=30))

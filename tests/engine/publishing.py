@@ -1,0 +1,169 @@
+"""Publishing for tests: tiny images, repositories of their own, and a client that is not ours to look at them."""
+
+import json
+import os
+import re
+import secrets
+import subprocess
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import dagger
+from dagger import dag
+
+from pipeline.checkout import Checkout as Images
+from pipeline.errors import PublishError
+from pipeline.formats import Format
+from pipeline.publish import publish
+from tests.engine.conftest import Checkout, copy_module
+from tests.sandbox.machine import Machine
+from tests.sandbox.state import current
+
+#: The registries of [tool.pipeline], as images are named there.
+REGISTRIES: Final = ("ghcr.io", "docker.io", "hub.opensciencegrid.org")
+COMMIT: Final = "0123456789abcdef0123456789abcdef01234567"
+FIXED: Final = ("2026.2.0", "sha-0123456")
+MOVING: Final = ("2026.2", "latest")
+
+#: What every user may read is so already, so that nothing has to be made so.
+DOCKERFILE: Final = """\
+FROM docker.io/library/python:3.12-slim
+RUN chmod a+r /etc/passwd- /etc/security/opasswd
+COPY data /data
+ENV CONDA_PREFIX=/usr/local
+"""
+SETTINGS: Final = """
+[tool.pipeline]
+registries = [{registries}]
+registry_timeout = {timeout}
+registry_tries = {tries}
+registry_seconds = {seconds}
+"""
+
+
+def write_tiny(checkout: Checkout, content: str = "data") -> None:
+    """An image that is built in no time, of which another content makes another image."""
+    checkout.write("tiny/image.toml", 'description = "A tiny image"\ndockerfile = "Dockerfile"\n')
+    checkout.write("tiny/Dockerfile", DOCKERFILE)
+    checkout.write("tiny/data", content)
+
+
+def docker_config() -> Path:
+    """What `docker login` would have written for the registries."""
+    return current().secrets / "auth.json"
+
+
+def skopeo(*arguments: str) -> str:
+    """What a client that is not ours says of the registries; nothing where it fails."""
+    command = Machine(current()).command(["skopeo", *arguments])
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def digest_of(repository: str, tag: str) -> str:
+    """The digest of a tag; nothing where it is not there."""
+    return skopeo("inspect", "--no-tags", "--format", "{{.Digest}}", f"docker://{repository}:{tag}").strip()
+
+
+def tags_of(repository: str) -> dict[str, str]:
+    """All tags of a repository, and their digests."""
+    said = skopeo("list-tags", f"docker://{repository}")
+    return {tag: digest_of(repository, tag) for tag in (json.loads(said)["Tags"] if said else ())}
+
+
+@asynccontextmanager
+async def a_session() -> AsyncIterator[None]:
+    """A session with the engine, whose progress somebody reads: the CLI waits where nobody does."""
+    with Path(os.devnull).open("w") as nowhere:  # noqa: ASYNC230  # it does not block
+        async with dagger.connection(dagger.Config(log_output=nowhere)):
+            yield
+
+
+@dataclass
+class Shop:
+    """Where a test publishes: a checkout, and repositories that no other test has."""
+
+    checkout: Checkout
+    registries: tuple[str, ...]
+    logins: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Other user names and passwords than those of the sandbox, by host."""
+
+    @property
+    def repositories(self) -> list[str]:
+        """Where the tiny image is published."""
+        return [f"{registry}/tiny" for registry in self.registries]
+
+    def standing(self) -> list[dict[str, str]]:
+        """All tags of all repositories, in their order."""
+        return [tags_of(repository) for repository in self.repositories]
+
+    async def publish(self, tag: str = "v2026.2.0", *, dry_run: bool = False, commit: str = COMMIT) -> "Outcome":
+        """Publish in a session of its own, as the function of the module does."""
+        async with a_session():
+            images = await Images.open(dag.host().directory(str(self.checkout.path)))
+            try:
+                said = await publish(
+                    images,
+                    tag,
+                    image="tiny",
+                    registries=[],
+                    commit=commit,
+                    auths=[],
+                    docker_config=dag.set_secret(f"docker-{secrets.token_hex(4)}", self._docker_config()),
+                    dry_run=dry_run,
+                    form=Format.JSON,
+                )
+            except PublishError as error:
+                sentence, _, report = str(error).partition("\n")
+                return Outcome(json.loads(report)["rows"] if report else [], sentence)
+        return Outcome(json.loads(said)["rows"])
+
+    def _docker_config(self) -> str:
+        known: dict[str, dict[str, Any]] = json.loads(docker_config().read_text())
+        own = {host: {"username": user, "password": password} for host, (user, password) in self.logins.items()}
+        return json.dumps({"auths": {**known["auths"], **own}})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a publication ended."""
+
+    rows: list[dict[str, Any]]
+    failure: str = ""
+    """The sentence that it failed with; nothing where it did not."""
+
+    def results(self, tag: str | None = None) -> set[str]:
+        """What was done, for one tag or all of them."""
+        return {row["result"] for row in self.rows if tag in (None, row["tag"])}
+
+    def of(self, repository: str) -> dict[str, str]:
+        """What was done in one repository, by tag."""
+        return {row["tag"]: row["result"] for row in self.rows if row["repository"] == repository}
+
+    def reason(self, repository: str) -> str:
+        """Why something is missing in a repository."""
+        return next(str(row["reason"]) for row in self.rows if row["repository"] == repository and row["reason"])
+
+
+def open_shop(  # noqa: PLR0913  # each has a default
+    folder: Path,
+    *,
+    hosts: Iterable[str] = REGISTRIES,
+    name: str = "",
+    timeout: float = 60,
+    tries: int = 10,
+    seconds: float = 60,
+) -> Shop:
+    """A checkout with the tiny image, and repositories below a path of their own."""
+    copy_module(folder)
+    checkout = Checkout(folder)
+    write_tiny(checkout)
+    registries = tuple(f"{host}/{name or 'test-' + secrets.token_hex(4)}" for host in hosts)
+    settings = SETTINGS.format(
+        registries=", ".join(f'"{registry}"' for registry in registries), timeout=timeout, tries=tries, seconds=seconds
+    )
+    project = re.sub(r"(?ms)^\[tool\.pipeline\]$.*?(?=^\[)", "", checkout.read("pyproject.toml"))
+    checkout.write("pyproject.toml", project + settings)
+    return Shop(checkout, registries)
