@@ -28,12 +28,22 @@ COMMIT: Final = "0123456789abcdef0123456789abcdef01234567"
 FIXED: Final = ("2026.2.0", "sha-0123456")
 MOVING: Final = ("2026.2", "latest")
 
+SPEC: Final = """\
+description = "A tiny image"
+dockerfile = "Dockerfile"
+
+[probes]
+scripts = []
+
+[[probes.commands]]
+command = ["test", "-s", "/data"]
+
+"""
 #: What every user may read is so already, so that nothing has to be made so.
 DOCKERFILE: Final = """\
-FROM docker.io/library/python:3.12-slim
+FROM docker.io/library/debian:bookworm-slim
 RUN chmod a+r /etc/passwd- /etc/security/opasswd
 COPY data /data
-ENV CONDA_PREFIX=/usr/local
 """
 SETTINGS: Final = """
 [tool.pipeline]
@@ -46,7 +56,7 @@ registry_seconds = {seconds}
 
 def write_tiny(checkout: Checkout, content: str = "data") -> None:
     """An image that is built in no time, of which another content makes another image."""
-    checkout.write("tiny/image.toml", 'description = "A tiny image"\ndockerfile = "Dockerfile"\n')
+    checkout.write("tiny/image.toml", SPEC)
     checkout.write("tiny/Dockerfile", DOCKERFILE)
     checkout.write("tiny/data", content)
 

@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 
 from pipeline.errors import CredentialsError
-from tests.engine.publishing import FIXED, MOVING, Outcome, Shop, digest_of, open_shop, tags_of
+from tests.engine.publishing import FIXED, MOVING, SPEC, Outcome, Shop, digest_of, open_shop, tags_of
 from tests.sandbox import faults
 from tests.sandbox.machine import Machine
 from tests.sandbox.state import current
@@ -94,7 +94,7 @@ def open_cases(folder: Path, cases: list[str]) -> Shop:
     shop = open_shop(folder, hosts=(), timeout=4, tries=4, seconds=9)
     shop.registries = (*(f"ghcr.io/{name}/{case}" for case in cases), f"docker.io/{name}")
     names = ", ".join(f'"{repository}"' for repository in shop.repositories)
-    shop.checkout.write("tiny/image.toml", f"{shop.checkout.read('tiny/image.toml')}repositories = [{names}]\n")
+    shop.checkout.write("tiny/image.toml", f"repositories = [{names}]\n{SPEC}")
     return shop
 
 
