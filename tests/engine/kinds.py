@@ -21,8 +21,6 @@ PYTHON: Final = ("python", "-c", "import ssl, sys; print(sys.prefix)")
 DEBIAN: Final = "docker.io/library/debian:bookworm-slim"
 #: Something that is fetched by http, and is there wherever conda-forge is.
 PINNED: Final = "https://conda.anaconda.org/conda-forge/noarch/repodata.json"
-#: Folders that may be written to; all else is read-only where a person says so.
-WRITABLE: Final = ("/tmp", "/workspace", *(f"/app/.jupyter/{name}" for name in ("config", "data", "runtime")))  # noqa: S108
 
 #: Files that nobody but their owner may read and run, files and folders that all may write: what happens in a folder.
 DOCKERFILE: Final = f"""

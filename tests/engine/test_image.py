@@ -4,18 +4,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import dagger
 import pytest
 import pytest_asyncio
 from dagger import dag
 
 from pipeline.commit import Commit
-from tests.engine.kinds import MAKERS, WRITABLE, Example
+from tests.engine.inside import ANYBODY, WRITABLE, lines, run, run_read_only
+from tests.engine.kinds import MAKERS, Example
 from tests.engine.oci import Archive
 
 pytestmark = pytest.mark.asyncio
 COMMIT: Final = Commit(sha="ab" * 20, time=datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC), changed=())
-ANYBODY: Final = "12345"
 USERS: Final = ("root", ANYBODY)
 #: What a shell that knows nothing of the image does to find its environment, by who would do so.
 IGNORING: Final = {
@@ -23,15 +22,6 @@ IGNORING: Final = {
     "sh -l": "env -i sh -lc '{}'",
     "bash -l": "env -i bash -lc '{}'",
 }
-#: Runs a command as a user ($1), where nothing can be written to but the folders of the other arguments before "--".
-READ_ONLY: Final = """
-user=$1
-shift
-while [ "$1" != -- ]; do mount -t tmpfs -o mode=1777 tmpfs "$1"; shift; done
-shift
-mount -o remount,bind,ro /
-exec setpriv --reuid="$user" --regid="$user" --clear-groups env -u HOME "$@"
-"""
 #: Tells in which of the folders of its arguments a file can be made.
 TRY_TO_WRITE: Final = 'for folder; do touch "$folder/a" 2> /dev/null && echo "$folder"; done'
 
@@ -43,24 +33,6 @@ async def example(
     """An image of each kind."""
     del connection
     return await MAKERS[request.param](tmp_path_factory.mktemp("checkout"), COMMIT)
-
-
-async def run(container: dagger.Container, *command: str, entrypoint: bool = False, insecure: bool = False) -> str:
-    """What a command prints in an image."""
-    ended = container.with_exec(list(command), use_entrypoint=entrypoint, insecure_root_capabilities=insecure)
-    return (await ended.stdout()).strip()
-
-
-async def lines(container: dagger.Container, script: str) -> set[str]:
-    """The lines that a shell script prints in an image, run by root."""
-    return set((await run(container.with_user("root"), "sh", "-euc", script)).splitlines())
-
-
-async def run_read_only(example: Example, user: str, *command: str) -> str:
-    """What a command prints where the image cannot be written to, and where there is no home."""
-    number = "0" if user == "root" else user
-    root = example.container.with_user("root")
-    return await run(root, "sh", "-euc", READ_ONLY, "sh", number, *WRITABLE, "--", *command, insecure=True)
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -83,8 +55,10 @@ async def test_its_programs_are_found_where_all_is_ignored(example: Example, use
 @pytest.mark.parametrize("user", USERS)
 async def test_nothing_has_to_be_writable(example: Example, user: str) -> None:
     """With a read-only root and no home, programs start, and the folders that people write to can be mounted."""
-    assert await run_read_only(example, user, *example.command) == example.said
-    said = await run_read_only(example, user, "sh", "-c", TRY_TO_WRITE, "sh", "/app", "/usr/local/bin", *WRITABLE)
+    assert await run_read_only(example.container, user, *example.command) == example.said
+    said = await run_read_only(
+        example.container, user, "sh", "-c", TRY_TO_WRITE, "sh", "/app", "/usr/local/bin", *WRITABLE
+    )
     assert said.split() == list(WRITABLE)
 
 

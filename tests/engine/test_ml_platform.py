@@ -1,6 +1,79 @@
 """The main job, as a newcomer types it: the image is built, tested, and looked around in."""
 
-from tests.engine.conftest import Checkout
+import shutil
+from typing import Final
+
+import dagger
+import pytest
+import pytest_asyncio
+from dagger import dag
+
+from pipeline.checkout import Checkout as Images
+from tests.engine.conftest import Checkout, copy_module, overlay
+from tests.engine.inside import ANYBODY, WRITABLE, run_read_only
+
+#: Starts a JupyterLab, asks it for its page and for a kernel, and waits until the kernel is ready for work.
+JUPYTER: Final = """
+import json, pathlib, subprocess, time, urllib.request
+
+def ask(path, data=None):
+    request = urllib.request.Request(f"http://127.0.0.1:8899{path}", data, {"Authorization": "token probe"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.read().decode()
+
+def wait_for(question):
+    for _ in range(240):
+        assert server.poll() is None, pathlib.Path("/tmp/jupyter.log").read_text()
+        try:
+            if found := question():
+                return found
+        except OSError:
+            pass
+        time.sleep(0.5)
+    raise SystemExit(pathlib.Path("/tmp/jupyter.log").read_text())
+
+command = ["/usr/local/bin/start-jupyter", "8899", "--IdentityProvider.token=probe"]
+with open("/tmp/jupyter.log", "w") as log:
+    server = subprocess.Popen(command, stdout=log, stderr=log)
+page = wait_for(lambda: ask("/lab"))
+print("JupyterLab" in page, json.loads(ask("/api/contents"))["path"] == "")
+kernel = json.loads(ask("/api/kernels", b"{}"))["id"]
+print(wait_for(lambda: (state := json.loads(ask(f"/api/kernels/{kernel}"))["execution_state"]) == "idle" and state))
+server.terminate()
+"""
+
+
+@pytest_asyncio.fixture(scope="module")
+async def image(connection: None, tmp_path_factory: pytest.TempPathFactory) -> dagger.Container:
+    """The image, for tests that ask it through the SDK."""
+    del connection
+    folder = tmp_path_factory.mktemp("checkout")
+    copy_module(folder, ["pyproject.toml", "ml_platform"])
+    for name in ("pixi.toml", "pixi.lock"):
+        shutil.copy(overlay("ml_platform") / name, folder / "ml_platform" / name)
+    # The engine takes folders of the same content for the same, and this session knows nothing of the CLI's.
+    with (folder / "ml_platform/image.toml").open("a") as spec:
+        spec.write("# asked through the SDK\n")
+    return await (await Images.open(dag.host().directory(str(folder)))).build("ml_platform")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("writable", [WRITABLE, ("/tmp",)], ids=["docker", "apptainer"])  # noqa: S108
+async def test_jupyterlab_starts_for_anybody(image: dagger.Container, writable: tuple[str, ...]) -> None:
+    """A user that nobody knows, without a home, gets JupyterLab and a kernel over HTTP where nothing can be written to.
+
+    The folders of Jupyter are writable where a person mounts them so; elsewhere /tmp will do.
+    """
+    said = await run_read_only(image, ANYBODY, "python", "-c", JUPYTER, writable=writable)
+    assert said.splitlines() == ["True True", "idle"]
+
+
+@pytest.mark.asyncio
+async def test_jupyterlab_starts_for_root_where_variables_are_ignored(image: dagger.Container) -> None:
+    """The start script finds the environment by itself, and does not make root ask for permission."""
+    command = ["env", "-i", "/app/.pixi/envs/ml/bin/python", "-c", JUPYTER]
+    said = await image.with_user("root").with_env_variable("PATH", "/usr/bin:/bin").with_exec(command).stdout()
+    assert said.splitlines() == ["True True", "idle"]
 
 
 def test_the_image_is_built(repository: Checkout) -> None:

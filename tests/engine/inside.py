@@ -1,0 +1,40 @@
+"""Commands in a container, by users of all kinds and where nothing can be written to."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import dagger
+
+#: A user that no image knows.
+ANYBODY: Final = "12345"
+#: All that has to be writable.
+WRITABLE: Final = ("/tmp", "/workspace", *(f"/app/.jupyter/{name}" for name in ("config", "data", "runtime")))  # noqa: S108
+
+#: Runs a command as a user ($1), where nothing can be written to but the folders of the other arguments before "--".
+_READ_ONLY: Final = """
+user=$1
+shift
+while [ "$1" != -- ]; do mount -t tmpfs -o mode=1777 tmpfs "$1"; shift; done
+shift
+mount -o remount,bind,ro /
+exec setpriv --reuid="$user" --regid="$user" --clear-groups env -u HOME "$@"
+"""
+
+
+async def run(container: dagger.Container, *command: str, entrypoint: bool = False) -> str:
+    """What a command prints in an image."""
+    return (await container.with_exec(list(command), use_entrypoint=entrypoint).stdout()).strip()
+
+
+async def lines(container: dagger.Container, script: str) -> set[str]:
+    """The lines that a shell script prints in an image, run by root."""
+    return set((await run(container.with_user("root"), "sh", "-euc", script)).splitlines())
+
+
+async def run_read_only(
+    container: dagger.Container, user: str, *command: str, writable: Sequence[str] = WRITABLE
+) -> str:
+    """What a command prints where there is no home and the image cannot be written to, but for some folders."""
+    number = "0" if user == "root" else user
+    words = ["sh", "-euc", _READ_ONLY, "sh", number, *writable, "--", *command]
+    return (await container.with_user("root").with_exec(words, insecure_root_capabilities=True).stdout()).strip()
