@@ -23,6 +23,9 @@ from tests.sandbox.state import current
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("connection")]
 PREFIX: Final = "app/.pixi/envs/default"
+#: Tells the files of this run from those of others: the engine shares what it knows of files that are the same, and
+#: does not find it when the other session has ended meanwhile.
+RUN: Final = secrets.token_hex(8)
 GREETING: Final = 'description = "Small"\n[[files]]\nsource = "greeting"\npath = "/usr/local/share/greeting"\n'
 
 
@@ -45,8 +48,8 @@ async def build(folder: Path, seconds: int, greeting: str = "hello\n") -> Built:
     (folder / "pyproject.toml").write_text(f"[tool.pipeline]\ninstall_timeout = {seconds}\n")
     for name, text in {"image.toml": GREETING, "greeting": greeting}.items():
         (folder / "small" / name).write_text(text)
-    for name in ("pixi.toml", "pixi.lock"):
-        (folder / "small" / name).write_bytes((overlay("small") / name).read_bytes())
+    for name, end in {"pixi.toml": f"# {RUN}\n", "pixi.lock": ""}.items():
+        (folder / "small" / name).write_text((overlay("small") / name).read_text() + end)
     images = await Images.open(dag.host().directory(str(folder)))
     container = await images.build("small")
     return Built(images, container, await make_artifact(images.settings.fetch_base, [container], None))
