@@ -130,6 +130,8 @@ class Checker:
                 findings[image], told[image] = await check(image, spec)
             except PipelineError as error:
                 findings[image] = [located(error, self.checkout.path)]
+            except dagger.QueryError as error:
+                findings[image] = [f"{image}: its image cannot be looked into: {error}; run the same command again"]
 
         async with anyio.create_task_group() as tasks:
             for image in images:

@@ -9,6 +9,7 @@ import anyio
 import dagger
 
 from pipeline import dockerfile, files, smoke, stages, tags
+from pipeline.checks import located
 from pipeline.commit import Commit, read_commit
 from pipeline.errors import SpecError
 from pipeline.finish import finish
@@ -45,7 +46,11 @@ class Checkout:
         """
         path = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
         await source.export(str(path))
-        return cls(source, path, load_settings(path), read_commit(path))
+        try:
+            settings = load_settings(path)
+        except SpecError as error:
+            raise SpecError(located(error, path)) from error
+        return cls(source, path, settings, read_commit(path))
 
     def images(self) -> dict[str, ImageSpec]:
         """All images by name, sorted.

@@ -30,7 +30,7 @@ PAUSE: Final = 0.5
 #: What is read of an answer.
 BODY: Final = 1_000_000
 #: What is said of a probe whose container the engine does not start.
-UNSTARTED: Final = "could not be started by the engine"
+UNSTARTED: Final = "could not be started by the engine, which takes a shell in the image"
 
 _LIMIT: Final = "/probe/limit.sh"
 _SCRIPT: Final = "/probe/probe.py"
@@ -132,12 +132,12 @@ class Prober:
             .with_exposed_port(probe.port)
             .as_service(args=["sh", _LIMIT, str(seconds), "never", *self._words(probe)])
         )
-        deadline = time.monotonic() + seconds
         late = f"did not answer on port {probe.port} within {seconds} s"
         try:
             with anyio.fail_after(seconds + GRACE):
                 await service.start()
-                status, body = await _ask(await service.endpoint(port=probe.port), probe, deadline)
+                endpoint = await service.endpoint(port=probe.port)
+                status, body = await _ask(endpoint, probe, time.monotonic() + seconds)
         except dagger.ExecError as error:
             end = judge.ended(error.stdout, error.stderr, late)
         except (TimeoutError, OSError, http.client.HTTPException) as error:
@@ -171,9 +171,7 @@ class Prober:
         except dagger.ExecError as error:
             return judge.ended(error.stdout, error.stderr, late, expected)
         except dagger.QueryError as error:
-            return Ended(
-                stderr=str(error), failure="could not be started; it needs a shell in the image", unstarted=True
-            )
+            return Ended(stderr=str(error), failure=UNSTARTED, unstarted=True)
 
 
 async def _ask(endpoint: str, probe: ServerProbe, deadline: float) -> tuple[int, str]:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import anyio
+import dagger
 
-from pipeline.errors import PipelineError, SmokeTestError
+from pipeline.errors import BuildError, PipelineError, SmokeTestError
 from pipeline.formats import ResultFormat
 from pipeline.judge import Subject
 from pipeline.prober import GPU_PROBES, Prober
@@ -61,7 +62,13 @@ async def probe_images(checkout: "Checkout", specs: Mapping[str, ImageSpec], *, 
 async def _probe(
     checkout: "Checkout", subject: Subject, spec: ImageSpec, platform: Platform, *, gpu: bool
 ) -> list[Result]:
-    container = await (await checkout.build(subject.image, platform)).sync()
+    container = await checkout.build(subject.image, platform)
+    try:
+        await container.sync()
+    except dagger.QueryError as error:
+        raise BuildError(
+            f"{subject.image}: its last steps failed: {error}; run the same command again, and look at the engine's log"
+        ) from error
     prober = Prober(
         container=container,
         subject=subject,

@@ -12,7 +12,7 @@ from tests.engine.conftest import Checkout, copy_module, overlay
 
 SITE_PACKAGES = "/app/.pixi/envs/default/lib/python3.12/site-packages"
 #: The time limit of what hangs, in seconds.
-LIMIT = 6
+LIMIT = 10
 
 IMAGE = f"""
 description = "A small image with probes of every kind"
@@ -78,6 +78,7 @@ name = "answers"
 command = ["python", "-m", "http.server", "8000"]
 port = 8000
 user = "12345"
+timeout = 60
 body_matches = "entrypoint.sh"
 
 [[probes.servers]]
@@ -85,6 +86,7 @@ name = "another page"
 command = ["python", "-m", "http.server", "8000"]
 port = 8000
 user = "12345"
+timeout = 60
 path = "/nowhere"
 
 [[probes.servers]]
