@@ -107,7 +107,7 @@ def judge(requests: Iterable[Request], message: str) -> Failure:
         return Failure(Kind.REFUSED, failed[-1].told())
     told = re.findall(r"\[http (\d+)\]", message)
     status = int(told[-1]) if told else (failed[-1].status if failed else 0)
-    last = failed[-1].told() if failed else "regctl ended without a word"
+    last = failed[-1].told() if failed else message.strip() or "regctl ended without a word"
     # Blobs that are not there yet are asked for and missing: only what the message is about counts.
     reason = _answer(message) or (last if told or "unauthorized" in message else message.strip() or last)
     if "digest" in message and ("mismatch" in message or "unexpected digest" in message):
