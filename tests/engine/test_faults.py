@@ -4,7 +4,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -12,9 +12,13 @@ import pytest
 
 from tests.engine.conftest import ROOT, Checkout
 from tests.sandbox import sandbox
+from tests.sandbox.hosts import HOSTS
+from tests.sandbox.machine import Machine
+from tests.sandbox.state import current
 
 #: Seconds that a build may take to get to the step in which something is killed, and to end after it.
 PATIENCE = 300
+CHANNEL_ADDRESS = next(host.address for host in HOSTS if not host.is_registry)
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +39,20 @@ def pids(service: str) -> list[psutil.Process]:
     assert line.pid is not None
     process = psutil.Process(line.pid)
     return [process, *process.children(recursive=True)]
+
+
+@contextmanager
+def hanging(service: str) -> Iterator[list[psutil.Process]]:
+    """A service that takes connections and does not answer; killed at the end, so that it is started again."""
+    processes = pids(service)
+    for process in processes:
+        process.suspend()
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def with_fresh_package(checkout: Checkout) -> None:
@@ -78,11 +96,12 @@ def test_the_channel_dies_while_packages_are_fetched(checkout: Checkout, tmp_pat
     """A channel that hangs and is killed in a download is told; with it back, the same checkout builds."""
     good = checkout.read("small/pixi.lock")
     with_fresh_package(checkout)
-    channel = pids("conda.anaconda.org")
-    for process in channel:
-        process.suspend()
-    with a_build(checkout, tmp_path / "log") as build:
-        time.sleep(3)  # into the download, which has no end while the server is stopped
+    with hanging("conda.anaconda.org") as channel, a_build(checkout, tmp_path / "log") as build:
+        # Into the download, which has no end while the server is stopped.
+        deadline = time.monotonic() + PATIENCE
+        while not Machine(current()).is_connected(CHANNEL_ADDRESS, 443):
+            assert time.monotonic() < deadline, build.said
+            time.sleep(0.1)
         for process in channel:
             process.kill()
         code, said = build.end()
@@ -112,14 +131,9 @@ def test_the_engine_dies_in_a_build(checkout: Checkout, tmp_path: Path) -> None:
     """An engine that is killed ends the call with an error, not a hang; the next `./dev call` starts it again."""
     checkout.write("small/image.toml", f'description = "A small image, {time.time_ns()}"\n')
     with_fresh_package(checkout)
-    channel = pids("conda.anaconda.org")
-    for process in channel:
-        process.suspend()
-    with a_build(checkout, tmp_path / "log") as build:
+    with hanging("conda.anaconda.org"), a_build(checkout, tmp_path / "log") as build:
         sandbox.stop(["engine"], force=True)
         code, said = build.end()
-    for process in channel:
-        process.resume()
     last = said.splitlines()[-1]
     assert code == 1
     assert last.startswith("error: The engine ended in the middle of the call: see ")

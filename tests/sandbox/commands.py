@@ -18,7 +18,7 @@ from tests.sandbox.sandbox import Up
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 
 #: Seconds that the CLI gets to end by itself once its engine has ended.
-GRACE: Final = 5
+GRACE: Final = 2
 #: What a shell adds to the number of the signal that ended a command.
 KILLED: Final = 128
 

@@ -147,14 +147,22 @@ class Machine:
 
     def listens(self, address: str, port: int) -> bool:
         """Whether something in the machine listens on an IPv4 address and port."""
+        return listener(address, port) in self._sockets()
+
+    def is_connected(self, address: str, port: int) -> bool:
+        """Whether a client has a connection to an IPv4 address and port in the machine."""
+        return (listener(address, port)[0], "01") in self._sockets()
+
+    def _sockets(self) -> set[tuple[str, ...]]:
+        """The address, port and state of each TCP socket in the machine, as the kernel writes them."""
         process = self.process
         if process is None:
-            return False
+            return set()
         try:
             table = Path(f"/proc/{process.pid}/net/tcp").read_text()
         except OSError:
-            return False
-        return listener(address, port) in {tuple(line.split()[1:4:2]) for line in table.splitlines()[1:]}
+            return set()
+        return {tuple(line.split()[1:4:2]) for line in table.splitlines()[1:]}
 
     def halt(self) -> None:
         """End the machine and everything in it."""

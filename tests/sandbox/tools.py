@@ -89,8 +89,11 @@ def install_packages(log: Path, say: Callable[[str], None]) -> None:
         raise SandboxError(f"This machine has no {' and no '.join(missing)} and no apt-get to install it; install it.")
     say(f"host: installing {', '.join(missing)} with apt-get …")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "update"], log, "Debian's package archive", quiet)
-    run(["apt-get", "install", "--yes", "--no-install-recommends", *missing], log, "Debian's package archive", quiet)
+    patient = ["apt-get", "--option=DPkg::Lock::Timeout=120"]
+    # What an installation that was killed has left would stop every later one.
+    run(["dpkg", "--configure", "-a"], log, "Debian's package archive", quiet)
+    run([*patient, "update"], log, "Debian's package archive", quiet)
+    run([*patient, "install", "--yes", "--no-install-recommends", *missing], log, "Debian's package archive", quiet)
 
 
 def run(

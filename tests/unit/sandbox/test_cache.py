@@ -121,10 +121,13 @@ def test_a_damaged_part_is_made_anew(
 
 
 def test_a_touched_file_is_not_damage(make: Callable[[], Path], maker: Maker) -> None:
-    """Another time with the same bytes is no reason to make a part anew."""
-    os.utime(make() / "bin" / "tool", (0, 0))
+    """Another time with the same bytes is no reason to make a part anew, nor to read it more than once."""
+    tool = make() / "bin" / "tool"
+    before = tool.stat().st_mtime_ns
+    os.utime(tool, (0, 0))
     make()
     assert maker.times == 1
+    assert tool.stat().st_mtime_ns == before
 
 
 def test_a_failure_leaves_no_entry(maker: Maker) -> None:
