@@ -2,15 +2,18 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.engine.second import Second
+from tests.sandbox import processes
 from tests.sandbox.hosts import HOSTS
 from tests.sandbox.machine import listener
 from tests.sandbox.processes import Process
@@ -167,6 +170,20 @@ def test_a_power_cut_is_survived(second: Second) -> None:
     while list(second.state.folder.glob("discarded.*")):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_machine_that_takes_its_time_to_die_was_cut_off_too(second: Second) -> None:
+    """It is still there without its engine; that is no engine which was killed alone."""
+    machine = Process.load(second.state.run / "machine.json")
+    assert machine is not None
+    # A machine ends when all in it have ended, and this one's end is waited for by a process that is stopped.
+    with subprocess.Popen([*processes.entering(machine.pid), "sleep", "600"]) as entering:
+        while not psutil.Process(entering.pid).children():
+            time.sleep(0.01)
+        entering.send_signal(signal.SIGSTOP)
+        second.cut_off()
+        assert machine.is_alive
+        assert "cut off in the middle of its work" in second.up()
 
 
 def test_an_engine_that_cannot_work_with_what_it_kept_starts_with_nothing(second: Second) -> None:

@@ -104,6 +104,8 @@ def end(there: Machine) -> None:
     engine, *others = reversed(services.describe(there.state))
     for service in (engine, *others):
         service.stop(there.state)
-    if there.process is not None and engine.process(there.state) is None:
+    process = there.process
+    # One that was killed takes a while to be gone, and its engine is gone before.
+    if process is not None and not process.is_dying and engine.process(there.state) is None:
         kept.seal(there.state)
     there.halt()

@@ -18,6 +18,10 @@ from tests.sandbox.errors import SandboxError
 #: What services get for an environment; nothing of the person's own reaches them.
 ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
 
+#: What the kernel's files on a process say of one that was killed: the signal is waiting for it, or it is exiting.
+KILL_BIT: Final = 1 << (signal.SIGKILL - 1)
+EXITING: Final = 0x4
+
 
 @dataclass(frozen=True)
 class Process:
@@ -37,6 +41,17 @@ class Process:
     def is_alive(self) -> bool:
         """Whether this very process still runs; one that ended but was not waited for does not."""
         return identity(self.pid) == self.identity
+
+    @property
+    def is_dying(self) -> bool:
+        """Whether it was killed and is not gone yet: the first process of a machine waits for the others."""
+        try:
+            status = dict(line.split(":\t", 1) for line in Path(f"/proc/{self.pid}/status").read_text().splitlines())
+            flags = int(Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[6])
+        except (OSError, ValueError):
+            return False
+        pending = int(status["SigPnd"], 16) | int(status["ShdPnd"], 16)
+        return self.is_alive and bool(pending & KILL_BIT or flags & EXITING)
 
     def stop(self, *, force: bool = False, patience: float = 10) -> None:
         """End the process, by force when it does not end by itself in ``patience`` seconds."""

@@ -27,6 +27,15 @@ def test_a_running_process_is_found_again(child: subprocess.Popen[bytes], tmp_pa
     assert Process.load(file) == process
 
 
+def test_a_process_that_only_runs_is_not_dying(child: subprocess.Popen[bytes]) -> None:
+    """Nor is one that has ended."""
+    process = Process.of(child.pid)
+    assert not process.is_dying
+    child.kill()
+    child.wait()
+    assert not process.is_dying
+
+
 def test_an_ended_process_is_not_found(child: subprocess.Popen[bytes], tmp_path: Path) -> None:
     """A process that was killed is gone, though nobody has waited for it yet."""
     file = tmp_path / "sleep.json"
