@@ -209,7 +209,8 @@ def make_all(progress: Progress) -> Parts:
         rootfs = step("rootfs", make_rootfs)
         tree = step("python-tree", lambda say: channel.python_tree(say=say))
         conda = step("channel", channel.build)
-        # Kept in the cache, for the images at the end.
+        # Kept in the cache, for what is made in the other thread and at the end.
+        step("debian", sdk_content.root_layer)
         step("debian", images.root_layers)
         # Compiled here, since the other thread is at pixi much longer.
         return rootfs, tree, conda, step("regctl", lambda say: programs.program("regctl", say))

@@ -64,7 +64,7 @@ def sdk_content(codegen: Path, say: Callable[[str], None]) -> Sdk:
     go = tools.require_go()
     root, version = _ask(go, "GOROOT"), _ask(go, "GOVERSION")
     uv_program = Path(uv.find_uv_bin())
-    debian_layer = debian.root_layer("bookworm", ["ca-certificates", "git"], say, name="bookworm-git")
+    debian_layer = root_layer(say)
 
     def make(part: Path) -> None:
         go_layer, python_layer = part / "go.tar", part / "python.tar"
@@ -95,6 +95,15 @@ def sdk_content(codegen: Path, say: Callable[[str], None]) -> Sdk:
     sources: list[str | Path] = [codegen, uv_program, PYTHON_SDK, Path(__file__), Path(oci.__file__)]
     made = cache.ensure("sdk-content", [root, version, debian.key(debian_layer), *sources], make, say=say)
     return Sdk(made, (made / "go").read_text(), (made / "python").read_text())
+
+
+def root_layer(say: Callable[[str], None]) -> Path:
+    """What Go's image stands on; made where it is missing, and worth making before the code generator is there.
+
+    Raises:
+        SandboxError: a Debian root file system cannot be made.
+    """
+    return debian.root_layer("bookworm", ["ca-certificates", "git"], say, name="bookworm-git")
 
 
 def keep_go(name: str) -> bool:
