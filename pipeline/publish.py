@@ -6,6 +6,7 @@ only when all agree move the others. A run that was cut off at any point is fini
 
 import re
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import anyio
@@ -13,6 +14,7 @@ import dagger
 
 from pipeline.artifact import make_artifact
 from pipeline.checkout import Checkout
+from pipeline.commit import Commit
 from pipeline.credentials import Login, RegistryAuth, find_logins, host_of
 from pipeline.errors import CredentialsError, PublishError
 from pipeline.formats import Format, ResultFormat
@@ -44,6 +46,13 @@ def repositories(image: str, spec: ImageSpec, settings: Settings, given: Sequenc
                 f"{settings.registries[0]}, and the image's folder in lower case"
             )
     return found
+
+
+def commit_time(found: Commit | None, given: str | None) -> datetime | None:
+    """When the commit was made that is published; None where a person names one that the checkout is not at."""
+    if found is None or not found.sha.startswith((given or "").lower()):
+        return None
+    return found.time
 
 
 class Publisher:
@@ -164,7 +173,7 @@ async def publish(  # noqa: PLR0913  # what a person may say
     specs = {image: load_spec(checkout.path, image)} if image else checkout.images()
     wanted = {name: repositories(name, spec, checkout.settings, registries) for name, spec in specs.items()}
     logins = await find_logins([host_of(name) for names in wanted.values() for name in names], auths, docker_config)
-    made = checkout.commit.time if checkout.commit else None
+    made = commit_time(checkout.commit, commit)
     publications = [
         Publication(name, tags, [_place(repository, logins) for repository in names], made=made)
         for name, names in wanted.items()

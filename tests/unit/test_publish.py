@@ -1,9 +1,12 @@
-"""Where an image is published."""
+"""Where an image is published, and when what is published was made."""
+
+from datetime import UTC, datetime
 
 import pytest
 
+from pipeline.commit import Commit
 from pipeline.errors import PublishError
-from pipeline.publish import repositories
+from pipeline.publish import commit_time, repositories
 from pipeline.settings import Settings
 from pipeline.spec import ImageSpec
 
@@ -32,3 +35,11 @@ def test_what_is_no_repository_is_refused(image: str, given: list[str]) -> None:
     """It is found before anything is asked or built."""
     with pytest.raises(PublishError, match=r"is not a repository; name a registry and a path in lower case"):
         repositories(image, PLAIN, SETTINGS, given)
+
+
+@pytest.mark.parametrize(("given", "known"), [(None, True), ("ABCDEF0", True), ("1234567", False)])
+def test_the_time_is_that_of_the_checkout_s_commit(given: str | None, *, known: bool) -> None:
+    """A commit that a person names, and that the checkout is not at, has a time that nobody knows."""
+    found = Commit("abcdef0" + "0" * 33, datetime(2026, 2, 1, tzinfo=UTC), ())
+    assert commit_time(found, given) == (found.time if known else None)
+    assert commit_time(None, given) is None
