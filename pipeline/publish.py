@@ -16,7 +16,7 @@ from pipeline.artifact import make_artifact
 from pipeline.checkout import Checkout
 from pipeline.commit import Commit
 from pipeline.credentials import Login, RegistryAuth, find_logins, host_of
-from pipeline.errors import CredentialsError, PublishError
+from pipeline.errors import CredentialsError, PipelineError, PublishError
 from pipeline.formats import Format, ResultFormat
 from pipeline.publication import Place, Publication
 from pipeline.published import Published, draw, explain
@@ -185,10 +185,22 @@ async def publish(  # noqa: PLR0913  # what a person may say
 
 
 async def _each[T](do: Callable[[T], Coroutine[Any, Any, None]], items: Iterable[T]) -> None:
-    """Do something with all items at once."""
+    """Do something with all items at once, and fail once with all that failed."""
+    failures: list[PipelineError] = []
+
+    async def attempt(item: T) -> None:
+        try:
+            await do(item)
+        except PipelineError as error:
+            failures.append(error)
+
     async with anyio.create_task_group() as tasks:
         for item in items:
-            tasks.start_soon(do, item)
+            tasks.start_soon(attempt, item)
+    if len(failures) > 1:
+        raise PublishError("\n".join(sorted(map(str, failures))))
+    if failures:
+        raise failures[0]
 
 
 def _place(repository: str, logins: dict[str, Login]) -> Place:

@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.artifact import LAYOUT, Artifact
 from pipeline.credentials import Login
-from pipeline.errors import PublishError
 from pipeline.script import with_scripts
 from pipeline.settings import Settings
 
@@ -140,15 +139,21 @@ class Registry:
             container = container.with_secret_variable(PASSWORD, to.login.secret)
         command = ["python", "-m", "pipeline.scripts.registry", "/job.json"]
         try:
-            output = await container.with_exec(command).stdout()
-            return Report.model_validate_json(output)
+            return Report.model_validate_json(await container.with_exec(command).stdout())
         except dagger.ExecError as error:
             last = next(reversed(f"{error.stdout}\n{error.stderr}".strip().splitlines()), "it printed nothing")
-            raise PublishError(
-                f"{to.repository}: the step that speaks with the registry did not run: {last}"
-            ) from error
-        except ValidationError as error:
-            raise PublishError(f"{to.repository}: the step that speaks with the registry gave no report") from error
+            return _not_run("refused", last)
+        except ValidationError:
+            return _not_run("refused", "it gave no report")
+        except dagger.QueryError as error:
+            # The images of the step come from registries too.
+            return _not_run("passing", str(error))
+
+
+def _not_run(kind: Literal["passing", "refused"], reason: str) -> Report:
+    """The report of a step that did not get to speak with its registry; it does not stop the others."""
+    doing = "starting the step that speaks with the registry"
+    return Report(failure=Failure(doing=doing, tag="", kind=kind, reason=reason, tries=1, seconds=0))
 
 
 def client(settings: Settings) -> dagger.Container:
