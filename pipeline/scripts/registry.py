@@ -127,7 +127,12 @@ class Repository:
 
     def ask(self) -> None:
         """Tell the tags, and where those of the job are; find out whether one may push what is missing."""
-        self.look()
+        try:
+            self.look()
+        except Failure as failure:
+            # Some registries deny what they do not have: a repository that the first push makes.
+            if failure.kind is not Kind.DENIED or not self.job["writes"]:
+                raise
         if self.job["writes"] and not set(self.job["tags"]) <= self.report["digests"].keys():
             self.doing = "asking whether one may push"
             self.client.run("blob", "put", self.name, "--digest", EMPTY_DIGEST, given=EMPTY)

@@ -106,6 +106,16 @@ def test_a_repository_that_is_not_there_has_no_tags() -> None:
     assert run(client, "ask")["tags"] == []
 
 
+def test_a_repository_that_is_denied_may_be_one_that_is_not_there() -> None:
+    """Whoever may push to it makes it; whoever may not, or only asks, is told."""
+    denied = {"tag ls": Failure(Kind.DENIED, "DENIED")}
+    assert run(FakeClient({}, denied), "ask")["failure"] is None
+    for broken, writes in (({**denied, "blob put": Failure(Kind.DENIED, "DENIED")}, True), (denied, False)):
+        failure = run(FakeClient({}, broken), "ask", writes=writes)["failure"]
+        assert failure is not None
+        assert failure["kind"] == "denied"
+
+
 def test_wrong_credentials_are_found_first() -> None:
     """Nothing else is asked after a login that failed; the report says what was being done."""
     client = FakeClient({}, {"registry login": Failure(Kind.DENIED, "unauthorized for hunter2")})
