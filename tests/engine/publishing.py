@@ -99,6 +99,8 @@ class Shop:
     registries: tuple[str, ...]
     logins: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Other user names and passwords than those of the sandbox, by host."""
+    named: bool = False
+    """Name the registries as a person does, instead of leaving it to the checkout."""
 
     @property
     def repositories(self) -> list[str]:
@@ -118,7 +120,7 @@ class Shop:
                     images,
                     tag,
                     image="tiny",
-                    registries=[],
+                    registries=self.registries if self.named else [],
                     commit=commit,
                     auths=[],
                     docker_config=dag.set_secret(f"docker-{secrets.token_hex(4)}", self._docker_config()),

@@ -20,6 +20,7 @@ from pipeline.errors import CredentialsError, SmokeTestError
 from pipeline.settings import Settings
 from tests.engine.conftest import ROOT, overlay
 from tests.engine.publishing import (
+    COMMIT,
     FIXED,
     MOVING,
     REGISTRIES,
@@ -229,6 +230,7 @@ async def test_interrupted_runs_are_finished_by_the_next_one(tmp_path: Path) -> 
     print(f"seed of the moments: {seed}")  # noqa: T201  # pytest shows it with a failure
     moments = random.Random(seed)  # noqa: S311  # no secret
     shop = open_shop(tmp_path)
+    shop.named = True
     lasted = 12.0
     for _ in range(INTERRUPTIONS):
         shop.registries = tuple(f"{host}/test-{secrets.token_hex(4)}" for host in REGISTRIES)
@@ -240,23 +242,19 @@ async def test_interrupted_runs_are_finished_by_the_next_one(tmp_path: Path) -> 
             if set(tags) & set(MOVING):
                 assert all(set(FIXED) <= set(others) for others in shop.standing()), tags
         started = time.monotonic()
-        ended = shop.checkout.call(*arguments(given))
+        outcome = await shop.publish()
         lasted = min(lasted, time.monotonic() - started)
-        assert ended.returncode == 0, ended.stderr
+        assert outcome.failure == ""
         found = shop.standing()
         assert [set(tags) for tags in found] == [ALL] * 3
         assert len({digest for tags in found for digest in tags.values()}) == 1
 
 
-def arguments(given: list[str]) -> list[str]:
-    """The command that is interrupted, and then finishes."""
-    login = ["--docker-config", f"file:{docker_config()}"]
-    return ["publish", "--tag", "v2026.2.0", "--commit", "0123456789", "--image", "tiny", *login, *given]
-
-
 def interrupt(shop: Shop, given: list[str], moment: float) -> None:
     """Start publishing, press Ctrl-C so many seconds after the function was called, and wait for the end."""
-    command = [str(ROOT / "dev"), "dagger", "--progress=plain", "call", *arguments(given)]
+    login = ["--docker-config", f"file:{docker_config()}"]
+    publish = ["publish", "--tag", "v2026.2.0", "--commit", COMMIT, "--image", "tiny", *login, *given]
+    command = [str(ROOT / "dev"), "dagger", "--progress=plain", "call", *publish]
     with subprocess.Popen(
         command,
         cwd=shop.checkout.path,
