@@ -1,12 +1,14 @@
 import json
+from typing import NoReturn
 
 import pytest
 
-from pipeline.errors import SmokeTestError
+from pipeline.checkout import Checkout
+from pipeline.errors import BuildError, SmokeTestError
 from pipeline.formats import ResultFormat
 from pipeline.probe import Probes
 from pipeline.results import NotBuilt, Result, Results
-from pipeline.smoke import require_gpu_probe, require_passed
+from pipeline.smoke import probe_images, require_gpu_probe, require_passed
 from pipeline.spec import ImageSpec
 
 PASSED = Result(image="small", kind="script", name="python", version="3.12.1", detail="OpenSSL")
@@ -59,3 +61,26 @@ def test_the_only_image_that_was_not_built_is_told_alone() -> None:
     """One failed build and nothing else is that sentence and nothing else."""
     with pytest.raises(SmokeTestError, match=r"^large: no package$"):
         require_passed(Results(not_built=(NOT_BUILT,)), ResultFormat.TABLE)
+
+
+class NothingBuilds(Checkout):
+    """A checkout whose images cannot be built, each for a reason of its own."""
+
+    def __init__(self) -> None:
+        """Without files: nothing is read."""
+
+    async def build(self, image: str, platform: str | None = None) -> NoReturn:
+        """Refuse an image on a platform."""
+        raise BuildError(f"{image} has no package for {platform}")
+
+
+@pytest.mark.asyncio
+async def test_each_platform_of_an_image_is_tested() -> None:
+    """An image is built for each of its platforms; where there are several, results say which one they are of."""
+    both = ImageSpec(description="x", platforms=("linux/amd64", "linux/arm64"))
+    results = await probe_images(NothingBuilds(), {"large": both, "small": ImageSpec(description="x")}, gpu=False)
+    assert [(image.subject, image.reason) for image in results.not_built] == [
+        ("large (linux/amd64)", "large has no package for linux/amd64"),
+        ("large (linux/arm64)", "large has no package for linux/arm64"),
+        ("small", "small has no package for linux/amd64"),
+    ]
