@@ -18,9 +18,6 @@ from dulwich.repo import Repo
 
 from pipeline.sources import LEFT_OUT
 
-#: The id of an object, as git of today makes them; repositories with longer ones cannot be read.
-_SHA: Final = re.compile(rb"[0-9a-f]{40}")
-
 
 @dataclass(frozen=True)
 class Commit:
@@ -68,8 +65,8 @@ def open_repository(checkout: Path) -> Repo | None:
 
 def _head(repository: Repo) -> GitCommit | None:
     try:
-        sha = repository.head()
-        found = repository[sha] if _SHA.fullmatch(sha) else None
+        found = repository[repository.head()]
+    # None of an object's id either, where ids are longer than 40 digits.
     except KeyError:
         return None
     return found if isinstance(found, GitCommit) else None

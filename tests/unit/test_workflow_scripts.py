@@ -98,6 +98,8 @@ class Proposal:
         self.lock = self.clone / "small/pixi.lock"
         self.lock.parent.mkdir()
         self.lock.write_text("old\n")
+        self.notes = self.clone / "notes"
+        self.notes.write_text("old\n")
         self.git("add", ".")
         self.git("-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "Begin")
         self.git("push", "--quiet", "origin", "HEAD:main")
@@ -131,7 +133,7 @@ def proposal(tmp_path: Path) -> Proposal:
 def test_a_changed_lock_is_proposed(proposal: Proposal) -> None:
     """The branch has the lock and nothing else, and the request says what changed and where it was tested."""
     proposal.lock.write_text("new\n")
-    (proposal.clone / "changes.md").write_text("left over\n")
+    proposal.notes.write_text("left over\n")
     said = proposal.run(OPEN="")
     assert proposal.git("show", "origin/locks:small/pixi.lock") == "new\n"
     assert proposal.git("diff", "--name-only", "origin/main", "origin/locks") == "small/pixi.lock\n"
