@@ -1,6 +1,5 @@
 """The workflows' own commands, taken out of the YAML and run as GitHub runs them, for each kind of event."""
 
-import json
 import os
 import re
 import secrets
@@ -13,7 +12,9 @@ from typing import Final
 import pytest
 
 from tests.actions import Event, Job, Step, jobs, load
+from tests.engine import publishing
 from tests.engine.conftest import MODULE, PATIENCE, ROOT, copy_module
+from tests.engine.publishing import tags_of
 from tests.engine.test_lock import MANIFEST, Channel
 from tests.sandbox.hosts import REGISTRIES
 from tests.unit.repository import Repository
@@ -167,23 +168,7 @@ def commit(repository: Repository, message: str) -> str:
 
 def standing(image: str) -> list[dict[str, str]]:
     """The tags of an image in each registry and their digests, as a client tells them that is not ours."""
-    return [tags_of(f"{host.name.removeprefix('registry-1.')}/maniaclab/{image}") for host in REGISTRIES]
-
-
-def tags_of(repository: str) -> dict[str, str]:
-    """The tags of a repository and their digests; none where there is no such repository."""
-    said = skopeo("list-tags", f"docker://{repository}")
-    names = json.loads(said)["Tags"] if said else []
-    return {
-        name: skopeo("inspect", "--no-tags", "--format", "{{.Digest}}", f"docker://{repository}:{name}").strip()
-        for name in names
-    }
-
-
-def skopeo(*arguments: str) -> str:
-    """What skopeo prints in the sandbox's machine; nothing where it fails."""
-    command = [str(ROOT / "dev"), "exec", "skopeo", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout
+    return [tags_of(f"{registry}/maniaclab/{image}") for registry in publishing.REGISTRIES]
 
 
 def test_a_pull_request_is_tested_and_nothing_is_published(runner: Runner, image: str) -> None:
