@@ -7,6 +7,7 @@ PipelineError
 ├── LockError             pixi.lock is missing, cannot be read, or does not fit pixi.toml or image.toml
 ├── RefreshError          pixi could not solve pixi.toml, or a locked package is not the one of its channel
 ├── EarlierLockError      there is no lock to compare with where one was said to be
+├── SbomError             what is in an image is not what was locked for it, or cannot be written down
 ├── BuildError            a step of the build failed in its container
 ├── SmokeTestError        an image was built, and does not do what it should
 ├── TagError              a trigger or commit gives no tag
@@ -55,6 +56,10 @@ class RefreshError(PipelineError):
 
 class EarlierLockError(PipelineError):
     """There is no earlier lock where one was said to be."""
+
+
+class SbomError(PipelineError):
+    """The bill of materials of an image cannot be trusted, and is not written."""
 
 
 class BuildError(PipelineError):

@@ -34,3 +34,14 @@ class ResultFormat(enum.Enum):
 
     JUNIT = "junit"
     """JUnit's XML, which CI systems read"""
+
+
+@dagger.enum_type
+class SbomFormat(enum.Enum):
+    """How the bill of materials of an image is written"""
+
+    CYCLONEDX = "cyclonedx"
+    """CycloneDX 1.6, in JSON"""
+
+    SPDX = "spdx"
+    """SPDX 2.3, in JSON"""

@@ -12,7 +12,7 @@ from dagger import DefaultPath, Doc, Ignore, Name, check, field, function, objec
 
 from pipeline.credentials import RegistryAuth
 from pipeline.errors import PipelineError
-from pipeline.formats import Format, ResultFormat
+from pipeline.formats import Format, ResultFormat, SbomFormat
 from pipeline.kind import Kind
 from pipeline.sources import HISTORY_LEFT_OUT, LEFT_OUT
 
@@ -192,6 +192,20 @@ class Pipeline:
         from pipeline.earlier import report_changes  # noqa: PLC0415 -- as in _open
 
         return await report_changes(await self._open(), image, reference, from_file, format)
+
+    @function
+    async def sbom(
+        self,
+        image: Annotated[str, Doc("Name of the image")],
+        platform: Annotated[
+            str | None, Doc("One of the image's platforms, such as linux/arm64; its first where none is given")
+        ] = None,
+        format: Annotated[SbomFormat, Doc("How it is written")] = SbomFormat.CYCLONEDX,
+    ) -> dagger.File:
+        """Write an image's bill of materials: what was locked, held against what is in it, and its base's packages"""
+        from pipeline.sbom import make  # noqa: PLC0415  # as in _open
+
+        return await make(await self._open(), image, platform, format)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
     async def release(

@@ -1,11 +1,11 @@
 from dagger.mod._utils import extract_enum_member_doc
 
-from pipeline.formats import Format, ResultFormat
+from pipeline.formats import Format, ResultFormat, SbomFormat
 
 
 def test_every_format_is_explained() -> None:
     """Each format has a line of its own in the help."""
-    for formats in (Format, ResultFormat):
+    for formats in (Format, ResultFormat, SbomFormat):
         explained = extract_enum_member_doc(formats)
         assert all(explained[member.name].description for member in formats)
 

@@ -1,0 +1,217 @@
+"""Write the bill of materials of an image, and hold it against the schema of its format.
+
+Usage: sbom.py FORMAT BILL OUTPUT. FORMAT is cyclonedx or spdx; BILL is a JSON object with the keys of `Bill`. The same
+bill gives the same bytes. Where the document is not what its format asks for, prints why and exits with 1.
+"""
+
+import io
+import json
+import re
+import sys
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, TypedDict
+
+from packageurl import PackageURL
+
+#: Who made the document, in each format's own way.
+TOOL: Final = "maniac-pipeline"
+
+
+class Component(TypedDict):
+    """One package: the parts of its package URL, where it was downloaded, its hashes and its licence."""
+
+    type: str
+    namespace: str
+    name: str
+    version: str
+    qualifiers: dict[str, str]
+    url: str
+    sha256: str | None
+    md5: str | None
+    license: str | None
+
+
+class Bill(TypedDict):
+    """An image and what is in it. The time is in seconds since 1970."""
+
+    name: str
+    version: str
+    time: int
+    components: list[Component]
+
+
+def package_url(component: Component) -> str:
+    """The package URL, by which other programs know the package."""
+    return PackageURL(
+        component["type"],
+        component["namespace"] or None,
+        component["name"],
+        component["version"],
+        component["qualifiers"],
+    ).to_string()
+
+
+def identity(bill: Bill) -> uuid.UUID:
+    """An id that is as good as random, and the same for the same bill."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(bill, sort_keys=True))
+
+
+def cyclonedx(bill: Bill) -> tuple[str, list[str]]:
+    """A document of CycloneDX 1.6, and what its schema has against it."""
+    from cyclonedx.contrib.license.factories import LicenseFactory  # noqa: PLC0415  # one format is asked for
+    from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri  # noqa: PLC0415
+    from cyclonedx.model.bom import Bom  # noqa: PLC0415
+    from cyclonedx.model.component import Component as Entry  # noqa: PLC0415
+    from cyclonedx.model.component import ComponentType  # noqa: PLC0415
+    from cyclonedx.model.tool import Tool  # noqa: PLC0415
+    from cyclonedx.output.json import JsonV1Dot6  # noqa: PLC0415
+    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415
+    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
+
+    # Each is looked up once: that takes longer than all else, and packages share them.
+    texts = {component["license"] for component in bill["components"]} - {None, ""}
+    licenses = {text: LicenseFactory().make_from_string(text) for text in texts if text}
+
+    def entry(component: Component) -> Entry:
+        hashes = {HashAlgorithm.SHA_256: component["sha256"], HashAlgorithm.MD5: component["md5"]}
+        url, text = component["url"], component["license"]
+        return Entry(
+            name=component["name"],
+            version=component["version"],
+            type=ComponentType.LIBRARY,
+            bom_ref=package_url(component),
+            purl=PackageURL.from_string(package_url(component)),
+            hashes=[HashType(alg=kind, content=value) for kind, value in hashes.items() if value],
+            licenses=[licenses[text]] if text else [],
+            external_references=[ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(url))]
+            if url
+            else [],
+        )
+
+    image = Entry(name=bill["name"], version=bill["version"], type=ComponentType.CONTAINER, bom_ref="image")
+    bom = Bom(serial_number=identity(bill), components=map(entry, bill["components"]))
+    bom.metadata.timestamp = datetime.fromtimestamp(bill["time"], UTC)
+    bom.metadata.component = image
+    bom.metadata.tools.tools.add(Tool(name=TOOL))
+    bom.register_dependency(image, bom.components)
+    text = JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
+    found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    return text, [str(found)] if found else []
+
+
+def spdx(bill: Bill) -> tuple[str, list[str]]:
+    """A document of SPDX 2.3, and what its rules have against it."""
+    from license_expression import get_spdx_licensing  # noqa: PLC0415
+    from spdx_tools.spdx.model import (  # noqa: PLC0415
+        Actor,
+        ActorType,
+        Checksum,
+        ChecksumAlgorithm,
+        CreationInfo,
+        Document,
+        ExternalPackageRef,
+        ExternalPackageRefCategory,
+        ExtractedLicensingInfo,
+        Package,
+        PackagePurpose,
+        Relationship,
+        RelationshipType,
+        SpdxNoAssertion,
+    )
+    from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document  # noqa: PLC0415
+    from spdx_tools.spdx.writer.json.json_writer import write_document_to_stream  # noqa: PLC0415
+
+    licensing = get_spdx_licensing()
+    own: dict[str, ExtractedLicensingInfo] = {}
+
+    # Each licence is looked up once: that takes longer than all else, and packages share them.
+    @cache
+    def license_of(text: str | None) -> Any:  # noqa: ANN401  # of a library without types
+        if not text:
+            return SpdxNoAssertion()
+        known = _spdx_id(text)
+        if known is None:
+            known = f"LicenseRef-{_word(text.removeprefix('LicenseRef-'))}"
+            # Two texts may be one name.
+            known += f"-{len(own)}" if known in own else ""
+            own[known] = ExtractedLicensingInfo(known, extracted_text=text, license_name=text)
+        return licensing.parse(known)
+
+    def package(number: int, component: Component) -> Package:
+        sums = {ChecksumAlgorithm.SHA256: component["sha256"], ChecksumAlgorithm.MD5: component["md5"]}
+        return Package(
+            spdx_id=f"SPDXRef-{number}-{_word(component['name'])}",
+            name=component["name"],
+            version=component["version"],
+            download_location=component["url"] or SpdxNoAssertion(),
+            files_analyzed=False,
+            license_concluded=SpdxNoAssertion(),
+            license_declared=license_of(component["license"]),
+            copyright_text=SpdxNoAssertion(),
+            checksums=[Checksum(kind, value) for kind, value in sums.items() if value],
+            external_references=[
+                ExternalPackageRef(ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", package_url(component))
+            ],
+        )
+
+    image = Package(
+        spdx_id="SPDXRef-image",
+        name=bill["name"],
+        version=bill["version"] or None,
+        download_location=SpdxNoAssertion(),
+        files_analyzed=False,
+        primary_package_purpose=PackagePurpose.CONTAINER,
+    )
+    packages = [package(number, component) for number, component in enumerate(bill["components"], 1)]
+    document = Document(
+        CreationInfo(
+            spdx_version="SPDX-2.3",
+            spdx_id="SPDXRef-DOCUMENT",
+            name=bill["name"],
+            document_namespace=f"urn:uuid:{identity(bill)}",
+            creators=[Actor(ActorType.TOOL, TOOL)],
+            created=datetime.fromtimestamp(bill["time"], UTC).replace(tzinfo=None),
+        ),
+        packages=[image, *packages],
+        relationships=[
+            Relationship("SPDXRef-DOCUMENT", RelationshipType.DESCRIBES, image.spdx_id),
+            *(Relationship(image.spdx_id, RelationshipType.CONTAINS, package.spdx_id) for package in packages),
+        ],
+        extracted_licensing_info=list(own.values()),
+    )
+    stream = io.StringIO()
+    write_document_to_stream(document, stream, validate=False)
+    return stream.getvalue() + "\n", [found.validation_message for found in validate_full_spdx_document(document)]
+
+
+def _spdx_id(text: str) -> str | None:
+    """A licence as SPDX writes it, or None where it is none of SPDX's."""
+    from cyclonedx.spdx import fixup_id, is_expression  # noqa: PLC0415
+
+    return fixup_id(text) or (text if is_expression(text) else None)
+
+
+def _word(text: str) -> str:
+    """A text in the letters that SPDX takes for a name."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "none"
+
+
+FORMATS: Final[dict[str, Callable[[Bill], tuple[str, list[str]]]]] = {"cyclonedx": cyclonedx, "spdx": spdx}
+
+
+def main(form: str, bill: str, output: str) -> int:
+    """Run as a command; see the module's docstring."""
+    text, problems = FORMATS[form](json.loads(Path(bill).read_text(encoding="utf-8")))
+    if problems:
+        print("; ".join(problems[:3]))
+        return 1
+    Path(output).write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
