@@ -42,6 +42,6 @@ async def build(recipe: Recipe) -> Built:
 
 
 def _reason(error: dagger.QueryError) -> str:
-    """What a step said last, or what the engine said of it."""
+    """Which step failed and how, as the engine says it last; what the step printed stands in the log."""
     said = f"{error.stdout}\n{error.stderr}" if isinstance(error, dagger.ExecError) else str(error)
     return next(reversed([line.strip() for line in said.splitlines() if line.strip()]), "it said nothing")

@@ -1,0 +1,104 @@
+"""What can be wrong with the files, Dockerfile, platforms and name of an image: one sentence each, typed in a shell."""
+
+import re
+
+import pytest
+
+from tests.engine.conftest import Checkout
+from tests.engine.kinds import DEBIAN, PINNED
+
+DESCRIPTION = 'description = "A small image"\n'
+
+
+def test_a_fetched_file_that_is_another_one(checkout: Checkout) -> None:
+    """File, key, address and both hashes are told, and what to do about it."""
+    checkout.write(
+        "small/image.toml", f'{DESCRIPTION}[[files]]\nurl = "{PINNED}"\nsha256 = "{"0" * 64}"\npath = "/pinned"\n'
+    )
+    said = checkout.refusal("build", "--image", "small")
+    assert re.fullmatch(
+        rf"small/image\.toml: key 'files\.0\.sha256': {re.escape(PINNED)} has [0-9a-f]{{64}}, but {'0' * 64} is pinned; "
+        r"if the file was meant to change, pin its new hash, otherwise do not trust the address",
+        said,
+    )
+
+
+def test_a_file_that_cannot_be_fetched(checkout: Checkout) -> None:
+    """The key and the address are told, and what the server answered."""
+    gone = PINNED.replace("repodata", "gone")
+    checkout.write(
+        "small/image.toml", f'{DESCRIPTION}[[files]]\nurl = "{gone}"\nsha256 = "{"0" * 64}"\npath = "/pinned"\n'
+    )
+    said = checkout.refusal("build", "--image", "small")
+    assert said.startswith(f"small/image.toml: key 'files.0.url': {gone} cannot be fetched: ")
+    assert "404" in said
+
+
+def test_a_symlink_that_leaves_the_folder(checkout: Checkout) -> None:
+    """The key and the link are told; what the link leads to is not read."""
+    checkout.write("small/image.toml", f'{DESCRIPTION}[[files]]\nsource = "config"\npath = "/etc/config"\n')
+    (checkout.path / "small/config").symlink_to("../pyproject.toml")
+    said = checkout.refusal("build", "--image", "small")
+    assert said == (
+        "small/image.toml: key 'files.0.source': small/config leaves the image's folder by a symlink; "
+        "put the file itself there"
+    )
+
+
+def test_a_key_of_the_other_kind(checkout: Checkout) -> None:
+    """A Dockerfile says itself what it is built on."""
+    checkout.write("small/image.toml", f'{DESCRIPTION}dockerfile = "Dockerfile"\nbase = "{DEBIAN}"\n')
+    said = checkout.refusal("build", "--image", "small")
+    assert said == (
+        "small/image.toml: key 'base' is of an image that pixi installs, but 'dockerfile' is there; "
+        "leave one of the two out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            f"FROM {DEBIAN}\nRUN exit 3\n",
+            r'was not built: process "/bin/sh -c exit 3" .*exit code: 3; correct it there',
+        ),
+        ("FROM scratch\nCOPY image.toml /\n", "makes an image without sh, find and chmod: "),
+        ("FORM debian\n", "was not built: .*FORM"),
+    ],
+    ids=["step", "shell", "word"],
+)
+def test_a_dockerfile_that_does_not_build(checkout: Checkout, text: str, message: str) -> None:
+    """The file is told, and the step that failed and how; what it printed stands in the log."""
+    checkout.write("small/image.toml", f'{DESCRIPTION}dockerfile = "Dockerfile"\n')
+    checkout.write("small/Dockerfile", text)
+    said = checkout.refusal("build", "--image", "small")
+    assert re.match(rf"small: small/Dockerfile {message}", said), said
+
+
+def test_a_platform_that_the_image_does_not_have(checkout: Checkout) -> None:
+    """The platforms that it has are told."""
+    said = checkout.refusal("build", "--image", "small", "--platform", "linux/arm64")
+    assert said == "small/image.toml: key 'platforms' does not have 'linux/arm64'; did you mean 'linux/amd64'?"
+
+
+def test_a_platform_that_the_lock_does_not_have(checkout: Checkout) -> None:
+    """What conda calls it is told, and how to lock it."""
+    checkout.write("small/image.toml", f'{DESCRIPTION}platforms = ["linux/amd64", "linux/arm64"]\n')
+    said = checkout.refusal("build", "--image", "small", "--platform", "linux/arm64")
+    assert said.startswith("small/pixi.lock: environment 'default' has no packages for linux-aarch64; ")
+
+
+def test_a_new_image_where_one_is(checkout: Checkout) -> None:
+    """Nothing that is there is overwritten."""
+    said = checkout.refusal("scaffold", "--name", "small")
+    assert said == ("there is an image 'small' already, and small/image.toml is kept as it is; choose another name")
+    assert "A small image" in checkout.read("small/image.toml")
+
+
+def test_a_new_image_is_written_beside_the_others(checkout: Checkout) -> None:
+    """Where a person agrees, the folder is there, and is an image."""
+    ended = checkout.call("scaffold", "--name", "my-tool", "--kind", "DOCKERFILE", "--auto-apply")
+    assert ended.returncode == 0, ended.stderr
+    assert "ENV PATH=/opt/my-tool/bin" in checkout.read("my-tool/Dockerfile")
+    listed = checkout.call("images").stdout
+    assert [line.split()[0] for line in listed.splitlines()] == ["my-tool", "small"]
