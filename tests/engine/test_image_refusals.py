@@ -17,8 +17,8 @@ def test_a_fetched_file_that_is_another_one(checkout: Checkout) -> None:
     )
     said = checkout.refusal("build", "--image", "small")
     assert re.fullmatch(
-        rf"small/image\.toml: key 'files\.0\.sha256': {re.escape(PINNED)} has [0-9a-f]{{64}}, but {'0' * 64} is pinned; "
-        r"if the file was meant to change, pin its new hash, otherwise do not trust the address",
+        rf"small/image\.toml: key 'files\.0\.sha256': {re.escape(PINNED)} has [0-9a-f]{{64}}, but {'0' * 64} is "
+        r"pinned; if the file was meant to change, pin its new hash, otherwise do not trust the address",
         said,
     )
 
