@@ -35,6 +35,7 @@ the conda channel. All commands but status, down, stop and lint start first what
   exec COMMAND…      run a command inside the sandbox's machine, where its names resolve: ./dev exec skopeo list-tags …
 
   test [ARGUMENTS…]  pytest in this checkout; tests/unit alone, or -m "not engine", needs no sandbox
+  bench [OPTIONS]    measure the pipeline against a Dockerfile: seconds, and bytes that a change pushes
   lint               ruff, mypy, zizmor and actionlint, gofmt; needs no sandbox
 
 Everything is kept below ~/.cache/maniac-pipeline (or $XDG_CACHE_HOME); logs are in sandbox/log there.
@@ -76,6 +77,8 @@ def _run(command: str, rest: list[str]) -> int:
             return commands.dagger(_up(), rest)
         case "exec":
             commands.run_inside(_up(), rest)
+        case "bench":
+            commands.run_bench(_up(), rest)
         case "test":
             commands.run_tests(_up() if commands.needs_sandbox(rest) else None, rest)
         case "-h" | "--help" | "help":

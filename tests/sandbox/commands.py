@@ -93,6 +93,12 @@ def run_tests(sandbox: Up | None, arguments: list[str]) -> NoReturn:
     _become(command, sandbox.environment())
 
 
+def run_bench(sandbox: Up, arguments: list[str]) -> NoReturn:
+    """Become the benchmark."""
+    os.chdir(CHECKOUT)
+    _become([sys.executable, "-m", "tests.bench", *arguments], sandbox.environment())
+
+
 def needs_sandbox(arguments: list[str]) -> bool:
     """Whether pytest with these arguments may run an engine test: not when all paths are unit tests."""
     if any("not engine" in argument for argument in arguments):
