@@ -4,6 +4,7 @@ regctl writes each request and its answer into its log, as JSON. That tells more
 many answers 429, for one, it only says that there were too many tries.
 """
 
+import base64
 import enum
 import json
 import re
@@ -124,3 +125,11 @@ def _answer(message: str) -> str:
         return f"{found['code']}: {found['message']}"
     except (ValueError, KeyError, IndexError, TypeError):
         return ""
+
+
+def without_secret(text: str, username: str, password: str) -> str:
+    """A text in which a registry may have repeated what it was sent."""
+    if not password:
+        return text
+    basic = base64.b64encode(f"{username}:{password}".encode()).decode()
+    return text.replace(password, "***").replace(basic, "***")

@@ -5,7 +5,6 @@ one, is in the variable REGISTRY_PASSWORD. Prints a JSON object with the keys of
 the exit code says only whether there is one.
 """
 
-import base64
 import hashlib
 import json
 import os
@@ -14,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Final, TypedDict
 
-from pipeline.scripts.answers import Failure, Kind
+from pipeline.scripts.answers import Failure, Kind, without_secret
 from pipeline.scripts.regctl import Answer, Client, Limits
 
 #: Where an image is mounted, as an OCI layout.
@@ -110,7 +109,7 @@ class Repository:
                 doing=self.doing,
                 tag=self.tag,
                 kind=failure.kind,
-                reason=_without(failure.reason, self.job["username"], password),
+                reason=without_secret(failure.reason, self.job["username"], password),
                 tries=failure.tries,
                 seconds=time.monotonic() - started,
             )
@@ -230,15 +229,6 @@ def _size(digest: str) -> int:
     """The bytes of a blob of the mounted image; 0 where it is none."""
     blob = Path(LAYOUT, "blobs", *digest.split(":"))
     return blob.stat().st_size if digest and blob.is_file() else 0
-
-
-def _without(text: str, username: str, password: str) -> str:
-    """A text in which a registry may have repeated what it was sent."""
-    if not password:
-        return text
-
-    basic = base64.b64encode(f"{username}:{password}".encode()).decode()
-    return text.replace(password, "***").replace(basic, "***")
 
 
 def main(file: str) -> int:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline.scripts.answers import Kind, Request, judge
+from pipeline.scripts.answers import Kind, Request, judge, without_secret
 
 URL = "https://ghcr.io/v2/maniaclab/small/blobs/uploads/1?_state=abc"
 
@@ -116,3 +116,9 @@ def test_finished_uploads_are_known() -> None:
     """Bytes are counted for blobs that the registry has taken."""
     done = Request("PUT", f"{URL}&digest=sha256%3Aabc", 201)
     assert (done.uploaded, Request("PUT", done.url, 500).uploaded, request(201).uploaded) == ("sha256:abc", "", "")
+
+
+def test_a_registry_that_repeats_a_password_is_not_repeated() -> None:
+    """Neither the password nor what is sent of it gets into a report."""
+    assert without_secret("hunter2, bWU6aHVudGVyMg==", "me", "hunter2") == "***, ***"
+    assert without_secret("as it is", "", "") == "as it is"
