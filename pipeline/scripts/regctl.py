@@ -116,7 +116,8 @@ class Client:
                     process.stdin.write(given)
                     process.stdin.close()
                 given_up = self._watch(process, log)
-            log.join()
+                # Before the end of the block closes what it reads.
+                log.join()
             output.seek(0)
             if given_up:
                 raise given_up
