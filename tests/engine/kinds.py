@@ -163,3 +163,13 @@ async def _open(folder: Path) -> Images:
 
 async def _build(images: Images, image: str, commit: Commit) -> dagger.Container:
     return await replace(images, commit=commit).build(image)
+
+
+async def build_for_both(folder: Path) -> dict[str, dagger.Container]:
+    """The image of a Dockerfile for each of its two platforms."""
+    checkout = Checkout(folder)
+    copy_module(folder, ["pyproject.toml"])
+    checkout.write("both/Dockerfile", f"FROM {DEBIAN}\nARG TARGETPLATFORM\nRUN echo $TARGETPLATFORM > /platform\n")
+    platforms = 'platforms = ["linux/arm64", "linux/amd64"]'
+    checkout.write("both/image.toml", f'description = "For two platforms"\ndockerfile = "Dockerfile"\n{platforms}\n')
+    return dict(await (await _open(folder)).build_all("both"))

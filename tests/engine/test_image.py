@@ -10,7 +10,7 @@ from dagger import dag
 
 from pipeline.commit import Commit
 from tests.engine.inside import ANYBODY, WRITABLE, lines, run, run_read_only
-from tests.engine.kinds import MAKERS, Example
+from tests.engine.kinds import MAKERS, Example, build_for_both
 from tests.engine.oci import Archive
 
 pytestmark = pytest.mark.asyncio
@@ -143,3 +143,13 @@ async def test_it_says_what_it_is(example: Example, tmp_path: Path) -> None:
     empty = example.container.with_rootfs(dag.directory().with_new_file("empty", ""))
     manifest = (await Archive.export(empty, tmp_path / "image.tar")).manifest()
     assert said.items() <= manifest["annotations"].items()
+
+
+async def test_it_is_built_for_each_platform(connection: None, tmp_path: Path) -> None:
+    """An image of two platforms is two images, in the order of image.toml; each knows its own."""
+    del connection
+    built = await build_for_both(tmp_path)
+    assert [*built] == ["linux/arm64", "linux/amd64"]
+    for platform, container in built.items():
+        assert await container.platform() == platform
+        assert await container.file("/platform").contents() == f"{platform}\n"
