@@ -14,6 +14,7 @@ from pipeline.commit import Commit
 from pipeline.kind import Kind
 from pipeline.scaffold import scaffold
 from pipeline.settings import Settings
+from pipeline.spec import Platform
 from tests.engine.conftest import Checkout, copy_module, overlay
 
 PREFIX: Final = "/app/.pixi/envs/default"
@@ -165,11 +166,11 @@ async def _build(images: Images, image: str, commit: Commit) -> dagger.Container
     return await replace(images, commit=commit).build(image)
 
 
-async def build_for_both(folder: Path) -> dict[str, dagger.Container]:
+async def build_for_both(folder: Path) -> dict[Platform, dagger.Container]:
     """The image of a Dockerfile for each of its two platforms."""
     checkout = Checkout(folder)
     copy_module(folder, ["pyproject.toml"])
     checkout.write("both/Dockerfile", f"FROM {DEBIAN}\nARG TARGETPLATFORM\nRUN echo $TARGETPLATFORM > /platform\n")
     platforms = 'platforms = ["linux/arm64", "linux/amd64"]'
     checkout.write("both/image.toml", f'description = "For two platforms"\ndockerfile = "Dockerfile"\n{platforms}\n')
-    return dict(await (await _open(folder)).build_all("both"))
+    return await (await _open(folder)).build_all("both")
