@@ -42,14 +42,16 @@ def test_a_folder_without_git_has_no_commit(checkout: Checkout) -> None:
 
 def test_a_commit_elsewhere_installs_nothing_again(checkout: Checkout, repository: Repository) -> None:
     """A new commit that leaves the image's folder as it was is no reason to install its environment again."""
-    command = ("build", "--image", "small", "with-exec", "--args", "python,--version", "stdout")
-    assert checkout.call(*command).returncode == 0
+    # Which file it is on the engine's disk: layers share it, and one that is installed again is another.
+    inode = "stat,--format=%i,/app/.pixi/envs/default/bin/python3.12"
+    command = ("build", "--image", "small", "with-exec", "--args", inode, "stdout")
+    first = checkout.call(*command)
+    assert first.returncode == 0, first.stderr
     # Another commit at each run of this test: what the engine has seen before, it answers without asking the module.
     repository.write("README.md", f"# {uuid.uuid4()}\n")
     repository.write("tests/test_more.py", "assert True\n")
     repository.commit("Second")
     again = checkout.call(*command)
-    assert again.stdout.startswith("Python 3.12.")
+    assert again.stdout == first.stdout
     told = re.sub(r"\x1b\[[0-9;]*m", "", again.stderr)
     assert "Directory.export DONE" in told, "the module did not run, and nothing was decided"
-    assert re.search(r"^(\d+) +: .*withExec .*pixi install.*\n\1 +: .*withExec CACHED", told, re.MULTILINE)
