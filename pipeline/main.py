@@ -208,6 +208,34 @@ class Pipeline:
         return await make(await self._open(), image, platform, format)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    async def report(
+        self,
+        image: Annotated[str, Doc("Name of the image")],
+        platform: Annotated[
+            str | None, Doc("One of the image's platforms, such as linux/arm64; its first where none is given")
+        ] = None,
+        reference: Annotated[
+            str | None,
+            Name("from"),
+            Doc("Tell what changed since an earlier lock: that of a commit, branch or tag, or of a published image"),
+        ] = None,
+        from_file: Annotated[dagger.File | None, Doc("The earlier lock itself, instead of --from")] = None,
+        probes: Annotated[bool, Doc("Build the image, and tell what came of its probes")] = False,
+    ) -> dagger.File:
+        """Draw a page about an image, to look at in a browser: its packages, sizes, changes and tags"""
+        from pipeline.report import report  # noqa: PLC0415  # as in _open
+
+        return await report(
+            await self._open(),
+            image,
+            platform,
+            reference=reference,
+            file=from_file,
+            probes=probes,
+            auths=self.auths,
+        )
+
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
     async def release(
         self,
         checkout: Annotated[

@@ -4,7 +4,16 @@ import subprocess
 import sys
 
 #: What takes long to load, and is not needed to tell which functions there are.
-HEAVY = ("dulwich", "junitparser", "pydantic", "pydantic_settings", "rattler", "pipeline.checkout")
+HEAVY = (
+    "dulwich",
+    "jinja2",
+    "junitparser",
+    "matplotlib",
+    "pydantic",
+    "pydantic_settings",
+    "rattler",
+    "pipeline.checkout",
+)
 
 
 def test_the_module_starts_without_what_a_call_may_not_need() -> None:
