@@ -202,7 +202,7 @@ def commands(image: str, spec: ImageSpec, reference: str) -> tuple[Command, ...]
     gpu = spec.cuda is not None
     pod = re.sub(r"[^a-z0-9]+", "-", image.lower()).strip("-") or "image"
     merged = f'{{"spec":{{"containers":[{{"name":"{pod}","resources":{{"limits":{{"nvidia.com/gpu":"1"}}}}}}]}}}}'
-    limits = ["--override-type=strategic", f"--overrides={merged}"] if gpu else []
+    limits = ["--override-type=strategic", "--overrides", merged] if gpu else []
     found = {
         "Docker": ["docker", "run", "--rm", "-it", *(["--gpus", "all"] if gpu else []), reference, "bash"],
         "Kubernetes": [

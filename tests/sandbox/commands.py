@@ -100,13 +100,14 @@ def run_bench(sandbox: Up, arguments: list[str]) -> NoReturn:
 
 
 def needs_sandbox(arguments: list[str]) -> bool:
-    """Whether pytest with these arguments may run an engine test: not when all paths are unit tests."""
+    """Whether pytest with these arguments may run an engine test: not when all paths are unit or browser tests."""
     if any("not engine" in argument for argument in arguments):
         return False
     paths = [Path(argument.partition("::")[0]) for argument in arguments if not argument.startswith("-")]
     tests = [path for path in paths if path.exists() or (CHECKOUT / path).exists()]
-    unit = CHECKOUT / "tests" / "unit"
-    return not tests or not all((CHECKOUT / path).resolve().is_relative_to(unit) for path in tests)
+    without = [CHECKOUT / "tests" / name for name in ("unit", "browser")]
+    resolved = [(CHECKOUT / path).resolve() for path in tests]
+    return not tests or not all(any(path.is_relative_to(folder) for folder in without) for path in resolved)
 
 
 def with_overlay(command: list[str], instead: dict[Path, Path], checkout: Path = CHECKOUT) -> list[str]:

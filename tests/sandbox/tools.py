@@ -76,13 +76,18 @@ def require_cargo() -> str:
     return require("cargo", "install Rust 1.80 or later and add its bin folder to PATH")
 
 
-def install_packages(log: Path, say: Callable[[str], None]) -> None:
+def install_packages(log: Path, say: Callable[[str], None], packages: Mapping[str, str] = PACKAGES) -> None:
     """Install the Debian packages that the host lacks.
+
+    Args:
+        log: where apt-get's output goes.
+        say: told what is done, where something is.
+        packages: each with a path that shows it is there.
 
     Raises:
         SandboxError: they cannot be installed.
     """
-    missing = [package for package, path in PACKAGES.items() if not Path(path).exists()]
+    missing = [package for package, path in packages.items() if not Path(path).exists()]
     if not missing:
         return
     if shutil.which("apt-get") is None:

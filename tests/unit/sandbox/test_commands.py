@@ -18,13 +18,14 @@ from tests.sandbox import commands, contents, programs
         (["tests"], True),
         (["tests/engine"], True),
         (["tests/unit"], False),
+        (["tests/browser", "tests/unit"], False),
         (["tests/unit/sandbox/test_cache.py::test_a_part_is_made_once", "-x"], False),
         (["-m", "not engine"], False),
         (["tests/unit", "tests/engine"], True),
     ],
 )
 def test_unit_tests_need_no_sandbox(arguments: list[str], needed: bool) -> None:  # noqa: FBT001 -- a table
-    """Only when nothing but unit tests is asked for, nothing is started."""
+    """Only when nothing but tests without an engine is asked for, nothing is started."""
     assert commands.needs_sandbox(arguments) is needed
 
 
