@@ -85,7 +85,7 @@ async def report(  # noqa: PLR0913  # what a person may say
     elif reference or file:
         raise ReportError(f"{image} is built from a Dockerfile and has no {LOCK} to compare; leave --from out")
     names = repositories(image, spec, checkout.settings, [])
-    found = await _ask(names, auths, checkout.settings)
+    found = await ask_all(names, auths, checkout.settings)
     packages = describe_packages(locked.values())
     page = Page(
         image=image,
@@ -107,7 +107,7 @@ def _at(held: dict[Place, Packages], place: Place) -> Packages:
     return {(package.kind, package.name): package for package in packages_for(held, *place)}
 
 
-async def _ask(names: Sequence[str], auths: Sequence[RegistryAuth], settings: Settings) -> tuple[Repository, ...]:
+async def ask_all(names: Sequence[str], auths: Sequence[RegistryAuth], settings: Settings) -> tuple[Repository, ...]:
     """What each registry says about the image's tags, all of them asked at once."""
     registry = Registry(settings.model_copy(update=IMPATIENT))
     logins = {host_of(auth.address): Login(auth.username, auth.secret) for auth in auths}

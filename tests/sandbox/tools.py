@@ -76,18 +76,19 @@ def require_cargo() -> str:
     return require("cargo", "install Rust 1.80 or later and add its bin folder to PATH")
 
 
-def install_packages(log: Path, say: Callable[[str], None], packages: Mapping[str, str] = PACKAGES) -> None:
+def install_packages(log: Path, say: Callable[[str], None], packages: Mapping[str, str] | None = None) -> None:
     """Install the Debian packages that the host lacks.
 
     Args:
         log: where apt-get's output goes.
         say: told what is done, where something is.
-        packages: each with a path that shows it is there.
+        packages: each with a path that shows it is there; those of the sandbox where none are given.
 
     Raises:
         SandboxError: they cannot be installed.
     """
-    missing = [package for package, path in packages.items() if not Path(path).exists()]
+    wanted = PACKAGES if packages is None else packages
+    missing = [package for package, path in wanted.items() if not Path(path).exists()]
     if not missing:
         return
     if shutil.which("apt-get") is None:
