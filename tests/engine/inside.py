@@ -31,10 +31,16 @@ async def lines(container: dagger.Container, script: str) -> set[str]:
     return set((await run(container.with_user("root"), "sh", "-euc", script)).splitlines())
 
 
-async def run_read_only(
-    container: dagger.Container, user: str, *command: str, writable: Sequence[str] = WRITABLE
-) -> str:
-    """What a command prints where there is no home and the image cannot be written to, but for some folders."""
+def read_only(user: str, *command: str, writable: Sequence[str] = WRITABLE) -> list[str]:
+    """A command that runs another where there is no home and only some folders can be written to.
+
+    It is for root with all capabilities, and hands over to the user.
+    """
     number = "0" if user == "root" else user
-    words = ["sh", "-euc", _READ_ONLY, "sh", number, *writable, "--", *command]
-    return (await container.with_user("root").with_exec(words, insecure_root_capabilities=True).stdout()).strip()
+    return ["sh", "-euc", _READ_ONLY, "sh", number, *writable, "--", *command]
+
+
+async def run_read_only(container: dagger.Container, user: str, *command: str) -> str:
+    """What a command prints where there is no home and the image cannot be written to, but for a few folders."""
+    root = container.with_user("root").with_exec(read_only(user, *command), insecure_root_capabilities=True)
+    return (await root.stdout()).strip()

@@ -1,16 +1,13 @@
 """The main job, as a newcomer types it: the image is built, tested, and looked around in."""
 
-import shutil
+import csv
+import io
 from typing import Final
 
-import dagger
 import pytest
-import pytest_asyncio
-from dagger import dag
 
-from pipeline.checkout import Checkout as Images
-from tests.engine.conftest import Checkout, copy_module, overlay
-from tests.engine.inside import ANYBODY, WRITABLE, run_read_only
+from tests.engine.conftest import Checkout
+from tests.engine.inside import ANYBODY, WRITABLE, read_only
 
 #: Starts a JupyterLab, asks it for its page and for a kernel, and waits until the kernel is ready for work.
 JUPYTER: Final = """
@@ -54,37 +51,31 @@ server.terminate()
 """
 
 
-@pytest_asyncio.fixture(scope="module")
-async def image(connection: None, tmp_path_factory: pytest.TempPathFactory) -> dagger.Container:
-    """The image, for tests that ask it through the SDK."""
-    del connection
-    folder = tmp_path_factory.mktemp("checkout")
-    copy_module(folder, ["pyproject.toml", "ml_platform"])
-    for name in ("pixi.toml", "pixi.lock"):
-        shutil.copy(overlay("ml_platform") / name, folder / "ml_platform" / name)
-    # The engine takes folders of the same content for the same, and this session knows nothing of the CLI's.
-    with (folder / "ml_platform/image.toml").open("a") as spec:
-        spec.write("# asked through the SDK\n")
-    return await (await Images.open(dag.host().directory(str(folder)))).build("ml_platform")
+def run_as_root(repository: Checkout, *words: str) -> str:
+    """What a command prints in the image, run by root with all capabilities."""
+    arguments = io.StringIO()
+    # The CLI reads its lists as lines of CSV.
+    csv.writer(arguments, quoting=csv.QUOTE_ALL, lineterminator="").writerow(words)
+    execute = ["with-exec", "--insecure-root-capabilities", f"--args={arguments.getvalue()}", "stdout"]
+    ended = repository.call("build", "--image", "ml_platform", "with-user", "--name=root", *execute)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
-@pytest.mark.asyncio
 @pytest.mark.parametrize("writable", [WRITABLE, ("/tmp",)], ids=["docker", "apptainer"])  # noqa: S108
-async def test_jupyterlab_starts_for_anybody(image: dagger.Container, writable: tuple[str, ...]) -> None:
+def test_jupyterlab_starts_for_anybody(repository: Checkout, writable: tuple[str, ...]) -> None:
     """A user that nobody knows, without a home, gets JupyterLab and a kernel over HTTP where nothing can be written to.
 
     The folders of Jupyter are writable where a person mounts them so; elsewhere /tmp will do.
     """
-    said = await run_read_only(image, ANYBODY, "timeout", "300", "python", "-c", JUPYTER, writable=writable)
-    assert said.splitlines() == ["True directory", "idle"]
+    words = read_only(ANYBODY, "timeout", "300", "python", "-c", JUPYTER, writable=writable)
+    assert run_as_root(repository, *words).splitlines() == ["True directory", "idle"]
 
 
-@pytest.mark.asyncio
-async def test_jupyterlab_starts_for_root_where_variables_are_ignored(image: dagger.Container) -> None:
+def test_jupyterlab_starts_for_root_where_variables_are_ignored(repository: Checkout) -> None:
     """The start script finds the environment by itself, and does not make root ask for permission."""
-    command = ["env", "-i", "timeout", "300", "/app/.pixi/envs/ml/bin/python", "-c", JUPYTER]
-    said = await image.with_user("root").with_env_variable("PATH", "/usr/bin:/bin").with_exec(command).stdout()
-    assert said.splitlines() == ["True directory", "idle"]
+    words = ["env", "-i", "timeout", "300", "/app/.pixi/envs/ml/bin/python", "-c", JUPYTER]
+    assert run_as_root(repository, *words).splitlines() == ["True directory", "idle"]
 
 
 def test_the_image_is_built(repository: Checkout) -> None:
