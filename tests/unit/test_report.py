@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 
 import pytest
+from dagger import dag
 
 from pipeline import report
+from pipeline.checkout import Checkout
 from pipeline.credentials import Login
+from pipeline.errors import ReportError
 from pipeline.page import Repository
 from pipeline.registry import Destination, Failure, Report
 from pipeline.settings import Settings
+from tests.unit.conftest import CheckoutFolder
 
 TAGS = ("latest", *(f"2026.{number}.0" for number in range(1, 15)))
 
@@ -40,3 +44,13 @@ async def test_a_page_has_the_newest_tags_of_each_registry(monkeypatch: pytest.M
     assert (len(full.tags), full.more, full.failure) == (10, 5, "")
     assert empty == Repository(name="empty.org/a")
     assert silent == Repository(name="silent.org/a", failure="reading the tags failed: no answer")
+
+
+@pytest.mark.asyncio
+async def test_changes_of_a_dockerfile_are_refused(checkout: CheckoutFolder) -> None:
+    """There is no lock to compare, and a page without what was asked for is none."""
+    checkout.write("small/image.toml", 'description = "A small image"\ndockerfile = "Dockerfile"\n')
+    checkout.write("small/Dockerfile", "FROM debian\n")
+    opened = Checkout(dag.directory(), checkout.path, Settings())
+    with pytest.raises(ReportError, match=r"^small is built from a Dockerfile and has no pixi.lock to compare; "):
+        await report.report(opened, "small", None, reference="main", file=None, probes=False, auths=[])
