@@ -100,7 +100,10 @@ def test_ids_are_there_once(whole: str) -> None:
     [
         ([], ["The lock has no packages.", "The lock has no packages for this environment and platform."]),
         ([package("a", None)], ["The lock does not say how large its packages are."]),
-        ([package("a"), package("b", None, license=None)], ["how large 1 of the packages is.", ">unknown<", "1 layer with at least 1.0 kB"]),
+        (
+            [package("a"), package("b", None, license=None)],
+            ["how large 1 of the packages is.", ">unknown<", "1 layer with at least 1.0 kB"],
+        ),
         ([package("a")], ["Since v1: ml on linux-64: 1 added", "1 layer with 1.0 kB", 'class="tile"']),
     ],
     ids=["none", "no size", "some", "one"],
