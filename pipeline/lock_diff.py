@@ -13,6 +13,7 @@ from rattler.exceptions import InvalidVersionError
 
 from pipeline.formats import Format
 from pipeline.lock_file import Package, Packages, Place
+from pipeline.scripts.sizes import size
 from pipeline.tables import draw_markdown, draw_table
 
 type Kind = Literal["conda", "pypi", "virtual"]
@@ -28,9 +29,6 @@ TOPICS: Final[Mapping[str, re.Pattern[str]]] = {
     "TensorFlow": re.compile(r"(lib)?tensorflow(\b|_)|keras$"),
 }
 COLUMNS: Final = ("package", "change", "from", "to", "size", "difference")
-#: Units of bytes, each a thousand of the one before.
-UNITS: Final = ("B", "kB", "MB", "GB")
-THOUSAND: Final = 1000
 
 
 class State(BaseModel):
@@ -207,17 +205,6 @@ def summarize(place: PlaceDiff) -> str:
         f"{place.environment} on {place.platform}: {counted}; {size(place.download)} to download, "
         f"{size(place.size_after)} in all ({difference})"
     )
-
-
-def size(count: int | None, *, sign: bool = False) -> str:
-    """A number of bytes for people; ``sign`` is for a difference, which may be less than nothing."""
-    if count is None:
-        return "?"
-    number: float = count
-    unit = 0
-    while abs(number) >= THOUSAND and unit < len(UNITS) - 1:
-        number, unit = number / THOUSAND, unit + 1
-    return f"{number:{'+' if sign else ''}.{1 if unit else 0}f} {UNITS[unit]}"
 
 
 def _row(change: Change, *, markdown: bool) -> list[str]:

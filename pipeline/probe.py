@@ -81,14 +81,32 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CommandProbe(_Table):
-    """A command that must end as it should, and say what it should."""
+class _Started(_Table):
+    """Something that is started in the image."""
 
     command: Command
     """The words of the command; no shell sees them."""
 
     name: str = ""
     """What reports call it; the command itself where nothing is said."""
+
+    user: User | None = None
+    """Who runs it, as a name or number that the image need not know; the image's own user where nothing is said."""
+
+    entrypoint: bool = True
+    """Start it through the image's entrypoint, as ``docker run`` does; otherwise without, as ``docker exec``."""
+
+    timeout: Seconds | None = None
+    """Seconds in which it must have ended, or answered; those of ``[probes]`` where nothing is said."""
+
+    @property
+    def title(self) -> str:
+        """What reports call it."""
+        return self.name or " ".join(self.command)
+
+
+class CommandProbe(_Started):
+    """A command that must end as it should, and say what it should."""
 
     exit_code: Annotated[int, Field(ge=0, le=255, strict=True)] = 0
     """What it must exit with."""
@@ -98,20 +116,6 @@ class CommandProbe(_Table):
 
     stderr_matches: Expression | None = None
     """A regular expression that must be found in what it prints as errors."""
-
-    user: User | None = None
-    """Who runs it, as a name or number that the image need not know; the image's own user where nothing is said."""
-
-    entrypoint: bool = True
-    """Start it through the image's entrypoint, as ``docker run`` does; otherwise without, as ``docker exec``."""
-
-    timeout: Seconds | None = None
-    """Seconds that it may take; those of ``[probes]`` where nothing is said."""
-
-    @property
-    def title(self) -> str:
-        """What reports call it."""
-        return self.name or " ".join(self.command)
 
 
 class FileProbe(_Table):
@@ -144,17 +148,11 @@ class FileProbe(_Table):
         return self
 
 
-class ServerProbe(_Table):
-    """A server that must answer over HTTP, asked from another container."""
-
-    command: Command
-    """The words of the command that starts it and does not end; no shell sees them."""
+class ServerProbe(_Started):
+    """A server that must answer over HTTP, asked from another container; its command does not end by itself."""
 
     port: Annotated[int, Field(gt=0, le=65535, strict=True)]
     """The port that it listens on."""
-
-    name: str = ""
-    """What reports call it; the command itself where nothing is said."""
 
     path: Request = "/"
     """The path that is asked for."""
@@ -164,20 +162,6 @@ class ServerProbe(_Table):
 
     body_matches: Expression | None = None
     """A regular expression that must be found in its answer."""
-
-    user: User | None = None
-    """Who runs it, as a name or number that the image need not know; the image's own user where nothing is said."""
-
-    entrypoint: bool = True
-    """Start it through the image's entrypoint, as ``docker run`` does; otherwise without, as ``docker exec``."""
-
-    timeout: Seconds | None = None
-    """Seconds after which it must have answered; those of ``[probes]`` where nothing is said."""
-
-    @property
-    def title(self) -> str:
-        """What reports call it."""
-        return self.name or " ".join(self.command)
 
 
 class Probes(_Table):

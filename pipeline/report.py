@@ -41,7 +41,7 @@ FILE: Final = "report.html"
 #: How long a registry is waited for: a page that lacks its tags is better than one that is late.
 IMPATIENT: Final = {"registry_timeout": 20.0, "registry_tries": 2, "registry_seconds": 10.0}
 #: What draws the page, all of it beside each other.
-_SCRIPTS: Final = ("report.py", "treemap.py", "report.html", "report.css", "report.js")
+_SCRIPTS: Final = ("report.py", "sizes.py", "treemap.py", "report.html", "report.css", "report.js")
 
 
 async def report(  # noqa: PLR0913  # what a person may say

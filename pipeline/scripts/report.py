@@ -14,28 +14,15 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline.scripts.sizes import size
 from pipeline.scripts.treemap import Tile, draw
 
 HERE: Final = Path(__file__).parent
 #: Pixels of the map: for a desk, and for a hand.
 WIDE: Final = (1120, 560)
 NARROW: Final = (360, 640)
-#: Units of bytes, each a thousand of the one before.
-UNITS: Final = ("B", "kB", "MB", "GB", "TB")
-THOUSAND: Final = 1000
 #: What has a colour of its own, in the order of the legend; the empty word is all else.
 TOPICS: Final = ("CUDA", "Python", "ROOT", "TensorFlow", "")
-
-
-def size(count: int | None) -> str:
-    """A number of bytes for people."""
-    if count is None:
-        return "?"
-    number: float = count
-    unit = 0
-    while abs(number) >= THOUSAND and unit < len(UNITS) - 1:
-        number, unit = number / THOUSAND, unit + 1
-    return f"{number:.{1 if unit else 0}f} {UNITS[unit]}"
 
 
 def tile(package: dict[str, Any]) -> Tile:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.formats import Format
-from pipeline.lock_diff import LockDiff, compare, report, size, summarize, topic, what_happened
+from pipeline.lock_diff import LockDiff, compare, report, summarize, topic, what_happened
 from pipeline.lock_file import Package, Packages, Place, read_packages
 from tests.unit.locks import conda, pypi, write
 
@@ -147,24 +147,6 @@ def test_sizes_add_up() -> None:
         ["b", "added", "", "1", "?", "?"],
         ["gone", "removed", "1", "", "", "-300 B"],
     ]
-
-
-@pytest.mark.parametrize(
-    ("count", "sign", "text"),
-    [
-        (0, False, "0 B"),
-        (999, False, "999 B"),
-        (1000, False, "1.0 kB"),
-        (3_800_000_000, False, "3.8 GB"),
-        (5 * 10**12, False, "5000.0 GB"),
-        (-1_500_000, True, "-1.5 MB"),
-        (0, True, "+0 B"),
-        (None, False, "?"),
-    ],
-)
-def test_sizes_are_written_for_people(count: int | None, text: str, *, sign: bool) -> None:
-    """Units of a thousand, one digit."""
-    assert size(count, sign=sign) == text
 
 
 def test_environments_and_platforms_are_told_apart() -> None:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from pipeline.lock_file import Package
-from pipeline.scripts.report import render, size
+from pipeline.scripts.report import render
 from pipeline.scripts.treemap import SVG, Box, Tile, draw, fit, lay_out
 from tests.unit.pages import package, page, real
 
@@ -166,12 +166,3 @@ def test_a_name_is_cut_or_left_out() -> None:
     assert re.fullmatch(r"tensor.*…", shown[0])
     assert fit("tensorflow", Box(0, 0, 12, 60), (15, 8)) is None
     assert fit("tensorflow", Box(0, 0, 300, 6), (15, 8)) is None
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(None, "?"), (0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (3.8e9, "3.8 GB"), (5e15, "5000.0 TB")],
-)
-def test_sizes_are_for_people(count: int | None, text: str) -> None:
-    """In thousands, with one digit behind the point."""
-    assert size(count) == text
