@@ -88,6 +88,7 @@ def overlay(image: str) -> Path:
 
 def copy_module(target: Path, names: Sequence[str] = MODULE) -> None:
     """Copy what makes this repository a Dagger module."""
+    target.mkdir(parents=True, exist_ok=True)
     for name in names:
         source = ROOT / name
         if source.is_dir():

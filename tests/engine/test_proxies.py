@@ -79,8 +79,10 @@ def pull() -> subprocess.CompletedProcess[str]:
 
 
 def big_blob() -> str:
-    """The path of a layer of some megabytes."""
-    blobs = (current().registry / NAME).glob("docker/registry/v2/blobs/sha256/*/*/data")
+    """The path of a layer of some megabytes: one of this repository, since others have not the right to hand it out."""
+    storage = current().registry / NAME / "docker/registry/v2"
+    layers = (storage / "repositories/prefix-dev/pixi/_layers/sha256").iterdir()
+    blobs = [storage / "blobs/sha256" / layer.name[:2] / layer.name / "data" for layer in layers]
     biggest = max(blobs, key=lambda file: file.stat().st_size)
     return f"/v2/prefix-dev/pixi/blobs/sha256:{biggest.parent.name}"
 
