@@ -115,7 +115,8 @@ def repository() -> Checkout:
     return Checkout(ROOT)
 
 
-@pytest_asyncio.fixture(scope="session")
+# One a module: tests that open and close sessions of their own end the one that is open.
+@pytest_asyncio.fixture(scope="module")
 async def connection(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[None]:
     """A session with the engine, for tests that ask it through the SDK."""
     # Into a file: the SDK would give it a pipe that nobody reads, and the session stops for ever when that is full.

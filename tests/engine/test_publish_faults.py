@@ -256,6 +256,7 @@ async def test_a_full_disk(tmp_path: Path) -> None:
     shop = open_shop(tmp_path, timeout=10, tries=4, seconds=9)
     with a_full_disk("hub.opensciencegrid.org", "20m"):
         outcome = await shop.publish()
-    assert "it answered 500 (Internal Server Error)" in outcome.reason(shop.repositories[2])
+    # 500 of the registry itself, or 502 of the web server where the registry hangs up in the middle.
+    assert re.search(r"it answered 50[02] \(", outcome.reason(shop.repositories[2]))
     require_kept(shop, outcome, failed=[shop.repositories[2]])
     await require_finished(shop)
