@@ -1,9 +1,9 @@
 # Tells what an image is like from inside, a line each: what is told, a tab, and where it is or how much.
 # What a system keeps to its administrator is not looked into.
 set -f
-kept='-path /proc -o -path /sys -o -path /dev -o -path /run -o -path /root -o -path /etc/*shadow* -o -path /etc/.pwd.lock
-    -o -path /etc/sudoers* -o -path /etc/ssl/private -o -path /var/cache -o -path /var/lib/apt -o -path /var/lib/dpkg
-    -o -path /var/log -o -path /var/spool -o -path /var/lib/private'
+kept='-path /proc -o -path /sys -o -path /dev -o -path /run -o -path /root -o -path /etc/*shadow* -o -path /etc/*-
+    -o -path /etc/.* -o -path /etc/security -o -path /etc/sudoers* -o -path /etc/ssl/private -o -path /var/cache
+    -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/log -o -path /var/spool -o -path /var/lib/private'
 
 tell() {
     while IFS= read -r found; do printf '%s\t%s\n' "$1" "$found"; done
