@@ -106,8 +106,10 @@ def write(state: State) -> None:
         if not host.is_registry:
             continue
         credentials.write_private(state.config / f"{host.name}.htpasswd", credentials.password_file(host, found))
-        storage = STORAGE.substitute(
-            folder=state.registry / host.name, port=host.storage_port, secret=found[host.name].password
-        )
-        credentials.write_private(state.config / f"{host.storage_name}.yml", storage)
+        # The other kind of registry takes all from its command line.
+        if not host.lists_referrers:
+            storage = STORAGE.substitute(
+                folder=state.registry / host.name, port=host.storage_port, secret=found[host.name].password
+            )
+            credentials.write_private(state.config / f"{host.storage_name}.yml", storage)
     credentials.write_private(state.secrets / "auth.json", credentials.docker_config(found))

@@ -16,6 +16,7 @@ class Host:
         storage_port: where the registry behind it listens on 127.0.0.1, or 0 for a host of plain files.
         user_variable: environment variable that holds the user name that may push.
         password_variable: environment variable that holds that user's password.
+        lists_referrers: whether the registry behind it lists what refers to an image; else clients keep a tag for that.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Host:
     storage_port: int = 0
     user_variable: str = ""
     password_variable: str = ""
+    lists_referrers: bool = False
 
     @property
     def is_registry(self) -> bool:
@@ -43,7 +45,14 @@ class Host:
 HOSTS: Final = (
     Host("ghcr.io", "198.18.0.1", 5001, "GITHUB_ACTOR", "GITHUB_TOKEN"),
     Host("registry-1.docker.io", "198.18.0.2", 5002, "DOCKER_USERNAME", "DOCKER_PASSWORD"),
-    Host("hub.opensciencegrid.org", "198.18.0.3", 5003, "OSG_HARBOR_ROBOT_USER", "OSG_HARBOR_ROBOT_PASSWORD"),
+    Host(
+        "hub.opensciencegrid.org",
+        "198.18.0.3",
+        5003,
+        "OSG_HARBOR_ROBOT_USER",
+        "OSG_HARBOR_ROBOT_PASSWORD",
+        lists_referrers=True,
+    ),
     Host("conda.anaconda.org", "198.18.0.4"),
 )
 REGISTRIES: Final = tuple(host for host in HOSTS if host.is_registry)

@@ -21,6 +21,11 @@ SHELL: Final = oci.Settings({"PATH": SYSTEM_PATH}, ["/bin/bash"])
 CUDA_SHELL: Final = oci.Settings(CUDA, ["/bin/bash"])
 PYTHON: Final = oci.Settings({"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}, ["python3"])
 REGCTL: Final = oci.Settings({"PATH": SYSTEM_PATH}, entrypoint=["/regctl"], user="appuser")
+COSIGN: Final = oci.Settings(
+    {"PATH": f"{SYSTEM_PATH}:/ko-app", "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"},
+    entrypoint=["/ko-app/cosign"],
+    user="65532",
+)
 
 #: Each image: its layers, the lowest first, and its settings.
 IMAGES: Final = {
@@ -30,6 +35,7 @@ IMAGES: Final = {
     "docker.io/library/python:3.12-slim": (("bookworm", "python"), PYTHON),
     "docker.io/library/python:3.13-slim": (("trixie-python",), PYTHON),
     "ghcr.io/regclient/regctl:v0.11.7": (("regctl",), REGCTL),
+    "ghcr.io/sigstore/cosign/cosign:v3.1.3": (("cosign",), COSIGN),
 }
 
 PIP_SCRIPT: Final = "#!/usr/local/bin/python3\nimport sys\nfrom pip._internal.cli.main import main\nsys.exit(main())\n"
@@ -43,8 +49,8 @@ PYTHON_HOOK: Final = (
 )
 
 
-#: The regctl image has no Debian below, and so a user of its own.
-USERS: Final = {"etc/passwd": "appuser:x:1000:1000::/home/appuser:/sbin/nologin\n", "etc/group": "appuser:x:1000:\n"}
+#: Images of one static program, with no Debian below: where the program is, its user, and the user's number.
+PROGRAMS: Final = {"regctl": ("regctl", "appuser", 1000), "cosign": ("ko-app/cosign", "nonroot", 65532)}
 
 
 @dataclass(frozen=True)
@@ -55,12 +61,14 @@ class Content:
         pixi: the program.
         python: a relocatable CPython 3.12, a folder with ``bin/`` and ``lib/``.
         regctl: the program, static.
+        cosign: the program, static.
         bundle: certificates to trust.
     """
 
     pixi: Path
     python: Path
     regctl: Path
+    cosign: Path
     bundle: Path
 
 
@@ -116,10 +124,11 @@ def root_layers(say: Callable[[str], None]) -> dict[str, Path]:
 
 
 def _write(part: Path, roots: dict[str, Path], content: Content) -> None:
-    own = {name: part / f"{name}.tar.gz" for name in ("pixi", "python", "regctl")}
+    own = {name: part / f"{name}.tar.gz" for name in ("pixi", "python", *PROGRAMS)}
     oci.pack(own["pixi"], {"usr/local/bin/pixi": content.pixi})
     _pack_python(own["python"], content.python)
-    _pack_regctl(own["regctl"], content)
+    for name in PROGRAMS:
+        _pack_program(own[name], name, content)
     layers = roots | own
     for reference, (names, settings) in IMAGES.items():
         oci.write_layout(part / _folder(reference), [layers[name] for name in names], settings)
@@ -138,14 +147,19 @@ def _pack_python(target: Path, python: Path) -> None:
         oci.pack(target, tree | {"usr/local/bin/pip": script}, lambda name: "__pycache__" not in name)
 
 
-def _pack_regctl(target: Path, content: Content) -> None:
+def _pack_program(target: Path, name: str, content: Content) -> None:
+    place, user, number = PROGRAMS[name]
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        tree: dict[str, Path | None] = {"regctl": content.regctl, "home/appuser": None}
-        # With an empty line at the end, as in the other images: see debian.OPTIONS.
-        texts = USERS | {"etc/ssl/certs/ca-certificates.crt": content.bundle.read_text() + "\n"}
-        for number, (name, text) in enumerate(texts.items()):
-            tree[name] = Path(folder) / str(number)
-            (Path(folder) / str(number)).write_text(text)
+        tree: dict[str, Path | None] = {place: getattr(content, name), f"home/{user}": None}
+        texts = {
+            "etc/passwd": f"{user}:x:{number}:{number}::/home/{user}:/sbin/nologin\n",
+            "etc/group": f"{user}:x:{number}:\n",
+            # With an empty line at the end, as in the other images: see debian.OPTIONS.
+            "etc/ssl/certs/ca-certificates.crt": content.bundle.read_text() + "\n",
+        }
+        for path, text in texts.items():
+            tree[path] = Path(folder) / Path(path).name
+            (Path(folder) / Path(path).name).write_text(text)
         oci.pack(target, tree)
 
 

@@ -27,6 +27,7 @@ def load(state: State, wanted: str) -> Parts | None:
             engine=Path(found["engine"]),
             pixi=Path(found["pixi"]),
             rootfs=Path(found["rootfs"]),
+            olareg=Path(found["olareg"]),
             sdk=Sdk(Path(found["sdk"].pop("folder")), **found["sdk"]),
             channel=Path(found["channel"]),
             images=[BaseImage(image["reference"], Path(image["layout"])) for image in found["images"]],

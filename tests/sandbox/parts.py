@@ -1,5 +1,6 @@
 """The built parts of the sandbox, each kept in the cache, and made side by side where one does not need the other."""
 
+import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ class Parts:
         engine: ``bin/`` with the CLI and the code generator, and ``root/`` to be laid over the root file system.
         pixi: ``bin/pixi``.
         rootfs: the machine's root file system.
+        olareg: the program: the registry behind hub.opensciencegrid.org.
         sdk: the SDKs that the engine has built in.
         channel: ``linux-64/`` and ``noarch/``, each with packages and their index.
         images: what the registries start with.
@@ -81,6 +83,7 @@ class Parts:
     engine: Path
     pixi: Path
     rootfs: Path
+    olareg: Path
     sdk: Sdk
     channel: Path
     images: list[BaseImage]
@@ -98,7 +101,7 @@ class Parts:
     @property
     def folders(self) -> list[Path]:
         """What the machine is made from."""
-        return [self.engine, self.pixi, self.rootfs, self.sdk.folder, self.channel]
+        return [self.engine, self.pixi, self.rootfs, self.olareg, self.sdk.folder, self.channel]
 
     def identities(self) -> list[str]:
         """What changes when a part is made anew, even from the same inputs."""
@@ -205,7 +208,7 @@ def make_all(progress: Progress) -> Parts:
         sdk = step("sdk-content", lambda say: sdk_content.sdk_content(engine / "bin" / "codegen", say))
         return engine, sdk, step("pixi", make_pixi)
 
-    def download_all() -> tuple[Path, Path, Path, Path]:
+    def download_all() -> tuple[Path, Path, Path, dict[str, Path]]:
         rootfs = step("rootfs", make_rootfs)
         tree = step("python-tree", lambda say: channel.python_tree(say=say))
         conda = step("channel", channel.build)
@@ -213,7 +216,8 @@ def make_all(progress: Progress) -> Parts:
         step("debian", sdk_content.root_layer)
         step("debian", images.root_layers)
         # Compiled here, since the other thread is at pixi much longer.
-        return rootfs, tree, conda, step("regctl", lambda say: programs.program("regctl", say))
+        made = {name: step(name, functools.partial(programs.program, name)) for name in ("regctl", "olareg", "cosign")}
+        return rootfs, tree, conda, made
 
     pool = ThreadPoolExecutor(2)
     compiled, downloaded = pool.submit(compile_all), pool.submit(download_all)
@@ -223,10 +227,11 @@ def make_all(progress: Progress) -> Parts:
         # An error is told at once, not when the other thread's download has ended.
         pool.shutdown(wait=False, cancel_futures=True)
     engine, sdk, pixi = compiled.result()
-    rootfs, tree, conda, regctl = downloaded.result()
-    content = images.Content(pixi / "bin" / "pixi", tree, regctl, rootfs / "etc/ssl/certs/ca-certificates.crt")
+    rootfs, tree, conda, made = downloaded.result()
+    bundle = rootfs / "etc/ssl/certs/ca-certificates.crt"
+    content = images.Content(pixi / "bin" / "pixi", tree, made["regctl"], made["cosign"], bundle)
     bases = step("images", lambda say: images.base_images(content, say))
-    return Parts(engine, pixi, rootfs, sdk, conda, bases)
+    return Parts(engine, pixi, rootfs, made["olareg"], sdk, conda, bases)
 
 
 def _finish(futures: Sequence[Future[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Programs in Go besides Dagger: each compiled when it is asked for, all from one set of pinned modules."""
+"""Programs in Go besides Dagger: each compiled when it is asked for, from pinned modules."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,12 +6,17 @@ from typing import Final
 
 from tests.sandbox import cache, tools
 
-#: A Go module that names them as tools, with the hashes of all that they are made from.
+#: Go modules that name them as tools, with the hashes of all that they are made from. The large ones have one each, so
+#: that each has the dependencies that it was released with.
 SOURCE: Final = Path(__file__).with_name("programs")
 PACKAGES: Final = {
-    "actionlint": "github.com/rhysd/actionlint/cmd/actionlint",
-    "regctl": "github.com/regclient/regclient/cmd/regctl",
-    "toxiproxy": "github.com/Shopify/toxiproxy/v2/cmd/server",
+    "actionlint": (SOURCE, "github.com/rhysd/actionlint/cmd/actionlint"),
+    "buildctl": (SOURCE / "buildkit", "github.com/moby/buildkit/cmd/buildctl"),
+    "buildkitd": (SOURCE / "buildkit", "github.com/moby/buildkit/cmd/buildkitd"),
+    "cosign": (SOURCE / "cosign", "github.com/sigstore/cosign/v3/cmd/cosign"),
+    "olareg": (SOURCE, "github.com/olareg/olareg/cmd/olareg"),
+    "regctl": (SOURCE, "github.com/regclient/regclient/cmd/regctl"),
+    "toxiproxy": (SOURCE, "github.com/Shopify/toxiproxy/v2/cmd/server"),
 }
 FLAGS: Final = ("-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags=-s -w")
 #: Static programs, which run in images without anything else.
@@ -29,11 +34,13 @@ def program(name: str, say: Callable[[str], None]) -> Path:
         SandboxError: there is no Go on this machine, or a module cannot be downloaded.
     """
 
+    source, package = PACKAGES[name]
+
     def make(part: Path) -> None:
         log = cache.root() / "sandbox" / "log" / f"make-{name}.log"
         log.unlink(missing_ok=True)
-        command = [tools.require_go(), "build", *FLAGS, "-o", str(part / name), PACKAGES[name]]
-        tools.run(command, log, "The Go module registry", ENVIRONMENT, SOURCE)
+        command = [tools.require_go(), "build", *FLAGS, "-o", str(part / name), package]
+        tools.run(command, log, "The Go module registry", ENVIRONMENT, source)
 
-    made = cache.ensure(name, [PACKAGES[name], *FLAGS, SOURCE / "go.mod", SOURCE / "go.sum"], make, say=say)
+    made = cache.ensure(name, [package, *FLAGS, source / "go.mod", source / "go.sum"], make, say=say)
     return made / name

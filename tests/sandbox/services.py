@@ -118,17 +118,24 @@ def describe(state: State, parts: Parts | None = None) -> list[Service]:
     services = []
     for host in HOSTS:
         if host.is_registry:
-            services.append(_storage(host, state))
+            services.append(_storage(host, state, parts))
         services.append(_front(host, state))
     return [*services, _engine(state, parts)]
 
 
-def _storage(host: Host, state: State) -> Service:
+def _storage(host: Host, state: State, parts: Parts | None) -> Service:
     port = host.storage_port
+    if host.lists_referrers:
+        program = str(parts.olareg) if parts else ""
+        folder = f"--dir={state.registry / host.name}"
+        # Collecting garbage is for a registry that lives longer.
+        command = [program, "serve", "--addr=127.0.0.1", f"--port={port}", folder, "--gc-frequency=-1s"]
+    else:
+        command = ["docker-registry", "serve", str(state.config / f"{host.storage_name}.yml")]
     return Service(
         host.storage_name,
         f"127.0.0.1:{port}",
-        ["docker-registry", "serve", str(state.config / f"{host.storage_name}.yml")],
+        command,
         lambda machine: machine.listens("127.0.0.1", port),
     )
 

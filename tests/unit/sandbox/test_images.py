@@ -107,7 +107,7 @@ def test_images_share_the_layers_they_have_in_common(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(debian, "root_layer", root_layer)
     tool = tree / "bin" / "tool"
-    content = images.Content(pixi=tool, python=tree, regctl=tool, bundle=tree / "notes.txt")
+    content = images.Content(pixi=tool, python=tree, regctl=tool, cosign=tool, bundle=tree / "notes.txt")
     found = images.base_images(content, lambda line: None)  # noqa: ARG005
 
     assert sorted(made) == ["bookworm", "trixie", "trixie-python"]
@@ -133,7 +133,7 @@ def test_the_image_of_regctl_holds_little_more_than_the_program(
     monkeypatch.setattr(images, "root_layers", lambda say: {})  # noqa: ARG005
     monkeypatch.setattr(images, "IMAGES", {"ghcr.io/regclient/regctl:v1": (("regctl",), images.REGCTL)})
     tool = tree / "bin" / "tool"
-    [image] = images.base_images(images.Content(tool, tree, tool, tree / "notes.txt"), lambda line: None)  # noqa: ARG005
+    [image] = images.base_images(images.Content(tool, tree, tool, tool, tree / "notes.txt"), lambda line: None)  # noqa: ARG005
     manifest = read(image.layout, json.loads((image.layout / "index.json").read_text())["manifests"][0]["digest"])
     config = read(image.layout, manifest["config"]["digest"])["config"]
     assert (config["Entrypoint"], config["User"]) == (["/regctl"], "appuser")
