@@ -8,23 +8,38 @@ import importlib.resources
 from typing import Final
 
 import dagger
-from dagger import dag
 
+from pipeline.fetch import ARCHIVES, DONE, fetcher
 from pipeline.recipe import Recipe
 
 #: Where the pixi stage has a folder for each layer, made by the script ``divide``.
 LAYERS: Final = "/layers"
 #: Where the image with Python is mounted while the environment is installed: the base image may have none.
 _TOOLS: Final = "/.tools"
+#: Where packages are unpacked: not in a volume, so that pixi links their files, and writes nothing again.
+_UNPACKED: Final = "/.packages"
 #: What of this package the scripts need.
-_MODULES: Final = ("layers.py", "scripts/compile.py", "scripts/divide.py")
+_MODULES: Final = ("layers.py", "scripts/compile.py", "scripts/divide.py", "scripts/unpack.py")
 
-#: Arguments: the prefix, the entrypoint to write, the folder for layers, the tools, the seconds that pixi gets, and
-#: pixi's own that select the environment.
+#: Arguments: the prefix, the entrypoint to write, the folder for layers, the tools, the list of fetched packages, the
+#: archives, where to unpack them, the seconds that pixi gets, and pixi's own arguments that select the environment.
 _INSTALL: Final = """
-prefix=$1 entrypoint=$2 layers=$3 tools=$4 seconds=$5
-shift 5
-timeout --kill-after=10 "$seconds" pixi install --locked "$@"
+prefix=$1 entrypoint=$2 layers=$3 tools=$4 fetched=$5 archives=$6 unpacked=$7 seconds=$8
+shift 8
+run() { # Python with its own loader and libraries: those of the base image may be others
+  loader=$(echo "$tools"/lib/*/ld-linux-*.so.*)
+  folder=${loader%/*}
+  python=$(PATH=$tools/usr/local/bin:$tools/usr/bin command -v python3)
+  (cd "$tools" && "$loader" --library-path "$tools/usr/local/lib:$folder:$tools/usr${folder#"$tools"}" \
+    "$python" -E -s -m "$@")
+}
+run pipeline.scripts.unpack "$fetched" "$archives" "$unpacked/pkgs"
+# What uv has downloaded stays in the volume.
+mkdir -p "$PIXI_CACHE_DIR/uv-cache"
+ln -s "$PIXI_CACHE_DIR/uv-cache" "$unpacked/uv-cache"
+PIXI_CACHE_DIR=$unpacked RATTLER_CACHE_DIR=$unpacked \
+  timeout --kill-after=10 "$seconds" pixi install --locked "$@"
+rm -rf "$unpacked"
 {
   printf '%s\\n' '#!/bin/bash' '# Runs a command in the activated environment.'
   pixi shell-hook --shell bash "$@"
@@ -34,10 +49,7 @@ chmod 0755 "$entrypoint"
 if [ -x "$prefix/bin/python" ]; then
   PYTHONHASHSEED=0 "$prefix/bin/python" -s -S "$tools/pipeline/scripts/compile.py" "$prefix"/lib/python3*
 fi
-# The open folder leads out of the root of the tools. There is no /proc in it, by which a library could be found that
-# is said to be beside its program.
-PATH=/usr/local/bin:$PATH chroot "$tools" env LD_LIBRARY_PATH=/usr/local/lib \
-  python -E -s -m pipeline.scripts.divide "${prefix#/}" "${entrypoint#/}" "${layers#/}" 3< /
+run pipeline.scripts.divide "$prefix" "$entrypoint" "$layers"
 """
 
 
@@ -53,10 +65,10 @@ def with_environment(container: dagger.Container, recipe: Recipe, prefix: str, e
     environment, settings = recipe.spec.environment, recipe.settings
     # pixi 0.15 does not know the default environment by its name.
     selected = [] if environment == "default" else ["--environment", environment]
-    arguments = [prefix, entrypoint, LAYERS, _TOOLS, str(settings.install_timeout), *selected]
+    arguments = [prefix, entrypoint, LAYERS, _TOOLS, DONE, ARCHIVES, _UNPACKED, str(settings.install_timeout)]
     return (
         container.with_mounted_directory(_TOOLS, _tools(settings.fetch_base))
-        .with_exec(["sh", "-euc", _INSTALL, "sh", *arguments])
+        .with_exec(["sh", "-euc", _INSTALL, "sh", *arguments, *selected])
         .without_mount(_TOOLS)
     )
 
@@ -76,7 +88,7 @@ async def with_layers(container: dagger.Container, installed: dagger.Container) 
 
 def _tools(address: str) -> dagger.Directory:
     package = importlib.resources.files("pipeline")
-    tools = dag.container().from_(address).rootfs()
+    tools = fetcher(address).rootfs()
     for name in ("__init__.py", "scripts/__init__.py"):
         tools = tools.with_new_file(f"/pipeline/{name}", "")
     for name in _MODULES:

@@ -1,7 +1,8 @@
 """The fetch stage: the locked packages, downloaded once into a cache volume and held against their hashes.
 
 pixi would download them too, but not every version of it compares what it downloaded with the lock (0.15 does not),
-and it stops at the first package that fails. What was fetched before, pixi only links.
+and it stops at the first package that fails. The volume has packages as they are downloaded, a third of what they are
+unpacked: pixi cannot link files out of a volume, so unpacked ones would be written twice in each build.
 """
 
 import importlib.resources
@@ -18,8 +19,10 @@ from pipeline.errors import BuildError, LockError
 from pipeline.lock import refresh
 from pipeline.validation import listed
 
-#: Where rattler and pixi look for packages while they install; a cache volume, so no layer has it.
+#: A cache volume, so no layer has it: fetched packages, and what pixi keeps while it solves.
 PACKAGE_CACHE: Final = "/var/cache/pixi"
+#: Where it has the fetched packages, as their channels have them.
+ARCHIVES: Final = f"{PACKAGE_CACHE}/archives"
 #: What the fetch stage writes at its end: mounted by what needs the packages, it makes that wait for them.
 DONE: Final = "/fetched"
 
@@ -95,6 +98,21 @@ def with_package_cache(container: dagger.Container, subdir: str) -> dagger.Conta
     )
 
 
+def fetcher(base: str) -> dagger.Container:
+    """A container with py-rattler, which fetches and unpacks packages.
+
+    Args:
+        base: an image with Python and pip.
+    """
+    lock = importlib.resources.files("pipeline.scripts").joinpath("fetch.lock").read_text(encoding="utf-8")
+    return (
+        dag.container()
+        .from_(base)
+        .with_mounted_file("/fetch.lock", dag.file("fetch.lock", lock))
+        .with_exec(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", "/fetch.lock"])
+    )
+
+
 def fetch_stage(base: str, wanted: list[Package], subdir: str) -> dagger.Container:
     """A container that has fetched the packages into the cache, and says so in the file ``DONE``.
 
@@ -103,17 +121,14 @@ def fetch_stage(base: str, wanted: list[Package], subdir: str) -> dagger.Contain
         wanted: the packages; the step runs again when one of them changes.
         subdir: what conda calls the platform that they are for.
     """
-    script, lock = (importlib.resources.files("pipeline.scripts").joinpath(name) for name in ("fetch.py", "fetch.lock"))
+    script = importlib.resources.files("pipeline.scripts").joinpath("fetch.py").read_text(encoding="utf-8")
     listed = json.dumps([package.model_dump() for package in wanted])
     return (
-        dag.container()
-        .from_(base)
-        .with_mounted_file("/fetch.lock", dag.file("fetch.lock", lock.read_text(encoding="utf-8")))
-        .with_exec(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", "/fetch.lock"])
+        fetcher(base)
         .with_(lambda container: with_package_cache(container, subdir))
-        .with_mounted_file("/fetch.py", dag.file("fetch.py", script.read_text(encoding="utf-8")))
+        .with_mounted_file("/fetch.py", dag.file("fetch.py", script))
         .with_mounted_file("/packages.json", dag.file("packages.json", listed))
-        .with_exec(["python", "/fetch.py", "/packages.json", PACKAGE_CACHE, DONE])
+        .with_exec(["python", "/fetch.py", "/packages.json", ARCHIVES, DONE])
     )
 
 

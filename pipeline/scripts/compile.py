@@ -1,15 +1,21 @@
-"""Compile the modules below folders into byte code that depends on nothing but their source.
+"""Give all modules below folders byte code that depends on nothing but what their packages have.
 
 Usage: compile.py FOLDER… Runs in the Python that the modules are for. The byte code is used without a look at its
-source ("unchecked"), since all files get one time later. What a process has compiled before shows in the bytes of
-what it compiles next, so each folder is compiled by a process of its own: a copy of this one, which compiles nothing.
+source ("unchecked"), since all files get one time later. That which a package has is kept, where Python would use it;
+the rest is compiled. What a process has compiled before shows in the bytes of what it compiles next, so each folder is
+compiled by a process of its own: a copy of this one, which compiles nothing.
 """
 
+import importlib.util
 import os
 import py_compile
+import struct
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+
+#: What the header of byte code says that is used without a look at its source.
+UNCHECKED = 1
 
 
 def units(top: str) -> Iterator[list[str]]:
@@ -21,6 +27,27 @@ def units(top: str) -> Iterator[list[str]]:
             yield from ([module] for module in modules)
         elif modules:
             yield modules
+
+
+def adopt(module: str) -> bool:
+    """Keep the byte code that a module has, if it is of this Python and of this very source; only its header changes.
+
+    What the header says (PEP 552): a number for the version of Python; 0 for byte code that is as good as its source is
+    unchanged; the time and the bytes of the source.
+    """
+    try:
+        with open(importlib.util.cache_from_source(module), "r+b") as code:  # noqa: PTH123
+            source = os.stat(module)  # noqa: PTH116
+            good = struct.pack("<III", 0, int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF)
+            if code.read(16) != importlib.util.MAGIC_NUMBER + good:
+                return False
+            with open(module, "rb") as file:  # noqa: PTH123
+                checksum = importlib.util.source_hash(file.read())
+            code.seek(len(importlib.util.MAGIC_NUMBER))
+            code.write(struct.pack("<I", UNCHECKED) + checksum)
+    except OSError:
+        return False
+    return True
 
 
 def compile_modules(modules: Iterable[str]) -> None:
@@ -41,7 +68,10 @@ def main(tops: Iterable[str], most: int) -> int:
     """
     warnings.simplefilter("ignore")
     running = failed = 0
-    for modules in (unit for top in tops for unit in units(top)):
+    for unit in (unit for top in tops for unit in units(top)):
+        modules = [module for module in unit if not adopt(module)]
+        if not modules:
+            continue
         if running == most:
             failed += os.wait()[1] != 0
             running -= 1

@@ -1,10 +1,10 @@
 """Make an installed environment the same bytes wherever it was installed, and divide it into the layers of an image.
 
-Usage: divide.py PREFIX ENTRYPOINT LAYERS, paths below the folder that is open as file 3. Every file, link and folder
-below PREFIX gets one time, and is opened to all users. LAYERS is made: a folder for each layer, in the order of their
-names, with the layer's files at their paths in the image. They are links to the files of PREFIX, which takes no time.
+Usage: divide.py PREFIX ENTRYPOINT LAYERS. Every file, link and folder below PREFIX gets one time, and is opened to all
+users. LAYERS is made: a folder for each layer, in the order of their names, with the layer's files at their paths in
+the image. They are links to the files of PREFIX, which takes no time.
 
-Runs in a Python other than the environment's, which may have none: in a `chroot`, so that it finds its own libraries.
+Runs in a Python other than the environment's, which may have none.
 """
 
 import csv
@@ -22,8 +22,6 @@ from pipeline.layers import REST, Layer, Package, divide
 
 #: The time that all files get, 2 January 1980 in UTC: the first one that archives in the ZIP format know everywhere.
 TIME = 315_619_200
-#: The open folder that all paths are below.
-ROOT = 3
 #: What conda's records call a file that was copied into its place.
 COPIED = 3
 
@@ -116,20 +114,28 @@ def settle(prefix: Path) -> tuple[dict[str, int], list[str]]:
     """
     files: dict[str, int] = {}
     empty = []
-    for folder, folders, names in os.walk(prefix, topdown=False):
-        here = Path(folder)
-        for name in [*names, *(name for name in folders if (here / name).is_symlink())]:
-            path = here / name
-            found = path.lstat()
+    before = len(f"{prefix}/")
+    for folder, folders, names in os.walk(str(prefix), topdown=False):
+        for name in [*names, *folders]:
+            path = f"{folder}/{name}"
+            found = os.lstat(path)
+            if stat.S_ISDIR(found.st_mode):
+                continue
             if not stat.S_ISLNK(found.st_mode):
-                path.chmod(opened(found.st_mode))
+                open_up(path, found.st_mode)
             os.utime(path, (TIME, TIME), follow_symlinks=False)
-            files[path.relative_to(prefix).as_posix()] = found.st_size
+            files[path[before:]] = found.st_size
         if not names and not folders:
-            empty.append(here.relative_to(prefix).as_posix())
-        here.chmod(opened(here.stat().st_mode))
-        os.utime(here, (TIME, TIME))
+            empty.append(folder[before:])
+        open_up(folder, os.stat(folder).st_mode)
+        os.utime(folder, (TIME, TIME))
     return files, empty
+
+
+def open_up(path: str, mode: int) -> None:
+    """Let all users use a file or folder, and only its owner change it."""
+    if opened(mode) != stat.S_IMODE(mode):
+        os.chmod(path, opened(mode))
 
 
 def opened(mode: int) -> int:
@@ -142,24 +148,37 @@ def link(prefix: Path, layers: Iterable[Layer], empty: Iterable[str], target: Pa
     """Make the folder of each layer; empty folders are in the one of files that belong to no package."""
     members = {layer.name: layer.files for layer in layers}
     for name in sorted({*members, REST}):
-        top = target / name / prefix
-        top.mkdir(parents=True)
-        folders = {top}
+        top = f"{target}/{name}/{prefix.relative_to(prefix.anchor)}"
+        os.makedirs(top)
+        folders = {""}
+
+        def make(folder: str, top: str = top, folders: set[str] = folders) -> None:
+            if folder not in folders:
+                make(os.path.dirname(folder))
+                os.mkdir(f"{top}/{folder}")
+                folders.add(folder)
+
         for path in members.get(name, ()):
-            place = top / path
-            if place.parent not in folders:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                folders.add(place.parent)
-            # Path.hardlink_to may follow links, and a link is a file of its own here.
-            os.link(prefix / path, place, follow_symlinks=False)
+            make(os.path.dirname(path))
+            # A link is a file of its own here.
+            os.link(f"{prefix}/{path}", f"{top}/{path}", follow_symlinks=False)
         if name == REST:
             for path in empty:
-                (top / path).mkdir(parents=True, exist_ok=True)
-        for folder, _, _ in os.walk(target / name, topdown=False):
-            here = Path(folder)
-            inside = here.is_relative_to(top)
-            here.chmod(stat.S_IMODE((prefix / here.relative_to(top)).stat().st_mode) if inside else 0o755)
-            os.utime(here, (TIME, TIME))
+                make(path)
+        for folder in folders:
+            place = os.path.join(top, folder)
+            os.chmod(place, stat.S_IMODE(os.stat(os.path.join(prefix, folder)).st_mode))
+            os.utime(place, (TIME, TIME))
+        _settle_above(top, f"{target}/{name}")
+
+
+def _settle_above(top: str, target: str) -> None:
+    """Open the folders from a layer's own down to the environment, and give them the time of the others."""
+    folder = os.path.dirname(top)
+    while folder.startswith(target):
+        open_up(folder, os.stat(folder).st_mode)
+        os.utime(folder, (TIME, TIME))
+        folder = os.path.dirname(folder)
 
 
 def main(prefix: Path, entrypoint: Path, target: Path) -> None:
@@ -172,5 +191,4 @@ def main(prefix: Path, entrypoint: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    os.fchdir(ROOT)
     main(*map(Path, sys.argv[1:]))

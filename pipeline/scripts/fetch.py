@@ -1,14 +1,13 @@
-"""Fetch conda packages into a package cache, each held against its locked hash before the cache has it.
+"""Fetch conda packages as their channels have them, each held against its locked hash before the cache has it.
 
 Usage: fetch.py PACKAGES CACHE DONE. PACKAGES is a JSON list of objects with the keys of `Package`. Prints a JSON object
-with the keys of `Report`. Where there is a failure it exits with 1; otherwise it writes the file DONE, which says the
-same for the same packages.
+with the keys of `Report`. Where there is a failure it exits with 1; otherwise it writes the file DONE, a line for each
+package: what it is called in the cache, and its own name. That is the same for the same packages.
 """
 
 import asyncio
-import contextlib
+import hashlib
 import json
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import TypedDict
 
 from rattler import Config
 from rattler.networking import Client
-from rattler.package_streaming import download_and_extract
+from rattler.package_streaming import download_to_path
 
 #: Downloads at once: enough to fill a line, few enough to be welcome at a public channel.
 AT_ONCE = 8
@@ -60,8 +59,7 @@ class Fetch:
 
     def __init__(self, packages: list[Package], cache: Path, *, retries: int = RETRIES) -> None:
         self.packages = packages
-        self.extracted = cache / "pkgs"
-        self.marks = cache / "fetched"
+        self.cache = cache
         # The certificates of the system: a lab's own network may have its own authority.
         config = Config.from_toml('tls-root-certs = "system"')
         self.client = Client.from_config(config, max_retries=retries, timeout=TIMEOUT)
@@ -70,9 +68,8 @@ class Fetch:
 
     async def run(self) -> Report:
         """Fetch what is missing, and return the report."""
-        self.extracted.mkdir(parents=True, exist_ok=True)
-        self.marks.mkdir(exist_ok=True)
-        missing = [package for package in self.packages if not self.has(package)]
+        self.cache.mkdir(parents=True, exist_ok=True)
+        missing = [package for package in self.packages if not (self.cache / archive(package)).is_file()]
         self.report["present"] = len(self.packages) - len(missing)
         progress = asyncio.create_task(self.tell(missing))
         await asyncio.gather(*(self.fetch(package) for package in missing))
@@ -80,40 +77,25 @@ class Fetch:
         self.report["failures"].sort(key=lambda failure: failure["name"])
         return self.report
 
-    def has(self, package: Package) -> bool:
-        """Tell whether the cache has the package with the locked hash; another one of the same name does not count."""
-        mark = self.marks / package["name"]
-        there = (self.extracted / package["name"] / "info").is_dir() and mark.is_file()
-        return there and mark.read_text() == package["hash"]
-
     async def fetch(self, package: Package) -> None:
         """Fetch one package beside its place, and put it there when its hash is right."""
-        half = self.extracted / f".{package['name']}.{time.monotonic_ns()}"
+        half = self.cache / f".{package['name']}.{time.monotonic_ns()}"
         async with self.slots:
             try:
-                sha256, md5 = await download_and_extract(self.client, package["url"], half)
+                await download_to_path(self.client, package["url"], half)
+                found = await asyncio.to_thread(digest, half, package["kind"])
             except Exception as error:  # noqa: BLE001  # py-rattler raises classes of all kinds
                 self.fail(package, str(error))
             else:
-                found = (sha256 if package["kind"] == "sha256" else md5).hex()
                 if found == package["hash"]:
-                    self.keep(package, half)
+                    # Another build may have been faster: it has put the very same bytes there.
+                    half.rename(self.cache / archive(package))
+                    self.report["fetched"] += 1
+                    self.report["bytes"] += package["size"]
                 else:
                     self.fail(package, f"its {package['kind']} is {found}, but {package['hash']} is locked")
             finally:
-                shutil.rmtree(half, ignore_errors=True)
-
-    def keep(self, package: Package, half: Path) -> None:
-        """Move a package into its place, unless another build was faster."""
-        mark = self.marks / package["name"]
-        place = self.extracted / package["name"]
-        mark.unlink(missing_ok=True)
-        shutil.rmtree(place, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            half.rename(place)
-        mark.write_text(package["hash"])
-        self.report["fetched"] += 1
-        self.report["bytes"] += package["size"]
+                half.unlink(missing_ok=True)
 
     def fail(self, package: Package, reason: str) -> None:
         """Note a failure; the other packages go on."""
@@ -128,6 +110,17 @@ class Fetch:
             print(f"fetched {done}, {self.report['bytes'] / 1e6:.0f} of {total / 1e6:.0f} MB", file=sys.stderr)
 
 
+def archive(package: Package) -> str:
+    """What a package is called in the cache: by its hash, so that what is there is what is locked."""
+    return package["hash"] + (".tar.bz2" if package["url"].endswith(".tar.bz2") else ".conda")
+
+
+def digest(file: Path, kind: str) -> str:
+    """The hash of a file, in hexadecimal digits."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, kind).hexdigest()
+
+
 def main(packages: str, cache: str, done: str) -> int:
     """Run as a command; see the module's docstring."""
     wanted: list[Package] = json.loads(Path(packages).read_text())
@@ -135,7 +128,7 @@ def main(packages: str, cache: str, done: str) -> int:
     print(json.dumps(report))
     if report["failures"]:
         return 1
-    Path(done).write_text("".join(f"{package['hash']}  {package['name']}\n" for package in wanted))
+    Path(done).write_text("".join(f"{archive(package)} {package['name']}\n" for package in wanted))
     return 0
 
 

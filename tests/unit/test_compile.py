@@ -1,9 +1,14 @@
 """Byte code that depends on nothing but its source."""
 
 import importlib.util
+import marshal
+import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from pipeline.scripts import compile as compiling
 
@@ -42,6 +47,37 @@ def test_modules_are_compiled_whatever_runs_at_once(tmp_path: Path) -> None:
     # PEP 552: hash-based, and the source is not checked.
     assert {data[4:8] for data in found[0].values()} == {b"\x01\0\0\0"}
     assert not list(tmp_path.rglob("wrong*.pyc"))
+
+
+@pytest.mark.parametrize("optimized", ["", "1"])
+def test_byte_code_of_a_package_is_kept(tmp_path: Path, optimized: str) -> None:
+    """What a package has for its modules is what an image gets, but for the header; other byte code is made anew."""
+    module = tmp_path / "a.py"
+    module.write_text("A = 1\n")
+    theirs = marshal.dumps(compile("A = 'made by the package'", "a.py", "exec"))
+    code = Path(importlib.util.cache_from_source(str(module), optimization=optimized))
+    code.parent.mkdir()
+    found = module.stat()
+    code.write_bytes(importlib.util.MAGIC_NUMBER + struct.pack("<III", 0, int(found.st_mtime), found.st_size) + theirs)
+    assert compile_below(tmp_path, 1).returncode == 0
+    made = Path(importlib.util.cache_from_source(str(module))).read_bytes()
+    assert made[4:16] == b"\x01\0\0\0" + importlib.util.source_hash(b"A = 1\n")
+    assert (made[16:] == theirs) == (not optimized)
+
+
+@pytest.mark.parametrize("wrong", ["version", "kind", "time", "size"])
+def test_byte_code_that_python_would_not_use_is_made_anew(tmp_path: Path, wrong: str) -> None:
+    """Code of another Python or of another source is no code of this module."""
+    module = tmp_path / "a.py"
+    module.write_text("A = 1\n")
+    os.utime(module, (1_700_000_000, 1_700_000_000))
+    header = {"version": importlib.util.MAGIC_NUMBER, "kind": 0, "time": 1_700_000_000, "size": 6}
+    header[wrong] = b"\0\0\r\n" if wrong == "version" else 3
+    code = Path(importlib.util.cache_from_source(str(module)))
+    code.parent.mkdir()
+    code.write_bytes(struct.pack("<4sIII", *header.values()) + b"code of something else")
+    assert compile_below(tmp_path, 1).returncode == 0
+    assert b"something else" not in code.read_bytes()
 
 
 def test_modules_of_all_packages_are_compiled_one_by_one(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -77,7 +79,7 @@ def test_packages_are_fetched_once(channel: Channel, tmp_path: Path) -> None:
     wanted = [channel.package("foo"), channel.package("bar")]
     first = fetch(tmp_path, *wanted)
     assert (first["fetched"], first["present"], first["failures"]) == (2, 0, [])
-    assert (tmp_path / "pkgs/foo-1.0-h0_0/share/foo.txt").read_text() == "foo"
+    assert {path.name for path in tmp_path.iterdir()} >= {script.archive(package) for package in wanted}
     channel.asked.clear()
     second = fetch(tmp_path, *wanted)
     assert (second["fetched"], second["present"], channel.asked) == (0, 2, [])
@@ -85,10 +87,11 @@ def test_packages_are_fetched_once(channel: Channel, tmp_path: Path) -> None:
 
 def test_a_wrong_hash_is_told_and_leaves_nothing(channel: Channel, tmp_path: Path) -> None:
     """A package that is not the locked one does not get into the cache; the others do."""
-    report = fetch(tmp_path, channel.package("foo", wrong_hash=True), channel.package("bar"))
+    bar = channel.package("bar")
+    report = fetch(tmp_path / "cache", channel.package("foo", wrong_hash=True), bar)
     assert [failure["name"] for failure in report["failures"]] == ["foo-1.0-h0_0"]
     assert "but " + "0" * 64 + " is locked" in report["failures"][0]["reason"]
-    assert [path.name for path in (tmp_path / "pkgs").iterdir()] == ["bar-1.0-h0_0"]
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [script.archive(bar)]
 
 
 def test_a_package_of_the_same_name_and_another_hash_is_fetched_again(channel: Channel, tmp_path: Path) -> None:
@@ -133,6 +136,35 @@ def test_the_command_fails_without_its_mark(channel: Channel, tmp_path: Path) ->
     (tmp_path / "packages.json").write_text(json.dumps([channel.package("foo", wrong_hash=True)]))
     assert script.main(str(tmp_path / "packages.json"), str(tmp_path), str(tmp_path / "done")) == 1
     assert not (tmp_path / "done").exists()
+
+
+def test_what_was_fetched_is_unpacked_by_its_name(channel: Channel, tmp_path: Path) -> None:
+    """Each package becomes a folder of its own name, from whatever kind of archive; the time of its files stays."""
+    wanted = [channel.package("foo"), channel.package("bar")]
+    (tmp_path / "packages.json").write_text(json.dumps(wanted))
+    assert script.main(str(tmp_path / "packages.json"), str(tmp_path / "cache"), str(tmp_path / "done")) == 0
+    assert unpack(tmp_path).returncode == 0
+    assert (tmp_path / "pkgs/foo-1.0-h0_0/share/foo.txt").read_text() == "foo"
+    assert (tmp_path / "pkgs/bar-1.0-h0_0/info/index.json").is_file()
+
+
+def test_a_package_that_cannot_be_unpacked_is_told(channel: Channel, tmp_path: Path) -> None:
+    """A damaged archive ends the unpacking with a failure that names it, when the others are unpacked."""
+    wanted = [channel.package("foo"), channel.package("bar")]
+    (tmp_path / "packages.json").write_text(json.dumps(wanted))
+    assert script.main(str(tmp_path / "packages.json"), str(tmp_path / "cache"), str(tmp_path / "done")) == 0
+    (tmp_path / "cache" / script.archive(wanted[0])).write_bytes(b"not an archive")
+    ended = unpack(tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("foo-1.0-h0_0 cannot be unpacked: ")
+    assert (tmp_path / "pkgs/bar-1.0-h0_0/share/bar.txt").is_file()
+
+
+def unpack(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the script in a process of its own: it forks, and waits for all children that its process has."""
+    places = [str(folder / name) for name in ("done", "cache", "pkgs")]
+    command = [sys.executable, "-m", "pipeline.scripts.unpack", *places]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
 def test_a_lock_gives_its_packages() -> None:
