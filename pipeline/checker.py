@@ -8,6 +8,7 @@ import anyio
 import dagger
 from dagger import dag
 
+from pipeline.bases import used
 from pipeline.checkout import Checkout
 from pipeline.checks import (
     LABELS,
@@ -72,12 +73,9 @@ class Checker:
             for platform in spec.platforms:
                 wanted = read_requirements(folder, spec.environment, platform)
                 check_cuda(folder, spec, wanted, read_locked(folder, spec.environment, platform))
-                for key, address in {
-                    "base": spec.base or self.checkout.settings.base,
-                    "runtime_base": spec.runtime_base,
-                }.items():
-                    if address:
-                        check_base(image, spec, address, await _cuda_of(image, key, address, platform))
+                recipe = self.checkout.recipe(image, spec, platform)
+                for key, address in used(spec, self.checkout.settings).items():
+                    check_base(image, spec, address, await _cuda_of(image, key, recipe.pinned(address), platform))
             return [], f"CUDA {spec.cuda}" if spec.cuda else "no CUDA"
 
         return await self._each(check)
@@ -90,7 +88,8 @@ class Checker:
             findings = []
             for container in (await self.checkout.build_all(image)).values():
                 labels = {await label.name(): await label.value() for label in await container.labels()}
-                base = labels.get(f"{_LABEL}base.name", "")
+                digest = labels.get(f"{_LABEL}base.digest", "")
+                base = labels.get(f"{_LABEL}base.name", "") + (f"@{digest}" if digest else "")
                 before = (
                     await inspect_image(dag.container(platform=await container.platform()).from_(base))
                     if base

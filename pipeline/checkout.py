@@ -8,13 +8,14 @@ from typing import Self
 import anyio
 import dagger
 
-from pipeline import dockerfile, files, smoke, stages, tags
+from pipeline import bases, dockerfile, files, smoke, stages, tags
 from pipeline.checks import located
 from pipeline.commit import Commit, read_commit
 from pipeline.errors import SpecError
 from pipeline.finish import finish
 from pipeline.formats import Format
 from pipeline.lock import check_lock
+from pipeline.log import tell
 from pipeline.recipe import Recipe
 from pipeline.results import Results
 from pipeline.settings import Settings, load_settings
@@ -68,6 +69,15 @@ class Checkout:
         """
         return tags.draw(tags.report(trigger, tags.plan_checkout(trigger, commit, self.commit)), form)
 
+    def recipe(self, image: str, spec: ImageSpec, platform: Platform) -> Recipe:
+        """What an image is made from, with the digests of its base.lock.
+
+        Raises:
+            LockError: base.lock cannot be used, or does not fit image.toml.
+        """
+        digests = bases.read_fitting(self.path / image, spec, self.settings) or {}
+        return Recipe(image, spec, self.settings, self.source.directory(image), platform, self.commit, digests)
+
     async def build(self, image: str, platform: str | None = None) -> dagger.Container:
         """Check an image's files against each other, then build it.
 
@@ -80,7 +90,9 @@ class Checkout:
         """
         spec = load_spec(self.path, image)
         target = choose_platform(image, spec, platform)
-        recipe = Recipe(image, spec, self.settings, self.source.directory(image), target, self.commit)
+        recipe = self.recipe(image, spec, target)
+        if bases.to_lock(spec, self.settings) and not recipe.bases:
+            tell(f"{image}: without {image}/{bases.FILE} {bases.UNPINNED.format(image=image)}\n")
         if spec.dockerfile is not None:
             built = await dockerfile.build(recipe)
         else:

@@ -14,6 +14,7 @@ from dulwich.objects import Blob, Commit
 from dulwich.objectspec import parse_commit, parse_object
 from dulwich.repo import Repo
 
+from pipeline import bases
 from pipeline.checkout import Checkout
 from pipeline.commit import open_repository
 from pipeline.errors import EarlierLockError
@@ -53,7 +54,9 @@ async def report_changes(
     path, earlier = await find_lock(checkout.path, image, reference, file)
     before = read_packages(path, f"the earlier {LOCK} ({earlier})", "compare with another one")
     after = read_packages(checkout.path / name, name, refresh(image))
-    return report(compare(image, earlier, before, after), format)
+    committed = earlier_bases(checkout.path, image, reference, file)
+    changed = () if committed is None else bases.compare(committed, bases.read(checkout.path / image) or {})
+    return report(compare(image, earlier, before, after, changed), format)
 
 
 async def find_lock(checkout: Path, image: str, reference: str, file: dagger.File | None) -> tuple[Path, str]:
@@ -79,8 +82,30 @@ async def find_lock(checkout: Path, image: str, reference: str, file: dagger.Fil
     return path, reference
 
 
-def committed_lock(checkout: Path, image: str, reference: str) -> bytes:
+def earlier_bases(checkout: Path, image: str, reference: str, file: dagger.File | None) -> dict[str, str] | None:
+    """The digests of base images as a commit has them; None where the earlier lock is of no commit.
+
+    Raises:
+        LockError: the commit's base.lock cannot be used.
+    """
+    if file is not None or _REFERENCE.fullmatch(reference):
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / image
+        folder.mkdir()
+        with contextlib.suppress(EarlierLockError):  # as before it was locked
+            (folder / bases.FILE).write_bytes(committed_lock(checkout, image, reference, bases.FILE))
+        return bases.read(folder) or {}
+
+
+def committed_lock(checkout: Path, image: str, reference: str, file: str = LOCK) -> bytes:
     """An image's lock as a commit has it.
+
+    Args:
+        checkout: with its `.git`.
+        image: whose lock it is.
+        reference: a commit, branch or tag of git.
+        file: its lock of packages, or of base images.
 
     Raises:
         EarlierLockError: the checkout has no history, no such commit, or the commit has no such lock.
@@ -92,7 +117,7 @@ def committed_lock(checkout: Path, image: str, reference: str) -> bytes:
         )
     with closing(repository):
         commit = _commit(repository, reference)
-        name = f"{image}/{LOCK}"
+        name = f"{image}/{file}"
         try:
             found = parse_object(repository, commit.id + b":" + name.encode())
         except KeyError:

@@ -125,6 +125,7 @@ def labels(recipe: Recipe, base: str) -> dict[str, str]:
         "source": recipe.settings.source,
         "licenses": recipe.settings.licenses,
         "base.name": base,
+        "base.digest": recipe.bases.get(base, ""),
         # Never the time of day: the same commit is the same image, whoever builds it and when.
         "created": commit.time.strftime("%Y-%m-%dT%H:%M:%SZ") if commit else "",
         # Files that were changed since are of no commit yet.

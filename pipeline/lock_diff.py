@@ -11,6 +11,7 @@ from packaging.version import Version as PypiVersion
 from pydantic import BaseModel, ConfigDict
 from rattler.exceptions import InvalidVersionError
 
+from pipeline.bases import BaseChange
 from pipeline.formats import Format
 from pipeline.lock_file import Package, Packages, Place
 from pipeline.scripts.sizes import size
@@ -29,6 +30,7 @@ TOPICS: Final[Mapping[str, re.Pattern[str]]] = {
     "TensorFlow": re.compile(r"(lib)?tensorflow(\b|_)|keras$"),
 }
 COLUMNS: Final = ("package", "change", "from", "to", "size", "difference")
+BASE_COLUMNS: Final = ("base image", "from", "to")
 
 
 class State(BaseModel):
@@ -85,8 +87,17 @@ class LockDiff(BaseModel):
 
     places: tuple[PlaceDiff, ...]
 
+    bases: tuple[BaseChange, ...] = ()
+    """Base images with another digest."""
 
-def compare(image: str, earlier: str, before: Mapping[Place, Packages], after: Mapping[Place, Packages]) -> LockDiff:
+
+def compare(
+    image: str,
+    earlier: str,
+    before: Mapping[Place, Packages],
+    after: Mapping[Place, Packages],
+    bases: Sequence[BaseChange] = (),
+) -> LockDiff:
     """The difference of two locks.
 
     Args:
@@ -94,9 +105,11 @@ def compare(image: str, earlier: str, before: Mapping[Place, Packages], after: M
         earlier: where the earlier lock is from, for the report.
         before: what the earlier lock holds.
         after: what the later one holds.
+        bases: base images that have another digest.
     """
     places = (_compare_place(place, before.get(place, {}), after.get(place, {})) for place in sorted({*before, *after}))
-    return LockDiff(image=image, earlier=earlier, places=tuple(found for found in places if found.changes))
+    changed = tuple(found for found in places if found.changes)
+    return LockDiff(image=image, earlier=earlier, places=changed, bases=tuple(bases))
 
 
 def _compare_place(place: Place, before: Packages, after: Packages) -> PlaceDiff:
@@ -183,11 +196,14 @@ def report(diff: LockDiff, format: Format) -> str:  # noqa: A002 -- what the opt
     """A difference, as text in a format."""
     if format is Format.JSON:
         return diff.model_dump_json(indent=2) + "\n"
-    if not diff.places:
+    if not diff.places and not diff.bases:
         return f"{diff.image}/pixi.lock holds the same packages as the one of {diff.earlier}\n"
     markdown = format is Format.MARKDOWN
     draw = draw_markdown if markdown else draw_table
     parts = [f"### `{diff.image}`: packages changed since `{diff.earlier}`\n"] if markdown else []
+    if diff.bases:
+        rows = [(base.reference, base.before or "", base.after or "") for base in diff.bases]
+        parts.append(draw(BASE_COLUMNS, rows))
     for place in diff.places:
         table = draw(COLUMNS, [_row(change, markdown=markdown) for change in place.changes])
         # Markdown would take a table right below a line for more of that line.

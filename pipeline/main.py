@@ -171,7 +171,7 @@ class Pipeline:
         ] = None,
         check: Annotated[bool, Doc("Change nothing, and fail where the lock is not fresh")] = False,
     ) -> dagger.Changeset:
-        """Lock the newest packages that pixi.toml allows, and offer to write the new pixi.lock"""
+        """Lock the newest packages that pixi.toml allows, and the base images, and offer to write both locks"""
         from pipeline.refresh import refresh  # noqa: PLC0415 -- as in _open
 
         return await refresh(await self._open(), image, package or [], check=check)

@@ -1,6 +1,7 @@
 """All that one image is made from, for those who make it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import dagger
 
@@ -28,7 +29,14 @@ class Recipe:
     commit: Commit | None = None
     """The commit that the files are at, where that is known."""
 
+    bases: Mapping[str, str] = field(default_factory=dict)
+    """The digests of its base images, as far as they are locked."""
+
     @property
     def file(self) -> str:
         """What messages call its image.toml."""
         return f"{self.image}/{FILE}"
+
+    def pinned(self, address: str) -> str:
+        """A base image by its digest, where that is locked."""
+        return f"{address}@{self.bases[address]}" if address in self.bases else address

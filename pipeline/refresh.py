@@ -1,16 +1,16 @@
 """A lock made anew, or found fresh, by the pixi of the image's own base, so that the build's pixi can read it."""
 
 import contextlib
-import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import dagger
 from packaging.utils import canonicalize_name
 
-from pipeline import channel, stages
+from pipeline import bases, channel, stages
 from pipeline.checkout import Checkout
 from pipeline.errors import LockError, RefreshError, SpecError
 from pipeline.fetch import PACKAGE_CACHE, with_package_cache
@@ -18,8 +18,10 @@ from pipeline.formats import Format
 from pipeline.lock import LOCK, MANIFEST, SUBDIRS, check_lock, read_requirements
 from pipeline.lock_diff import compare, report
 from pipeline.lock_file import Packages, Place, read_packages
+from pipeline.log import tell
 from pipeline.pixi import TIMED_OUT, causes
 from pipeline.recipe import Recipe
+from pipeline.settings import Settings
 from pipeline.spec import FILE as SPEC
 from pipeline.spec import ImageSpec, load_spec
 from pipeline.unlock import without
@@ -43,12 +45,12 @@ REMEDY: Final = f"run 'dagger call lock --image {{image}}' and commit {LOCK}"
 
 
 async def refresh(checkout: Checkout, image: str, packages: Sequence[str], *, check: bool) -> dagger.Changeset:
-    """Lock an image's packages anew, and return what that changes in the checkout; what it means is printed.
+    """Lock an image's base images and packages anew, and return what that changes in the checkout; and tell it.
 
     Args:
         checkout: with the image.
         image: the image's name.
-        packages: what may change; everything where there are none.
+        packages: what may change, and no base image with them; everything where there are none.
         check: change nothing, and refuse a lock that is not fresh.
 
     Raises:
@@ -65,19 +67,50 @@ async def refresh(checkout: Checkout, image: str, packages: Sequence[str], *, ch
     else:
         begin = start(folder, spec, packages)
         directory = directory.without_file(LOCK) if begin is None else directory.with_new_file(LOCK, begin)
-    solved = await solve(Recipe(image, spec, checkout.settings, directory, spec.platforms[0], checkout.commit))
+    settings = checkout.settings
+    held = bases.read_fitting(folder, spec, settings) if check else kept_bases(folder, spec, settings, packages)
+    recipe = Recipe(image, spec, settings, directory, spec.platforms[0], checkout.commit, held or {})
+    if not check and held is not None:
+        recipe = replace(recipe, bases=await stages.find_digests(recipe))
+    solved = await solve(recipe)
     # Beside the checkout's own, which may be missing, or broken and the reason to lock anew.
     made = checkout.path / f"{image}.{LOCK}"
     await solved.export(str(made))
     after = read_packages(made, f"{LOCK} as pixi made it for {image}", "choose a base with another pixi")
     if check:
         await require_fresh(image, read_packages(folder / LOCK, name, REMEDY.format(image=image)), after)
-        _say(f"{name} is fresh: pixi and the channels agree with it\n")
+        tell(f"{name} is fresh: pixi and the channels agree with it\n")
+        if held is None:
+            tell(f"without {image}/{bases.FILE} {bases.UNPINNED.format(image=image)}\n")
         return checkout.source.changes(checkout.source)
     with contextlib.suppress(LockError):
         before = read_packages(folder / LOCK, name, "")
-        _say(report(compare(image, "this checkout", before, after), Format.TABLE))
-    return checkout.source.with_file(name, solved).changes(checkout.source)
+        changed = bases.compare(bases.read(folder) or {}, recipe.bases)
+        tell(report(compare(image, "this checkout", before, after, changed), Format.TABLE))
+    locked = checkout.source.with_file(name, solved)
+    if recipe.bases:
+        locked = locked.with_new_file(f"{image}/{bases.FILE}", bases.write(image, recipe.bases))
+    elif (folder / bases.FILE).is_file():  # of an image that names its bases by digest by now
+        locked = locked.without_file(f"{image}/{bases.FILE}")
+    return locked.changes(checkout.source)
+
+
+def kept_bases(folder: Path, spec: ImageSpec, settings: Settings, packages: Sequence[str]) -> dict[str, str] | None:
+    """The digests that a new base.lock starts from; None where none is to be written.
+
+    Args:
+        folder: the image's folder.
+        spec: its image.toml.
+        settings: with the base image of those that name none.
+        packages: what is locked; where it is everything, no digest is kept.
+
+    Raises:
+        LockError: digests are to be kept, and base.lock cannot be used.
+    """
+    if not packages:
+        return {}
+    held = bases.read(folder)
+    return held and {name: held[name] for name in bases.to_lock(spec, settings).values() if name in held}
 
 
 async def solve(recipe: Recipe) -> dagger.File:
@@ -195,9 +228,3 @@ def unsolved(before: Mapping[Place, Packages], after: Mapping[Place, Packages]) 
         for place in compare("", "", before, after).places
         for change in place.changes
     ]
-
-
-def _say(text: str) -> None:
-    """Tell the person who called: the CLI shows it as the log of the call, since the result is a changeset."""
-    sys.stdout.write(text)
-    sys.stdout.flush()

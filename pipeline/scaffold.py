@@ -1,6 +1,7 @@
 """The folder of a new image: it builds, passes its tests, and is there to be changed."""
 
 import re
+import tomllib
 from dataclasses import replace
 from string import Template
 from typing import Final
@@ -8,7 +9,7 @@ from typing import Final
 import dagger
 from dagger import dag
 
-from pipeline import stages
+from pipeline import bases, stages
 from pipeline.checkout import Checkout
 from pipeline.errors import BuildError, SpecError
 from pipeline.kind import Kind
@@ -16,6 +17,7 @@ from pipeline.lock import LOCK, MANIFEST
 from pipeline.recipe import Recipe
 from pipeline.refresh import solve
 from pipeline.spec import FILE, ImageSpec
+from pipeline.validation import validate
 
 #: Folders of the repository that are no images; the functions do not see all of them.
 RESERVED: Final = frozenset({"dev", "docs", "pipeline", "sdk", "tests"})
@@ -53,12 +55,13 @@ numpy = "*"
 
 NumPy on Python 3.12, from conda-forge.
 
-`image.toml` says what makes the image, `pixi.toml` which packages are asked for, `pixi.lock` which are installed.
+`image.toml` says what makes the image, `pixi.toml` which packages are asked for, `pixi.lock` which are installed, and
+`base.lock` on which base images.
 
 ```console
 $$ dagger call build --image $name terminal
 $$ dagger call smoke-test --image $name
-$$ dagger call lock --image $name          # after a change of pixi.toml, or for newer packages
+$$ dagger call lock --image $name          # after a change of pixi.toml, or for newer packages and base images
 ```
 """,
 }
@@ -160,7 +163,11 @@ async def scaffold(checkout: Checkout, name: str, kind: Kind) -> dagger.Changese
         folder = _folder(files(name, kind))
     else:
         folder = _folder(files(name, kind, await _first_table(recipe)))
-        folder = folder.with_file(LOCK, await solve(replace(recipe, folder=folder)))
+        spec = validate(ImageSpec, tomllib.loads(files(name, kind)[FILE]), f"{name}/{FILE}")
+        recipe = replace(recipe, spec=spec, folder=folder)
+        recipe = replace(recipe, bases=await stages.find_digests(recipe))
+        folder = folder.with_new_file(bases.FILE, bases.write(name, recipe.bases))
+        folder = folder.with_file(LOCK, await solve(recipe))
     return checkout.source.with_directory(name, folder).changes(checkout.source)
 
 

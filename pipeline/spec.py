@@ -14,7 +14,7 @@ from pipeline.validation import FileSettings, nearest, read_toml, validate
 
 FILE: Final = "image.toml"
 #: Files that an image is made from without image.toml naming them.
-_UNNAMED: Final = (FILE, "pixi.toml", "pixi.lock")
+_UNNAMED: Final = (FILE, "pixi.toml", "pixi.lock", "base.lock")
 
 #: Platforms that images are built for, as OCI writes them.
 Platform = Literal["linux/amd64", "linux/arm64", "linux/ppc64le"]

@@ -10,6 +10,7 @@ import dagger
 from dagger import dag
 
 from pipeline.activation import read_activation
+from pipeline.bases import REMEDY, to_lock
 from pipeline.environment import with_environment, with_layers
 from pipeline.errors import BuildError
 from pipeline.fetch import DONE, explain_fetch, fetch_stage, packages, with_package_cache
@@ -115,13 +116,29 @@ async def pull(recipe: Recipe, key: str, address: str) -> dagger.Container:
         BuildError: it cannot be pulled.
         LockError: its CUDA does not fit.
     """
-    base = dag.container(platform=dagger.Platform(recipe.platform)).from_(address)
+    pinned = recipe.pinned(address)
+    base = dag.container(platform=dagger.Platform(recipe.platform)).from_(pinned)
     try:
         cuda = await base.env_variable("CUDA_VERSION")
     except dagger.QueryError as error:
+        gone = f"; if it no longer has this digest, {REMEDY.format(image=recipe.image)}" if pinned != address else ""
         raise BuildError(
-            f"{recipe.image}: base image {address} cannot be pulled: {error}; "
-            f"check '{key}' in {recipe.file}, and that the registry can be reached"
+            f"{recipe.image}: base image {pinned} cannot be pulled: {error}; "
+            f"check '{key}' in {recipe.file}, and that the registry can be reached{gone}"
         ) from error
     check_base(recipe.image, recipe.spec, address, cuda)
     return base
+
+
+async def find_digests(recipe: Recipe) -> dict[str, str]:
+    """What base.lock has to say: the digest of each base image, as its recipe has it or its tag has it now.
+
+    Raises:
+        BuildError: a base image cannot be pulled.
+        LockError: its CUDA does not fit.
+    """
+    digests = {}
+    for key, address in to_lock(recipe.spec, recipe.settings).items():
+        base = await pull(recipe, key, address)
+        digests[address] = (await base.image_ref()).rpartition("@")[2]
+    return digests

@@ -1,9 +1,10 @@
 """What the running machine is filled with: images in the registries, and a lock for each image's sandbox manifest."""
 
+import json
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from tests.sandbox.parts import Parts
 
 #: One folder an image, each with the ``pixi.toml`` that is used in the sandbox instead of the real one.
 OVERLAY: Final = Path(__file__).with_name("overlay")
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
 #: A solve takes less than a second.
 SOLVE_PATIENCE: Final = 30
 SOLVE_TRIES: Final = 5
@@ -76,7 +78,30 @@ def make_locks(machine: Machine, parts: Parts, say: Callable[[str], None]) -> di
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, target)
             instead[Path(image) / source.name] = target
+        bases = CHECKOUT / image / "base.lock"
+        if bases.exists():
+            target = machine.state.overlay / image / bases.name
+            target.write_text(own_digests(bases.read_text(), _digests(parts)))
+            instead[Path(image) / bases.name] = target
     return instead
+
+
+def own_digests(text: str, digests: Mapping[str, str]) -> str:
+    """A base.lock of the checkout with the digests of the sandbox's base images, which are others than the real ones.
+
+    Args:
+        text: the real one.
+        digests: of the sandbox's images, by reference.
+    """
+    lines = (f'"{name}" = "{digests.get(name, real)}"\n' for name, real in tomllib.loads(text)["digests"].items())
+    return "[digests]\n" + "".join(lines)
+
+
+def _digests(parts: Parts) -> dict[str, str]:
+    return {
+        image.reference: json.loads((image.layout / "index.json").read_text())["manifests"][0]["digest"]
+        for image in parts.images
+    }
 
 
 def _make_lock(machine: Machine, parts: Parts, manifest: Path, say: Callable[[str], None]) -> Path:

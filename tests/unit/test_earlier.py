@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.earlier import committed_lock
+from pipeline import bases
+from pipeline.earlier import committed_lock, earlier_bases
 from pipeline.errors import EarlierLockError
 from tests.unit.repository import Repository
 
@@ -77,3 +78,14 @@ def test_a_checkout_without_history_is_told(tmp_path: Path) -> None:
     """A downloaded archive has no commits."""
     with pytest.raises(EarlierLockError, match=r"^the checkout has no folder \.git to look up 'HEAD' in"):
         committed_lock(tmp_path, "small", "HEAD")
+
+
+def test_base_images_of_a_commit_are_found(repository: Repository, tmp_path: Path) -> None:
+    """As the commit has them: none before they were locked, and nobody knows which where the lock is of no commit."""
+    digests = {"debian:12": f"sha256:{'1' * 64}"}
+    repository.write("small/base.lock", bases.write("small", digests))
+    repository.commit("Pin")
+    copy = repository.exported(tmp_path / "copy")
+    assert earlier_bases(copy, "small", "HEAD", None) == digests
+    assert earlier_bases(copy, "small", "v1", None) == {}
+    assert earlier_bases(copy, "small", "ghcr.io/maniaclab/small:1", None) is None

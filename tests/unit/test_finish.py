@@ -43,3 +43,11 @@ def test_changed_files_are_of_no_commit() -> None:
     """With changes that are not committed, the revision is left out: nobody finds these files under it."""
     changed = replace(COMMIT, changed=("small/pixi.lock",))
     assert "org.opencontainers.image.revision" not in labels(recipe(Settings(), changed), "")
+
+
+def test_a_locked_base_image_is_said_with_its_digest() -> None:
+    """By both of OCI's keys, so that tools find it again."""
+    pinned = replace(recipe(Settings(), None), bases={"debian:12": "sha256:12"})
+    said = labels(pinned, "debian:12")
+    assert said["org.opencontainers.image.base.name"] == "debian:12"
+    assert said["org.opencontainers.image.base.digest"] == "sha256:12"

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.bases import BaseChange
 from pipeline.formats import Format
 from pipeline.lock_diff import LockDiff, compare, report, summarize, topic, what_happened
 from pipeline.lock_file import Package, Packages, Place, read_packages
@@ -225,3 +226,18 @@ def test_json_has_everything() -> None:
             "after": {"version": "3.13", "build": "h_0", "size": 1000},
         }
     ]
+
+
+def test_base_images_are_told_before_packages() -> None:
+    """Each with both digests; without a change of packages they are the whole report."""
+    changed = (BaseChange(reference="debian:12", before=f"sha256:{'1' * 64}", after=f"sha256:{'2' * 64}"),)
+    diff = compare("small", "main", {}, {}, changed)
+    lines = report(diff, Format.MARKDOWN).splitlines()
+    assert [cell.strip() for cell in lines[-1].strip("|").split("|")] == [
+        "debian:12",
+        changed[0].before,
+        changed[0].after,
+    ]
+    assert json.loads(report(diff, Format.JSON))["bases"] == [changed[0].model_dump()]
+    both = report(compare("small", "main", {}, {LINUX: packages(package("a", "1"))}, changed), Format.TABLE)
+    assert both.index("debian:12") < both.index("1 added")

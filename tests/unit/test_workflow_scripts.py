@@ -131,12 +131,13 @@ def proposal(tmp_path: Path) -> Proposal:
 
 
 def test_a_changed_lock_is_proposed(proposal: Proposal) -> None:
-    """The branch has the lock and nothing else, and the request says what changed and where it was tested."""
+    """The branch has the locks and nothing else, and the request says what changed and where it was tested."""
     proposal.lock.write_text("new\n")
+    proposal.lock.with_name("base.lock").write_text("first\n")
     proposal.notes.write_text("left over\n")
     said = proposal.run(OPEN="")
     assert proposal.git("show", "origin/locks:small/pixi.lock") == "new\n"
-    assert proposal.git("diff", "--name-only", "origin/main", "origin/locks") == "small/pixi.lock\n"
+    assert proposal.git("diff", "--name-only", "origin/main", "origin/locks") == "small/base.lock\nsmall/pixi.lock\n"
     assert "| package |\n" in said
     assert "https://github.com/maniaclab/images/actions/runs/4711.\n" in said
     asked = proposal.asked.read_text().splitlines()
