@@ -14,6 +14,7 @@ from rattler.exceptions import InvalidVersionError
 from pipeline.bases import BaseChange
 from pipeline.formats import Format
 from pipeline.lock_file import Package, Packages, Place
+from pipeline.published import SHOWN
 from pipeline.scripts.sizes import size
 from pipeline.tables import draw_markdown, draw_table
 
@@ -202,7 +203,7 @@ def report(diff: LockDiff, format: Format) -> str:  # noqa: A002 -- what the opt
     draw = draw_markdown if markdown else draw_table
     parts = [f"### `{diff.image}`: packages changed since `{diff.earlier}`\n"] if markdown else []
     if diff.bases:
-        rows = [(base.reference, base.before or "", base.after or "") for base in diff.bases]
+        rows = [(base.reference, (base.before or "")[:SHOWN], (base.after or "")[:SHOWN]) for base in diff.bases]
         parts.append(draw(BASE_COLUMNS, rows))
     for place in diff.places:
         table = draw(COLUMNS, [_row(change, markdown=markdown) for change in place.changes])

@@ -64,7 +64,7 @@ def test_a_build_stands_on_what_was_locked(checkout: Checkout, base: Base) -> No
     again = checkout.call("--auto-apply", "lock", "--image", "small")
     assert again.returncode == 0, again.stderr
     assert f'"{base.reference}" = "{second}"\n' in checkout.read("small/base.lock")
-    assert first in again.stderr
+    assert first[:19] in again.stderr
     assert label(checkout, "digest") == second
 
 

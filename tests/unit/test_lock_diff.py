@@ -233,11 +233,8 @@ def test_base_images_are_told_before_packages() -> None:
     changed = (BaseChange(reference="debian:12", before=f"sha256:{'1' * 64}", after=f"sha256:{'2' * 64}"),)
     diff = compare("small", "main", {}, {}, changed)
     lines = report(diff, Format.MARKDOWN).splitlines()
-    assert [cell.strip() for cell in lines[-1].strip("|").split("|")] == [
-        "debian:12",
-        changed[0].before,
-        changed[0].after,
-    ]
+    cells = [cell.strip() for cell in lines[-1].strip("|").split("|")]
+    assert cells == ["debian:12", f"sha256:{'1' * 12}", f"sha256:{'2' * 12}"]
     assert json.loads(report(diff, Format.JSON))["bases"] == [changed[0].model_dump()]
     both = report(compare("small", "main", {}, {LINUX: packages(package("a", "1"))}, changed), Format.TABLE)
     assert both.index("debian:12") < both.index("1 added")
