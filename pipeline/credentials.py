@@ -93,15 +93,27 @@ async def find_logins(
     Raises:
         CredentialsError: there is nobody for a registry; all of them are named.
     """
+    logins, config = await known_logins(given, docker_config)
+    missing = [explain_missing(host, config) for host in dict.fromkeys(hosts) if host not in logins]
+    if missing:
+        raise CredentialsError("; ".join(missing))
+    return {host: logins[host] for host in hosts}
+
+
+async def known_logins(
+    given: Sequence[RegistryAuth], docker_config: dagger.Secret | None
+) -> tuple[dict[str, Login], DockerConfig]:
+    """Who logs in, by host, as far as that is known; and what was read of Docker's file for it.
+
+    Raises:
+        CredentialsError: the file is not what Docker writes.
+    """
     logins = {host_of(auth.address): Login(auth.username, auth.secret) for auth in given}
     config = read_docker_config(await docker_config.plaintext()) if docker_config else DockerConfig({}, {})
     for host, (username, password) in config.logins.items():
         # The name says nothing; it is how the engine tells secrets apart.
         logins.setdefault(host, Login(username, dag.set_secret(f"registry-password-{host}", password)))
-    missing = [explain_missing(host, config) for host in dict.fromkeys(hosts) if host not in logins]
-    if missing:
-        raise CredentialsError("; ".join(missing))
-    return {host: logins[host] for host in hosts}
+    return logins, config
 
 
 def explain_missing(host: str, config: DockerConfig) -> str:

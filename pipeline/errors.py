@@ -8,6 +8,7 @@ PipelineError
 ├── RefreshError          pixi could not solve pixi.toml, or a locked package is not the one of its channel
 ├── EarlierLockError      there is no lock to compare with where one was said to be
 ├── SbomError             what is in an image is not what was locked for it, or cannot be written down
+├── OutdatedError         what is newer, or known to be vulnerable, cannot be told whole
 ├── ReportError           the page about an image cannot be drawn, or shall tell what it cannot
 ├── BuildError            a step of the build failed in its container
 ├── SmokeTestError        an image was built, and does not do what it should
@@ -61,6 +62,10 @@ class EarlierLockError(PipelineError):
 
 class SbomError(PipelineError):
     """The bill of materials of an image cannot be trusted, and is not written."""
+
+
+class OutdatedError(PipelineError):
+    """Something could not be asked what is newer, or known to be vulnerable."""
 
 
 class ReportError(PipelineError):

@@ -193,6 +193,21 @@ class Pipeline:
 
         return await report_changes(await self._open(), image, reference, from_file, format)
 
+    @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    async def outdated(
+        self,
+        image: Annotated[str | None, Doc("Name of the image; every image where none is given")] = None,
+        docker_config: Annotated[
+            dagger.Secret | None,
+            Doc("What 'docker login' wrote, as file:$HOME/.docker/config.json, for registries that want a password"),
+        ] = None,
+        format: Annotated[Format, Doc("How it is written")] = Format.TABLE,
+    ) -> str:
+        """Tell which base images, CUDA and pixi are newer, and which locked packages are known to be vulnerable"""
+        from pipeline.outdated import outdated  # noqa: PLC0415  # as in _open
+
+        return await outdated(await self._open(), image, auths=self.auths, docker_config=docker_config, form=format)
+
     @function
     async def sbom(
         self,

@@ -58,6 +58,9 @@ class Settings(FileSettings):
     registry_seconds: Annotated[float, Field(gt=0, le=86400)] = 300
     """Seconds after the first failure of an operation in which it is tried again."""
 
+    osv: Annotated[str, Field(pattern=r"^https?://")] = "https://api.osv.dev/v1/query"
+    """Where known vulnerabilities are asked for: the query address of OSV, or of a service of that kind."""
+
 
 def load_settings(checkout: Path) -> Settings:
     """Read the settings of a checkout; a missing pyproject.toml or table means the defaults.

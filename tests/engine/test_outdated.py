@@ -1,0 +1,100 @@
+"""What is outdated is told in one table: by registries, by the pixi of a base image, and by what stands in for OSV."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.conftest import Checkout
+from tests.engine.publishing import digest_of, docker_config, skopeo
+from tests.sandbox import faults, osv
+from tests.unit.locks import conda, write
+
+NOBLE = "ghcr.io/prefix-dev/pixi:noble"
+CUDA = "ghcr.io/prefix-dev/pixi:noble-cuda-13.0.0"
+HUB = "hub.opensciencegrid.org"
+#: What all records of OSV have.
+RECORD = {
+    "schema_version": "1.7.0",
+    "modified": "2026-01-01T00:00:00Z",
+    "published": "2026-01-01T00:00:00Z",
+    "summary": "A stand-in for a vulnerability",
+}
+
+
+def record(name: str, version: str, fixed: str) -> dict[str, Any]:
+    """What OSV has of a vulnerability of one version of jinja2."""
+    ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fixed}]}]
+    affected = {"package": {"name": "jinja2", "ecosystem": "PyPI"}, "ranges": ranges, "versions": [version]}
+    return {**RECORD, "id": name, "aliases": [f"CVE-{name}"], "affected": [affected]}
+
+
+def push(reference: str, other: str) -> str:
+    """Let a tag be another image; its digest."""
+    copy = ["copy", "--all", "--preserve-digests", "--authfile", str(docker_config())]
+    skopeo(*copy, f"docker://{other}", f"docker://{reference}")
+    return digest_of(*reference.rsplit(":", 1))
+
+
+def settle(checkout: Checkout, address: str) -> None:
+    """Let the pipeline of a checkout ask an address about vulnerabilities."""
+    project = checkout.read("pyproject.toml")
+    checkout.write("pyproject.toml", project.replace("[tool.pipeline]\n", f'[tool.pipeline]\nosv = "{address}"\n'))
+
+
+@pytest.fixture
+def repository(checkout: Checkout) -> str:
+    """A repository of the test's own, which has the locked base of `small`."""
+    made = f"ghcr.io/maniaclab/test-{secrets.token_hex(4)}/pixi"
+    first = push(f"{made}:noble-cuda-13.0.0", NOBLE)
+    checkout.write("small/image.toml", f'description = "A small image"\nbase = "{made}:noble-cuda-13.0.0"\n')
+    checkout.write("small/pixi.lock", write([conda("jinja2-3.1.2-h_0", depends="[python]"), conda("zlib-1-h_0")]))
+    checkout.write("small/base.lock", f'[digests]\n"{made}:noble-cuda-13.0.0" = "{first}"\n')
+    return made
+
+
+def test_what_is_outdated_is_told(checkout: Checkout, repository: str, tmp_path: Path) -> None:
+    """A newer base image, a newer CUDA, a newer pixi and a vulnerable package, each with what to change."""
+    now = push(f"{repository}:noble-cuda-13.0.0", CUDA)
+    for tag in ("noble-cuda-13.0.2", "noble-cuda-13.1.0", "0.99.0-noble-cuda-13.0.0"):
+        push(f"{repository}:{tag}", CUDA)
+    records = tmp_path / "records.json"
+    records.write_text(json.dumps([record("X-1", "3.1.2", "3.1.6"), record("X-2", "3.1.1", "3.1.2")]))
+    with osv.standing_in(records) as address:
+        settle(checkout, address)
+        ended = checkout.call("outdated", "--format", "json")
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    rows = {(row["kind"], row["newest"]): row for row in found["rows"]}
+    assert rows.keys() == {
+        ("base image", now[:19]),
+        ("CUDA", "13.0.2 (patch)"),
+        ("CUDA", "13.1.0 (minor)"),
+        ("pixi", "0.99.0"),
+        ("vulnerability", "3.1.6"),
+    }
+    assert rows["base image", now[:19]]["change"] == "dagger call lock --image small"
+    assert rows["CUDA", "13.0.2 (patch)"]["change"] == "'base' in small/image.toml: noble-cuda-13.0.2"
+    assert rows["pixi", "0.99.0"]["current"] == "0.15.2"
+    assert rows["vulnerability", "3.1.6"]["what"] == "jinja2: CVE-X-1, X-1"
+    assert found["notes"] == ["small: 1 packages of Python were looked up by name; OSV does not know the 1 others"]
+
+
+def test_who_cannot_be_asked_is_told(checkout: Checkout, repository: str) -> None:
+    """Whoever answered is in the table, who did not has a row of its own, and the call fails: it is not whole."""
+    push(f"{repository}:noble-cuda-13.0.2", CUDA)
+    runtime = f"{HUB}/maniaclab/debian:1"
+    checkout.write("small/image.toml", f'{checkout.read("small/image.toml")}runtime_base = "{runtime}"\n')
+    checkout.write("small/base.lock", f'{checkout.read("small/base.lock")}"{runtime}" = "sha256:{"0" * 64}"\n')
+    service = "http://ghcr.io:9/v1/query"
+    settle(checkout, service)
+    with faults.toxiproxy(HUB) as proxy:
+        proxy.down()
+        ended = checkout.call("outdated", "--image", "small")
+    assert ended.returncode != 0
+    assert f"2 of the sources could not be asked ({runtime}, {service}), so there may be more" in ended.stderr
+    assert "not known" in ended.stderr
+    assert "13.0.2 (patch)" in ended.stderr
+    assert "Traceback" not in ended.stderr
