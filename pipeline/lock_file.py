@@ -1,5 +1,6 @@
 """A pixi.lock as a file: formats 4 to 7, read by py-rattler, and a sentence for each one that cannot be read."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from pipeline.errors import LockError
 
 #: How git marks the parts of a file that it could not merge.
 CONFLICT: Final = (b"<<<<<<< ", b">>>>>>> ")
+#: What is told of a file whose last line has no end: pixi ends every line.
+CUT_OFF: Final = "ends in the middle of a line, as a file does that was cut off"
 
 
 class Place(NamedTuple):
@@ -94,6 +97,9 @@ def readable(path: Path, name: str, remedy: str) -> Iterator[None]:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise LockError(_explain(path, name, remedy, error)) from error
+    # What was lost may be the end of a size, or a hash: the rest can be read, and would be believed.
+    if _ends_in_a_line(path):
+        raise LockError(f"{name} {CUT_OFF}; {remedy}")
 
 
 def unique(packages: Iterable[Package], name: str, place: Place, remedy: str) -> Packages:
@@ -175,6 +181,12 @@ def _explain(path: Path, name: str, remedy: str, error: BaseException) -> str:
         if line.startswith(CONFLICT):
             return f"{name} cannot be read: git left a merge conflict in line {number}; {remedy}"
     said = " ".join(str(error).split())
-    if content and not content.endswith(b"\n"):
-        said = f"{said}, and it ends in the middle of a line, as a file does that was cut off"
+    if content and _ends_in_a_line(path):
+        said = f"{said}, and it {CUT_OFF}"
     return f"{name} cannot be read: {said}; {remedy}"
+
+
+def _ends_in_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"

@@ -178,7 +178,7 @@ def test_a_lock_gives_its_packages() -> None:
 
 def test_a_package_without_a_hash_is_refused(checkout: CheckoutFolder) -> None:
     """What cannot be checked is not installed."""
-    checkout.write("small/pixi.lock", "\n".join(line for line in LOCK.splitlines() if "sha256" not in line))
+    checkout.write("small/pixi.lock", "".join(line for line in LOCK.splitlines(keepends=True) if "sha256" not in line))
     with pytest.raises(LockError, match=r"^small/pixi\.lock has no hash for python-3\.12\.1-h0_0\.conda; run"):
         packages("small", read_locked(checkout.image, "default").conda.values())
 

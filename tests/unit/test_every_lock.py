@@ -1,0 +1,183 @@
+"""Whatever a lock is like: its difference, its bills and its page are right, or a sentence says why not."""
+
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+from dagger import dag
+
+from pipeline.checkout import Checkout
+from pipeline.earlier import report_changes
+from pipeline.errors import LockError
+from pipeline.formats import Format, SbomFormat
+from pipeline.lock_diff import compare, report
+from pipeline.lock_file import Packages, Place, read_packages
+from pipeline.report import report as draw_report
+from pipeline.sbom import Bill, Contents, components, make
+from pipeline.scripts import sbom
+from pipeline.scripts.report import render
+from pipeline.settings import Settings
+from tests.unit.locks import conda, pypi, write
+from tests.unit.pages import page
+from tests.unit.repository import Repository
+from tests.unit.test_lock_file import OLD
+
+ROOT = Path(__file__).parents[2]
+ZLIB = conda("zlib-1.3.1-h0_0")
+#: Seconds that a bill of materials may take.
+PATIENCE = 10
+
+#: Locks that are good, however odd: the text, and names of packages that have to be found again.
+GOOD: Final[dict[str, tuple[str, set[str]]]] = {
+    "format 4": (OLD.format(version=4), {"zlib", "foo-bar"}),
+    "nothing locked": (write({"default": {}}).replace("packages:\npackages:", "packages: {}\npackages: []"), set()),
+    "50 MB": (
+        write([conda(f"p{number}-1.0-h_0", depends=f"['{'x' * 100_000}']") for number in range(500)]),
+        {"p0", "p499"},
+    ),
+    "two versions in two places": (
+        write({"default": {"linux-64": [ZLIB]}, "other": {"linux-64": [conda("zlib-1.2-h0_0")]}}),
+        {"zlib"},
+    ),
+    "unusual names": (
+        write([conda("_x--Y.z_1-1!2.0a-h_0"), pypi("Foo.Bar_baz", "1.0+local.1")]),
+        {"_x--y.z_1", "foo-bar-baz"},
+    ),
+    "without sizes, hashes or licences": (
+        write([conda("zlib-1.3.1-h0_0", sha256=None, license=None, size=None), pypi("foo", "1.0")]),
+        {"zlib", "foo"},
+    ),
+    "licences that are none": (write([conda("zlib-1-h_0", license="'not SPDX at all, (see <b>'")]), {"zlib"}),
+    "ml_platform": ((ROOT / "ml_platform/pixi.lock").read_text(), {"tensorflow", "root"}),
+    "columnar": ((ROOT / "columnar/pixi.lock").read_text(), {"uproot", "awkward"}),
+}  # fmt: skip
+
+#: Locks that cannot be used, and what is said of them.
+BAD: Final = {
+    "": "is empty",
+    " \n\n": "is empty",
+    write([ZLIB])[:-3]: "was cut off",
+    write([ZLIB]).replace("version: 6", "version: 99"): "newer lockfile format version 99",
+    "version: 1\nmetadata: {}\npackage: []\n": "missing field `channels`",
+    "x" * 50_000_000: "cannot be read",
+    write([ZLIB, conda("zlib-1.2-h0_0")]): "holds package 'zlib' twice",
+    "<<<<<<< HEAD\n" + write([ZLIB]): "git left a merge conflict in line 1",
+}
+BAD_NAMES = ("empty", "blank", "truncated", "unknown", "ancient", "50 MB", "two versions", "conflict")
+
+
+@pytest.fixture(scope="module", params=list(GOOD.values()), ids=list(GOOD))
+def good(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[Place, Packages], set[str]]:
+    """What a good lock holds, and what has to be found again."""
+    text, names = request.param
+    path = tmp_path_factory.mktemp("lock") / "pixi.lock"
+    path.write_text(text)
+    return read_packages(path, "small/pixi.lock", "lock it again"), names
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """A repository with the image `small`, whose lock is good and committed."""
+    made = Repository(tmp_path / "repository")
+    made.write("small/image.toml", 'description = "x"\n')
+    made.write("small/pixi.toml", '[workspace]\nchannels = []\n[dependencies]\nzlib = "*"\n')
+    made.write("small/pixi.lock", write([ZLIB]))
+    made.commit("Good")
+    return made
+
+
+def opened(repository: Repository) -> Checkout:
+    """The checkout as functions have it."""
+    return Checkout(dag.directory(), repository.path, Settings())
+
+
+@pytest.mark.parametrize("form", Format)
+def test_a_difference_has_every_package(good: tuple[dict[Place, Packages], set[str]], form: Format) -> None:
+    """To nothing, and from nothing; with itself there is none."""
+    held, names = good
+    for before, after in (({}, held), (held, {})):
+        text = report(compare("small", "main", before, after), form)
+        assert [name for name in names if name not in text] == []
+    assert compare("small", "main", held, held).places == ()
+
+
+@pytest.mark.parametrize("form", sbom.FORMATS)
+def test_a_bill_has_every_package(good: tuple[dict[Place, Packages], set[str]], form: str) -> None:
+    """Its format's validator accepts it, in time."""
+    held, names = good
+    # Of each place, as a bill is of one image.
+    for packages in held.values():
+        lines = components(packages.values(), Contents(conda=(), pypi=(), debian=(), distribution=""))
+        bill = Bill(name="small", version="1", time=0, components=lines)
+        started = time.monotonic()
+        text, problems = sbom.FORMATS[form](json.loads(bill.model_dump_json()))
+        assert problems == []
+        assert time.monotonic() - started < PATIENCE
+        assert [name for _, name in packages if name in names and f'"{name}"' not in text] == []
+
+
+def test_a_page_has_every_package(good: tuple[dict[Place, Packages], set[str]]) -> None:
+    """A row each."""
+    for packages in good[0].values():
+        text = render(page(packages.values(), []))
+        real = [package for package in packages.values() if package.kind != "virtual"]
+        assert text.count('<th scope="row">') >= len(real)
+        assert [package.name for package in real if f">{package.name}" not in text] == []
+
+
+async def _diff_to(checkout: Checkout) -> object:
+    return await report_changes(checkout, "small", "HEAD~1", None, Format.TABLE)
+
+
+async def _diff_from(checkout: Checkout) -> object:
+    return await report_changes(checkout, "small", "HEAD", None, Format.TABLE)
+
+
+async def _bill(checkout: Checkout) -> object:
+    return await make(checkout, "small", None, SbomFormat.CYCLONEDX)
+
+
+async def _page(checkout: Checkout) -> object:
+    return await draw_report(checkout, "small", None, reference=None, file=None, probes=False, auths=[])
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("text", "said"), BAD.items(), ids=BAD_NAMES)
+@pytest.mark.parametrize("function", [_diff_to, _diff_from, _bill, _page], ids=["diff", "diff from", "sbom", "report"])
+async def test_a_lock_that_cannot_be_used_is_told(
+    repository: Repository, text: str, said: str, function: Callable[[Checkout], Awaitable[object]]
+) -> None:
+    """In one sentence, before anything is asked of the engine; a difference also tells of the earlier lock."""
+    repository.write("small/pixi.lock", text)
+    repository.commit("Bad")
+    if function is _diff_from:
+        repository.write("small/pixi.lock", write([ZLIB]))
+    with pytest.raises(LockError) as raised:
+        await function(opened(repository))
+    name = "the earlier pixi.lock (HEAD)" if function is _diff_from else "small/pixi.lock"
+    assert str(raised.value).startswith(name)
+    assert said in str(raised.value)
+    assert len(str(raised.value)) < 1000
+    assert "\n" not in str(raised.value)
+
+
+def test_a_lock_that_was_cut_off_anywhere_is_told(tmp_path: Path) -> None:
+    """Also where the rest can be read, and a size would be another one; only whole lines may be missing at its end."""
+    path = tmp_path / "pixi.lock"
+    text = write([ZLIB, conda("python-3.12.1-h_0")])
+    refused = []
+    for length in range(len(text)):
+        path.write_text(text[:length])
+        try:
+            held = read_packages(path, "small/pixi.lock", "lock it again")
+        except LockError:
+            refused.append(length)
+        else:
+            assert text[length - 1] == "\n"
+            assert {name for packages in held.values() for _, name in packages} == {"zlib", "python"}
+    assert len(refused) > len(text) - 10
