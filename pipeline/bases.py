@@ -22,8 +22,6 @@ from pipeline.validation import FileSettings, listed, read_toml, validate
 FILE: Final = "base.lock"
 #: What to do about a file that does not fit, or cannot be used.
 REMEDY: Final = f"run 'dagger call lock --image {{image}}' and commit {FILE}"
-#: What is told of an image without the file.
-UNPINNED: Final = "base images are what their tags are now; 'dagger call lock --image {image}' pins them"
 
 
 class Bases(FileSettings):
@@ -98,6 +96,16 @@ def read_fitting(folder: Path, spec: ImageSpec, settings: Settings) -> dict[str,
     if problems:
         raise LockError(f"{image}/{FILE} does not fit: {listed(problems)}; {REMEDY.format(image=image)}", at)
     return held
+
+
+def unpinned(folder: Path, spec: ImageSpec, settings: Settings) -> str:
+    """What is told of an image whose base images are not locked; nothing where they are."""
+    if (folder / FILE).is_file() or not to_lock(spec, settings):
+        return ""
+    image = folder.name
+    return (
+        f"without {image}/{FILE}, base images are what their tags are now; 'dagger call lock --image {image}' pins them"
+    )
 
 
 def write(image: str, digests: Mapping[str, str]) -> str:

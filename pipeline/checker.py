@@ -8,7 +8,7 @@ import anyio
 import dagger
 from dagger import dag
 
-from pipeline.bases import used
+from pipeline.bases import unpinned, used
 from pipeline.checkout import Checkout
 from pipeline.checks import (
     LABELS,
@@ -59,7 +59,8 @@ class Checker:
             if spec.dockerfile:
                 return [], "has no lock: its Dockerfile says what it is"
             await refresh(self.checkout, image, [], check=True)
-            return [], "pixi and the channels agree with its lock"
+            note = unpinned(self.checkout.path / image, spec, self.checkout.settings)
+            return [], "pixi and the channels agree with its lock" + (f"; {note}" if note else "")
 
         return await self._each(check)
 

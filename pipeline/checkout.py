@@ -91,8 +91,8 @@ class Checkout:
         spec = load_spec(self.path, image)
         target = choose_platform(image, spec, platform)
         recipe = self.recipe(image, spec, target)
-        if bases.to_lock(spec, self.settings) and not recipe.bases:
-            tell(f"{image}: without {image}/{bases.FILE} {bases.UNPINNED.format(image=image)}\n")
+        if note := bases.unpinned(self.path / image, spec, self.settings):
+            tell(f"{note}\n")
         if spec.dockerfile is not None:
             built = await dockerfile.build(recipe)
         else:

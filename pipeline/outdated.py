@@ -188,10 +188,10 @@ def by_repository(found: Iterable[Base]) -> dict[str, list[str]]:
 
 def notes(specs: Mapping[str, ImageSpec], locked: Mapping[str, Packages]) -> list[str]:
     """What was looked up of each image, and what was not."""
-    told = {
-        image: f"{len(set(held.python.values()))} packages of Python were looked up by name; OSV does not know the "
-        f"{held.others} others"
-        for image, held in locked.items()
-    }
+    told = {}
+    for image, held in locked.items():
+        python = len(set(held.python.values()))
+        every = python + held.others
+        told[image] = f"{python} of {every} packages are of Python, and were looked up; OSV knows no others of conda"
     unlocked = "what its Dockerfile installs was not looked up, since nothing locks it"
     return [f"{image}: {told.get(image, unlocked)}" for image in specs]

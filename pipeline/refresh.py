@@ -80,8 +80,8 @@ async def refresh(checkout: Checkout, image: str, packages: Sequence[str], *, ch
     if check:
         await require_fresh(image, read_packages(folder / LOCK, name, REMEDY.format(image=image)), after)
         tell(f"{name} is fresh: pixi and the channels agree with it\n")
-        if held is None:
-            tell(f"without {image}/{bases.FILE} {bases.UNPINNED.format(image=image)}\n")
+        if note := bases.unpinned(folder, spec, settings):
+            tell(f"{note}\n")
         return checkout.source.changes(checkout.source)
     with contextlib.suppress(LockError):
         before = read_packages(folder / LOCK, name, "")

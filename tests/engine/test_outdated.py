@@ -79,7 +79,7 @@ def test_what_is_outdated_is_told(checkout: Checkout, repository: str, tmp_path:
     assert rows["CUDA", "13.0.2 (patch)"]["change"] == "'base' in small/image.toml: noble-cuda-13.0.2"
     assert rows["pixi", "0.99.0"]["current"] == "0.15.2"
     assert rows["vulnerability", "3.1.6"]["what"] == "jinja2: CVE-X-1, X-1"
-    assert found["notes"] == ["small: 1 packages of Python were looked up by name; OSV does not know the 1 others"]
+    assert found["notes"] == ["small: 1 of 2 packages are of Python, and were looked up; OSV knows no others of conda"]
 
 
 def test_who_cannot_be_asked_is_told(checkout: Checkout, repository: str) -> None:

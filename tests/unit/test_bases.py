@@ -39,6 +39,9 @@ def test_an_image_need_not_have_the_file(checkout: CheckoutFolder) -> None:
     """Its base images are then what their tags are."""
     assert bases.read_fitting(checkout.image, SPEC, SETTINGS) is None
     assert Recipe("small", SPEC, SETTINGS, dag.directory()).pinned(PIXI) == PIXI
+    assert bases.unpinned(checkout.image, SPEC, SETTINGS) == (
+        "without small/base.lock, base images are what their tags are now; 'dagger call lock --image small' pins them"
+    )
 
 
 def test_a_build_takes_the_locked_digest() -> None:
@@ -48,11 +51,13 @@ def test_a_build_takes_the_locked_digest() -> None:
     assert recipe.pinned(DEBIAN) == DEBIAN
 
 
-def test_what_is_locked_by_itself_is_not_locked_again() -> None:
+def test_what_is_locked_by_itself_is_not_locked_again(checkout: CheckoutFolder) -> None:
     """A name with a digest, and what a Dockerfile names."""
     pinned = ImageSpec(description="x", base=f"{PIXI}@{ONE}", runtime_base=DEBIAN)
     assert bases.to_lock(pinned, SETTINGS) == {"runtime_base": DEBIAN}
-    assert bases.used(ImageSpec(description="x", dockerfile="Dockerfile"), SETTINGS) == {}
+    whole = ImageSpec(description="x", base=f"{PIXI}@{ONE}")
+    own = ImageSpec(description="x", dockerfile="Dockerfile")
+    assert [bases.unpinned(checkout.image, spec, SETTINGS) for spec in (whole, own)] == ["", ""]
 
 
 @pytest.mark.parametrize(
