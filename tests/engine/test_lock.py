@@ -172,9 +172,8 @@ def test_a_lock_that_was_edited_is_caught(small: Checkout, old: str, new: str, s
     try:
         edited = good.replace(old, new)
         # A hash keeps its length.
-        small.write(
-            "small/pixi.lock", "\n".join(line[:74] if "sha256" in line else line for line in edited.splitlines())
-        )
+        lines = [line[:74] if "sha256" in line else line for line in edited.splitlines()]
+        small.write("small/pixi.lock", "\n".join([*lines, ""]))
         assert said in small.refusal("lock", "--image", "small", "--check")
     finally:
         small.write("small/pixi.lock", good)
