@@ -145,7 +145,7 @@ async def _ask(pairs: Iterable[Pair], settings: Settings) -> tuple[Audited, ...]
         reason = (await asking.stderr()).strip() or "it printed nothing"
     except dagger.QueryError as error:
         reason = str(error)
-    raise OutdatedError(f"pip-audit could not ask {settings.osv}: {reason}")
+    raise OutdatedError(f"pip-audit could not ask it: {reason}")
 
 
 def _is_version(text: str) -> bool:

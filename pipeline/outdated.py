@@ -124,7 +124,7 @@ class Sources:
         return said.split()[-1]
 
     def _fail(self, image: str, kind: Kind, what: str, error: PipelineError) -> None:
-        self.failed.append(Row(image=image, kind=kind, what=what, current="", newest=UNKNOWN, change=str(error)))
+        self.failed.append(Row(image=image, kind=kind, what=what, current="", newest=UNKNOWN, reason=str(error)))
 
 
 def find_bases(checkout: Checkout, image: str, spec: ImageSpec) -> list[Base]:

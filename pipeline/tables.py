@@ -23,6 +23,9 @@ def draw_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         rows: as many cells as there are columns, in each.
     """
     table = Table(*columns, title_justify="left")
+    for column in table.columns:
+        # A name that is cut off cannot be copied.
+        column.overflow = "fold"
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     text = io.StringIO()

@@ -29,8 +29,11 @@ class Row(BaseModel):
     what: str
     current: str
     newest: str
-    change: str
-    """Where it is changed, or why the newest is not known."""
+    change: str = ""
+    """Where it is changed."""
+
+    reason: str = ""
+    """Why the newest is not known."""
 
 
 class Updates(BaseModel):
@@ -78,11 +81,19 @@ def find_newer(base: Base, answer: Answer, pixi: str) -> list[Row]:
     """
     name = parse(base.reference)
 
-    def row(kind: Kind, current: str, newest: str, change: str) -> Row:
-        return Row(image=base.image, kind=kind, what=base.reference, current=current, newest=newest, change=change)
+    def row(kind: Kind, current: str, newest: str, change: str, reason: str = "") -> Row:
+        return Row(
+            image=base.image,
+            kind=kind,
+            what=base.reference,
+            current=current,
+            newest=newest,
+            change=change,
+            reason=reason,
+        )
 
     if answer.failure:
-        return [row("base image", base.digest[:SHOWN], UNKNOWN, answer.failure.sentence)]
+        return [row("base image", base.digest[:SHOWN], UNKNOWN, "", answer.failure.sentence)]
     rows = []
     now = answer.digests.get(name.tag, "")
     if name.tag and not now:
@@ -130,7 +141,8 @@ def draw(found: Updates, form: Format) -> str:
     rows = [(row.image, row.kind, row.what, row.current, row.newest, row.change) for row in found.rows]
     markdown = form is Format.MARKDOWN
     table = (draw_markdown if markdown else draw_table)(COLUMNS, rows) if rows else "Nothing is outdated.\n"
-    notes = "".join(f"{'- ' if markdown else ''}{note}\n" for note in found.notes)
+    reasons = [f"{row.what}: {row.reason}" for row in found.unknown]
+    notes = "".join(f"{'- ' if markdown else ''}{note}\n" for note in dict.fromkeys([*reasons, *found.notes]))
     return f"{table}\n{notes}" if markdown else f"{table}{notes}"
 
 

@@ -16,6 +16,7 @@ from tests.engine import publishing
 from tests.engine.conftest import MODULE, PATIENCE, ROOT, copy_module
 from tests.engine.publishing import tags_of
 from tests.engine.test_lock import MANIFEST, Channel
+from tests.sandbox import osv
 from tests.sandbox.hosts import REGISTRIES
 from tests.unit.repository import Repository
 
@@ -232,8 +233,8 @@ def test_a_publication_without_its_password_is_summarized(runner: Runner, image:
     assert standing(image) == [{}, {}, {}]
 
 
-def test_newer_packages_are_proposed_every_week(runner: Runner, channel: Channel) -> None:
-    """The lock on the branch has them, the request tells what changed, and the images of the new lock are tested."""
+def test_newer_packages_are_proposed_every_week(runner: Runner, channel: Channel, image: str) -> None:
+    """The lock has them, the request tells what changed, the images are tested, and what else is outdated is told."""
     repository = runner.repository
     repository.write("small/image.toml", 'description = "A small image"\n')
     repository.write("small/pixi.toml", MANIFEST.format(channel=channel.name))
@@ -241,7 +242,13 @@ def test_newer_packages_are_proposed_every_week(runner: Runner, channel: Channel
     subprocess.run(command, cwd=repository.path, check=True, capture_output=True, timeout=PATIENCE)
     commit(repository, "Lock")
     channel.add("greeter", "2.0")
-    outcome = runner.start("locks.yml", Event("schedule", "main"))
+    records = runner.folder / "records.json"
+    records.write_text("[]")
+    with osv.standing_in(records) as address:
+        project = (repository.path / "pyproject.toml").read_text()
+        repository.write("pyproject.toml", project.replace("[tool.pipeline]", f'[tool.pipeline]\nosv = "{address}"'))
+        commit(repository, "Ask another service")
+        outcome = runner.start("locks.yml", Event("schedule", "main"))
     assert not outcome.failed, outcome.log
     locked = subprocess.run(
         ["git", "show", "locks:small/pixi.lock"], cwd=repository.path, capture_output=True, text=True, check=True
@@ -255,3 +262,4 @@ def test_newer_packages_are_proposed_every_week(runner: Runner, channel: Channel
         "gh pr create --head locks --base main"
     ]
     assert re.search(r"^\| small +\| python +\| passed +\|", outcome.summary, re.MULTILINE)
+    assert re.search(rf"^\| {image} +\| base image +\| .*\| not locked ", outcome.summary, re.MULTILINE)

@@ -8,6 +8,12 @@ def test_a_table_has_a_width_of_its_own() -> None:
     assert text.count("word") == 100
 
 
+def test_a_long_word_is_folded() -> None:
+    """Names of images have no blanks, and one that is cut off cannot be copied."""
+    text = draw_table(["image", "found"], [["i" * 150, "f" * 150]])
+    assert (text.count("i"), text.count("f")) == (151, 151)
+
+
 def test_a_table_shows_what_looks_like_markup() -> None:
     """Brackets in a cell are text."""
     assert "[red]x[/red]" in draw_table(["found"], [["[red]x[/red]"]])

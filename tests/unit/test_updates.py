@@ -80,8 +80,10 @@ def test_a_registry_that_does_not_answer_is_a_row() -> None:
     """With its reason, and nothing that looks like an answer."""
     failure = Failure(doing="reading the tags", tag="", kind="passing", reason="it is down", tries=1, seconds=0)
     rows = find_newer(base(), Report(failure=failure), "0.15.2")
-    assert short(rows) == [("base image", "sha256:111111111111", UNKNOWN, "reading the tags failed: it is down")]
-    assert explain(Updates(rows=tuple(rows)).unknown).startswith(f"1 of the sources could not be asked ({PIXI}), ")
+    assert short(rows) == [("base image", "sha256:111111111111", UNKNOWN, "")]
+    found = Updates(rows=tuple(rows), notes=("small: all",))
+    assert explain(found.unknown).startswith(f"1 of the sources could not be asked ({PIXI}), ")
+    assert draw(found, Format.TABLE).endswith(f"\n{PIXI}: reading the tags failed: it is down\nsmall: all\n")
 
 
 def test_a_vulnerability_is_told_by_the_package_of_the_lock() -> None:
@@ -108,7 +110,7 @@ def test_reports_are_drawn() -> None:
     assert "1.1 (minor)" in draw(found, Format.TABLE)
     assert draw(found, Format.TABLE).endswith("\nsmall: all\n")
     markdown = draw(found, Format.MARKDOWN).splitlines()
-    assert [cell.strip() for cell in markdown[2].strip("|").split("|")] == list(row.model_dump().values())
+    assert [cell.strip() for cell in markdown[2].strip("|").split("|")] == list(row.model_dump().values())[:-1]
     assert markdown[-2:] == ["", "- small: all"]
     assert json.loads(draw(found, Format.JSON)) == {"rows": [row.model_dump()], "notes": ["small: all"]}
     assert draw(Updates(rows=()), Format.TABLE) == "Nothing is outdated.\n"
