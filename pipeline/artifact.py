@@ -29,6 +29,9 @@ class Artifact:
     digest: str
     """Of its manifest where it has one platform, of its index otherwise."""
 
+    manifests: tuple[str, ...]
+    """The digest of each platform's manifest, in the order of its platforms."""
+
 
 async def make_artifact(base: str, containers: Sequence[dagger.Container], made: datetime | None) -> Artifact:
     """Export an image; layers are compressed once, and copied once from the engine's archive.
@@ -45,4 +48,5 @@ async def make_artifact(base: str, containers: Sequence[dagger.Container], made:
     created = (made or EPOCH).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     command = ["python", "-m", "pipeline.scripts.layout", LAYOUT, created, *archives]
     container = container.with_exec(command)
-    return Artifact(container.directory(LAYOUT), (await container.stdout()).strip())
+    digest, *manifests = (await container.stdout()).split()
+    return Artifact(container.directory(LAYOUT), digest, tuple(manifests))

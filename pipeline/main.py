@@ -120,6 +120,9 @@ class Pipeline:
             Doc("Registries with the path of the repositories, such as ghcr.io/maniaclab, instead of the usual ones"),
         ] = None,
         commit: Annotated[str | None, Doc("Id of the commit that is published; the checkout's if not given")] = None,
+        builder: Annotated[
+            str | None, Doc("URI of the machine that builds, for the provenance; 'by hand' if not given")
+        ] = None,
         docker_config: Annotated[
             dagger.Secret | None,
             Doc("What 'docker login' wrote, as file:$HOME/.docker/config.json, for registries without credentials"),
@@ -136,6 +139,7 @@ class Pipeline:
             image=image,
             registries=registries or [],
             commit=commit,
+            builder=builder,
             auths=self.auths,
             docker_config=docker_config,
             dry_run=dry_run,

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from pipeline.artifact import Artifact
+from pipeline.attachments import Attachment
 from pipeline.published import Result, Row
 from pipeline.registry import Destination, Report
 from pipeline.tags import Tags, obstacle
@@ -21,7 +22,7 @@ class Place:
     report: Report = field(default_factory=Report)
     """What it said last."""
     rows: dict[str, Row] = field(default_factory=dict)
-    """What came of each tag."""
+    """What came of each tag and attachment."""
     failure: str = ""
     """Why it has not all that it should have; empty while nothing failed."""
 
@@ -29,6 +30,10 @@ class Place:
         """Take in what a phase found and did there."""
         if report.failure is None:
             self.report = report.model_copy(update={"digests": {**self.report.digests, **report.digests}})
+        self.take_attached(report)
+
+    def take_attached(self, report: Report) -> None:
+        """Take in what came of attaching, which says nothing of where tags are."""
         self.failure = report.failure.sentence if report.failure else ""
         for row in report.rows:
             result: Result = "pushed" if row.pushed else "already there"
@@ -48,7 +53,10 @@ class Publication:
     image: str
     tags: Tags
     places: list[Place]
+    documents: tuple[str, ...] = ()
+    """What is attached to it, in reports' words."""
     artifact: Artifact | None = None
+    attachments: tuple[Attachment, ...] = ()
     made: datetime | None = None
     """When its commit was made."""
 
@@ -86,6 +94,9 @@ class Publication:
             there = tag in place.report.digests
             result: Result = "missing" if digest or place.failure else ("already there" if there else "to push")
             yield place.row(tag, result, place.failure)
+        for name in self.documents:
+            row = place.row(name, "missing" if digest or place.failure else "to attach", place.failure)
+            yield row.model_copy(update={"kind": "attachment"})
         failed = any(other.failure for other in self.places)
         for tag in self.tags.moving:
             reason = self.obstacle(tag)

@@ -1,7 +1,8 @@
 """Publishing that never half-happens: all registries have an image at one digest before any tag moves to it.
 
-The order is: plan the tags, ask every registry, build and test, push the fixed tags everywhere and read them back, and
-only when all agree move the others. A run that was cut off at any point is finished by the next one.
+The order is: plan the tags, ask every registry, build and test, push the fixed tags everywhere and read them back,
+attach what is known of the image, and only when all agree move the other tags: what `latest` is has its bill of
+materials. A run that was cut off at any point is finished by the next one.
 """
 
 import re
@@ -13,11 +14,13 @@ import anyio
 import dagger
 
 from pipeline.artifact import make_artifact
+from pipeline.attachments import attachments, names
 from pipeline.checkout import Checkout
 from pipeline.commit import Commit
 from pipeline.credentials import Login, RegistryAuth, find_logins, host_of
 from pipeline.errors import CredentialsError, PipelineError, PublishError
 from pipeline.formats import Format, ResultFormat
+from pipeline.provenance import BY_HAND
 from pipeline.publication import Place, Publication
 from pipeline.published import Published, draw, explain
 from pipeline.registry import Destination, Registry
@@ -58,8 +61,9 @@ def commit_time(found: Commit | None, given: str | None) -> datetime | None:
 class Publisher:
     """One run of `publish`."""
 
-    def __init__(self, checkout: Checkout, trigger: str, publications: list[Publication]) -> None:
+    def __init__(self, checkout: Checkout, trigger: str, publications: list[Publication], builder: str) -> None:
         self._checkout = checkout
+        self._builder = builder
         self._trigger = trigger
         self._publications = publications
         self._registry = Registry(checkout.settings)
@@ -116,7 +120,10 @@ class Publisher:
         async def export(made: Publication) -> None:
             containers = await self._checkout.build_all(made.image)
             base = self._checkout.settings.fetch_base
-            made.artifact = await make_artifact(base, list(containers.values()), made.made)
+            artifact = await make_artifact(base, list(containers.values()), made.made)
+            # Before anything is pushed: an image that holds something else than was locked is not published.
+            made.attachments = await attachments(self._checkout, made.image, containers, artifact, self._builder)
+            made.artifact = artifact
 
         await _each(export, self._publications)
         found = [text for made in self._publications if made.artifact for text in made.conflicts(made.artifact.digest)]
@@ -127,13 +134,15 @@ class Publisher:
             )
 
     async def _publish(self, made: Publication) -> None:
-        """Push an image everywhere, and move tags when all repositories have it."""
+        """Push an image everywhere with what belongs to it, and move tags when all repositories have all of it."""
         artifact = made.artifact
         if artifact is None:
             return
 
         async def push(place: Place) -> None:
             place.take(await self._registry.push(place.to, artifact, made.tags.fixed, made.tags.moving))
+            if not place.failure:
+                place.take_attached(await self._registry.attach(place.to, made.attachments))
 
         await _each(push, made.places)
         for _ in range(ROUNDS):
@@ -157,6 +166,7 @@ async def publish(  # noqa: PLR0913  # what a person may say
     image: str | None,
     registries: Sequence[str],
     commit: str | None,
+    builder: str | None,
     auths: Sequence[RegistryAuth],
     docker_config: dagger.Secret | None,
     dry_run: bool,
@@ -172,16 +182,23 @@ async def publish(  # noqa: PLR0913  # what a person may say
     tags = plan_checkout(trigger, commit, checkout.commit)
     specs = {image: load_spec(checkout.path, image)} if image else checkout.images()
     wanted = {name: repositories(name, spec, checkout.settings, registries) for name, spec in specs.items()}
-    logins = await find_logins([host_of(name) for names in wanted.values() for name in names], auths, docker_config)
+    hosts = [host_of(name) for found in wanted.values() for name in found]
+    logins = await find_logins(hosts, auths, docker_config)
     made = commit_time(checkout.commit, commit)
     publications = [
-        Publication(name, tags, [_place(repository, logins) for repository in names], made=made)
-        for name, names in wanted.items()
+        Publication(
+            name,
+            tags,
+            [_place(repository, logins) for repository in found],
+            documents=names(specs[name].platforms),
+            made=made,
+        )
+        for name, found in wanted.items()
     ]
-    found = await Publisher(checkout, trigger, publications).run(dry_run=dry_run)
-    if found.incomplete:
-        raise PublishError(f"{explain(found)}\n{draw(found, form)}")
-    return draw(found, form)
+    report = await Publisher(checkout, trigger, publications, builder or BY_HAND).run(dry_run=dry_run)
+    if report.incomplete:
+        raise PublishError(f"{explain(report)}\n{draw(report, form)}")
+    return draw(report, form)
 
 
 async def _each[T](do: Callable[[T], Coroutine[Any, Any, None]], items: Iterable[T]) -> None:

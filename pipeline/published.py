@@ -8,23 +8,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.formats import Format
 from pipeline.tables import draw_markdown, draw_table
 
-COLUMNS: Final = ("repository", "tag", "digest", "result", "MB", "s", "tries")
-#: What a row says of a tag that is where it should be; after anything else the publication has to be run again.
-Result = Literal["pushed", "already there", "left", "to push", "missing", "not moved"]
+COLUMNS: Final = ("repository", "tag or attachment", "digest", "result", "MB", "s", "tries")
+#: What a row says of a tag or an attachment; after what is incomplete the publication has to be run again.
+Result = Literal["pushed", "already there", "left", "to push", "to attach", "missing", "not moved"]
 INCOMPLETE: Final[frozenset[Result]] = frozenset({"missing", "not moved"})
 #: Characters of a digest that a table shows.
 SHOWN: Final = len("sha256:") + 12
 
 
 class Row(BaseModel):
-    """One tag in one repository."""
+    """One tag, or one document that is attached to the image, in one repository."""
 
     model_config = ConfigDict(frozen=True)
 
     repository: str
     tag: str
+    """Or what the document is called."""
+    kind: Literal["tag", "attachment"] = "tag"
     digest: str = ""
-    """Where the tag is now; empty where it is not there, or where nobody knows."""
+    """Where the tag is now, or the digest of the document's manifest; empty where nobody knows, or nothing is there."""
     result: Result
     bytes: int = 0
     """Of the layers and the configuration that were sent."""
@@ -36,7 +38,7 @@ class Row(BaseModel):
 
 
 class Published(BaseModel):
-    """All tags of all images in all repositories."""
+    """All tags of all images in all repositories, and what is attached to them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,7 +51,7 @@ class Published(BaseModel):
 
     @property
     def incomplete(self) -> list[Row]:
-        """The tags that are not where they should be."""
+        """The tags and attachments that are not where they should be."""
         return [row for row in self.rows if row.result in INCOMPLETE]
 
 
@@ -65,8 +67,11 @@ def draw(found: Published, form: Format) -> str:
 
 def explain(found: Published) -> str:
     """The sentence that an incomplete publication ends with: what is missing, and the remedy."""
-    missing = [f"{row.repository}:{row.tag}" for row in found.incomplete]
-    count = f"{len(missing)} of {len(found.rows)} tags are not where they should be"
+    missing = [
+        f"{row.repository}:{row.tag}" if row.kind == "tag" else f"{row.tag} in {row.repository}"
+        for row in found.incomplete
+    ]
+    count = f"{len(missing)} of {len(found.rows)} tags and attachments are not where they should be"
     return f"{count} ({', '.join(missing)}); run the same command again: it finishes what is missing"
 
 

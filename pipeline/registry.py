@@ -7,7 +7,7 @@ free, so it does all of a phase: to ask, to push and read back, to move tags.
 import importlib.resources
 import json
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -16,6 +16,7 @@ from dagger import dag
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.artifact import LAYOUT, Artifact
+from pipeline.attachments import Attachment
 from pipeline.credentials import Login
 from pipeline.script import with_scripts
 from pipeline.settings import Settings
@@ -26,11 +27,12 @@ PASSWORD: Final = "REGISTRY_PASSWORD"  # noqa: S105  # the name of the variable
 
 
 class Row(BaseModel):
-    """What came of one tag that was to be pushed or moved."""
+    """What came of one tag that was to be pushed or moved, or of a document that was to be attached."""
 
     model_config = ConfigDict(frozen=True)
 
     tag: str
+    """Or what the document is called."""
     digest: str
     pushed: bool
     bytes: int
@@ -107,8 +109,25 @@ class Registry:
         """Move tags to an image that the repository has, unless it has other tags than the known ones by now."""
         return await self._run(to, "move", digest=digest, tags=[*tags], moving=[*moving], known=sorted(known))
 
+    async def attach(self, to: Destination, attachments: Sequence[Attachment]) -> Report:
+        """Attach documents to an image that the repository has, where they are not attached; find all of them there."""
+        files = {}
+        wanted = []
+        for number, attachment in enumerate(attachments):
+            path = f"/attachments/{number}/{await attachment.file.name()}"
+            files[path] = attachment.file
+            said = {"name": attachment.name, "subject": attachment.subject, "type": attachment.type}
+            wanted.append({**said, "annotations": dict(attachment.annotations), "file": path})
+        return await self._run(to, "attach", files=files, attachments=wanted)
+
     async def _run(
-        self, to: Destination, action: str, *, layout: dagger.Directory | None = None, **job: object
+        self,
+        to: Destination,
+        action: str,
+        *,
+        layout: dagger.Directory | None = None,
+        files: Mapping[str, dagger.File] | None = None,
+        **job: object,
     ) -> Report:
         settings = self._settings
         values = {
@@ -135,9 +154,11 @@ class Registry:
         )
         if layout:
             container = container.with_mounted_directory(LAYOUT, layout)
+        for path, file in (files or {}).items():
+            container = container.with_mounted_file(path, file)
         if to.login.secret:
             container = container.with_secret_variable(PASSWORD, to.login.secret)
-        command = ["python", "-m", "pipeline.scripts.registry", "/job.json"]
+        command = ["python", "-m", f"pipeline.scripts.{'referrers' if files else 'registry'}", "/job.json"]
         try:
             return Report.model_validate_json(await container.with_exec(command).stdout())
         except dagger.ExecError as error:
@@ -165,7 +186,7 @@ def client(settings: Settings) -> dagger.Container:
         .with_mounted_file("/registry.lock", dag.file("registry.lock", lock))
         .with_exec(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", "/registry.lock"])
         .with_mounted_file(PROGRAM, dag.container().from_(settings.regctl).file("/regctl"))
-        .with_(with_scripts("answers.py", "regctl.py", "registry.py"))
+        .with_(with_scripts("answers.py", "regctl.py", "registry.py", "referrers.py"))
         .with_mounted_temp("/tmp")  # noqa: S108  # of the container
         .with_env_variable("REGCTL_CONFIG", "/tmp/regctl.json")  # noqa: S108  # of the container
     )

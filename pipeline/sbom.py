@@ -16,7 +16,7 @@ from pipeline.errors import SbomError
 from pipeline.formats import SbomFormat
 from pipeline.lock import LOCK, SUBDIRS, check_lock, refresh
 from pipeline.lock_file import Package, Packages, Place, read_packages
-from pipeline.spec import load_spec
+from pipeline.spec import Platform, load_spec
 from pipeline.stages import environment_path
 from pipeline.validation import listed
 
@@ -94,29 +94,36 @@ async def make(checkout: Checkout, image: str, platform: str | None, form: SbomF
         PipelineError: the image cannot be built, something else is in it than was locked, or the document does not
             fit its format.
     """
+    target = choose_platform(image, load_spec(checkout.path, image), platform)
+    bill = await describe(checkout, image, target, await checkout.build(image, target))
+    return await write(bill, form, checkout.settings.fetch_base)
+
+
+async def describe(checkout: Checkout, image: str, platform: Platform, container: dagger.Container) -> Bill:
+    """The lines of an image that is built, for the documents of all formats.
+
+    Raises:
+        PipelineError: its lock cannot be used, or something else is in it than was locked.
+    """
     spec = load_spec(checkout.path, image)
-    target = choose_platform(image, spec, platform)
     locked: list[Package] = []
     if spec.dockerfile is None:
-        check_lock(checkout.path / image, spec, target)
+        check_lock(checkout.path / image, spec, platform)
         held = read_packages(checkout.path / image / LOCK, f"{image}/{LOCK}", refresh(image))
-        locked = packages_for(held, spec.environment, SUBDIRS[target])
-    container = await checkout.build(image, platform)
-    base = checkout.settings.fetch_base
-    contents = await look(image, container, environment_path(spec.environment), base)
+        locked = packages_for(held, spec.environment, SUBDIRS[platform])
+    contents = await look(image, container, environment_path(spec.environment), checkout.settings.fetch_base)
     if spec.dockerfile is None and (problems := differences(locked, contents)):
         raise SbomError(
             f"{image}: what is in the image is not what {image}/{LOCK} holds: {listed(problems)}; leave what is in "
             "the environment to the lock, and build the image again"
         )
     commit = checkout.commit
-    bill = Bill(
+    return Bill(
         name=image,
         version=commit.sha if commit else "",
         time=int((commit.time if commit else NEVER).timestamp()),
         components=components(locked, contents),
     )
-    return await write(bill, form, base)
 
 
 def packages_for(held: Mapping[Place, Packages], environment: str, subdir: str) -> list[Package]:

@@ -2,7 +2,7 @@
 
 Usage: python -m pipeline.scripts.layout LAYOUT CREATED ARCHIVE… CREATED is the time that the image gets, an ARCHIVE has
 its container for one platform. Prints the digest of the image: of the manifest where there is one archive, of an index
-in the order of the archives where there are more.
+in the order of the archives where there are more. Then prints the digest of each archive's manifest, a line each.
 """
 
 import hashlib
@@ -108,7 +108,8 @@ def _read(tar: tarfile.TarFile, name: str) -> Json:
 def main(folder: str, created: str, *archives: str) -> int:
     """Run as a command; see the module's docstring."""
     layout = Layout(Path(folder), created)
-    print(layout.finish([layout.add(Path(archive)) for archive in archives]))
+    manifests = [layout.add(Path(archive)) for archive in archives]
+    print(layout.finish(manifests), *(manifest["digest"] for manifest in manifests), sep="\n")
     return 0
 
 

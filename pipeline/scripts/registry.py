@@ -8,8 +8,10 @@ the exit code says only whether there is one.
 import hashlib
 import json
 import os
+import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypedDict
 
@@ -21,6 +23,8 @@ LAYOUT: Final = "/layout"
 #: The empty JSON object, which OCI has made a blob with a digest that everybody knows.
 EMPTY: Final = b"{}"
 EMPTY_DIGEST: Final = f"sha256:{hashlib.sha256(EMPTY).hexdigest()}"
+#: A tag that lists what is attached to a digest, where the registry has no other way to tell it: no tag of an image.
+FALLBACK: Final = r"sha256-[0-9a-f]{64}"
 
 
 class Job(TypedDict):
@@ -97,13 +101,16 @@ class Repository:
         self.tag = ""
         self.report = Report(tags=[], digests={}, latest_made="", rows=[], changed=False, failure=None)
 
+    def actions(self) -> dict[str, Callable[[], None]]:
+        """What may be done, by the name that a job calls it."""
+        return {"ask": self.ask, "push": self.push, "move": self.move}
+
     def run(self, password: str) -> Report:
         """Do the job; a failure ends it, and is part of the report."""
         started = time.monotonic()
-        actions = {"ask": self.ask, "push": self.push, "move": self.move}
         try:
             self.log_in(password)
-            actions[self.job["action"]]()
+            self.actions()[self.job["action"]]()
         except Failure as failure:
             self.report["failure"] = Failed(
                 doing=self.doing,
@@ -193,10 +200,11 @@ class Repository:
         self.report["rows"].append(row)
 
     def list_tags(self) -> list[str]:
-        """All tags; none where there is no such repository yet."""
+        """All tags of images; none where there is no such repository yet."""
         self.doing = "reading the tags"
         try:
-            return sorted(self.client.run("tag", "ls", self.name).output.decode().split())
+            found = self.client.run("tag", "ls", self.name).output.decode().split()
+            return sorted(tag for tag in found if not re.fullmatch(FALLBACK, tag))
         except Failure as failure:
             if failure.kind is Kind.MISSING:
                 return []
@@ -231,14 +239,14 @@ def _size(digest: str) -> int:
     return blob.stat().st_size if digest and blob.is_file() else 0
 
 
-def main(file: str) -> int:
+def main(file: str, kind: type[Repository] = Repository) -> int:
     """Run as a command; see the module's docstring."""
     job: Job = json.loads(Path(file).read_text())
     limits = Limits(timeout=job["timeout"], tries=job["tries"], seconds=job["seconds"])
-    repository = Repository(job, Client(limits, program=job["program"], name=job["repository"]))
+    repository = kind(job, Client(limits, program=job["program"], name=job["repository"]))
     print(json.dumps(repository.run(os.environ.get("REGISTRY_PASSWORD", ""))))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1]))

@@ -80,9 +80,11 @@ def digest_of(repository: str, tag: str) -> str:
 
 
 def tags_of(repository: str) -> dict[str, str]:
-    """All tags of a repository, and their digests."""
+    """All tags of images in a repository, and their digests."""
     said = skopeo("list-tags", f"docker://{repository}")
-    return {tag: digest_of(repository, tag) for tag in (json.loads(said)["Tags"] if said else ())}
+    tags = json.loads(said)["Tags"] if said else ()
+    # Such a tag is a list of what is attached to an image.
+    return {tag: digest_of(repository, tag) for tag in tags if not tag.startswith("sha256-")}
 
 
 @asynccontextmanager
@@ -124,6 +126,7 @@ class Shop:
                     image="tiny",
                     registries=self.registries if self.named else [],
                     commit=commit,
+                    builder=None,
                     auths=[],
                     docker_config=dag.set_secret(f"docker-{secrets.token_hex(4)}", self._docker_config()),
                     dry_run=dry_run,

@@ -136,7 +136,7 @@ async def test_a_dry_run_writes_nothing(shop: Shop) -> None:
     """It tells what would be done; neither tags nor parts of an upload are left."""
     sizes = log_sizes()
     outcome = await shop.publish(dry_run=True)
-    assert outcome.results() == {"to push"}
+    assert outcome.results() == {"to push", "to attach"}
     assert writes(sizes, shop) == []
 
 

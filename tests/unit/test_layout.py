@@ -59,9 +59,13 @@ def write_archive(file: Path, *, engine: str, architecture: str = "amd64", neste
 
 
 def make(folder: Path, *archives: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run the command, and return the digest that it prints."""
+    """Run the command, and return the image's digest, which it prints first."""
     assert layout.main(str(folder), CREATED, *map(str, archives)) == 0
-    return capsys.readouterr().out.strip()
+    digest, *manifests = capsys.readouterr().out.split()
+    assert manifests == (
+        [digest] if len(archives) == 1 else [found["digest"] for found in read(folder, digest)["manifests"]]
+    )
+    return digest
 
 
 def read(folder: Path, digest: str) -> Any:  # noqa: ANN401  # JSON

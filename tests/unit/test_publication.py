@@ -34,9 +34,15 @@ def fail(to: Place) -> None:
     to.take(Report(failure=failure))
 
 
-def publication(*places: Place) -> Publication:
+def attach(to: Place, *names: str) -> None:
+    """What attaching documents tells."""
+    rows = tuple(Row(tag=name, digest=OTHER, pushed=True, bytes=5, seconds=1, tries=1) for name in names)
+    to.take_attached(Report(rows=rows))
+
+
+def publication(*places: Place, documents: tuple[str, ...] = ()) -> Publication:
     """An image on its way to its places."""
-    return Publication("small", TAGS, list(places))
+    return Publication("small", TAGS, list(places), documents=documents)
 
 
 def results(found: Publication, digest: str = BUILT) -> dict[str, str]:
@@ -88,6 +94,41 @@ def test_no_tag_moves_while_one_registry_lacks_the_image() -> None:
     assert reasons["docker.io/lab/small"] == "pushing 2026.2.0 failed (3 tries in 9 s): 503"
     standing = {row.repository: row.digest for row in found.rows(BUILT) if row.tag == "latest"}
     assert set(standing.values()) == {OTHER}
+
+
+def test_attachments_are_told_beside_the_tags() -> None:
+    """A dry run tells that they would be attached; afterwards they are as much a part of it as tags, and of a kind."""
+    one = place()
+    found = publication(one, documents=("SBOM",))
+    assert results(found, "")["ghcr.io SBOM"] == "to attach"
+    push(one)
+    attach(one, "SBOM")
+    assert results(found)["ghcr.io SBOM"] == "pushed"
+    assert one.report.digests == dict.fromkeys(FIXED, BUILT)
+    assert [row.tag for row in found.rows(BUILT) if row.kind == "attachment"] == ["SBOM"]
+
+
+def test_no_tag_moves_while_one_registry_lacks_an_attachment() -> None:
+    """The image is there under its fixed tags, and what is not attached to it is missing."""
+    one, two = place("ghcr.io"), place("docker.io")
+    found = publication(one, two, documents=("SBOM", "provenance"))
+    for to in (one, two):
+        push(to)
+    attach(one, "SBOM", "provenance")
+    failed = Failure(doing="attaching provenance", tag="provenance", kind="denied", reason="403", tries=1, seconds=1)
+    row = Row(tag="SBOM", digest=OTHER, pushed=True, bytes=5, seconds=1, tries=1)
+    two.take_attached(Report(rows=(row,), failure=failed))
+    assert (found.to_move(one, BUILT), found.to_move(two, BUILT)) == ([], [])
+    told = results(found)
+    assert [told[f"docker.io {name}"] for name in (*FIXED, "SBOM", "provenance", "latest")] == [
+        "pushed",
+        "pushed",
+        "pushed",
+        "missing",
+        "not moved",
+    ]
+    reasons = {row.tag: row.reason for row in found.rows(BUILT) if row.repository == "docker.io/lab/small"}
+    assert reasons["provenance"] == "attaching provenance failed: 403"
 
 
 def test_a_registry_that_comes_back_is_whole_again() -> None:

@@ -56,7 +56,15 @@ def test_json_has_all_of_it() -> None:
 def test_what_is_missing_is_said_with_the_remedy() -> None:
     """The tags that are not in place are named, and that the same command finishes it."""
     assert explain(FOUND) == (
-        "1 of 3 tags are not where they should be (hub.org/lab/small:2026.2.0); "
+        "1 of 3 tags and attachments are not where they should be (hub.org/lab/small:2026.2.0); "
         "run the same command again: it finishes what is missing"
     )
     assert FOUND.incomplete == [MISSING]
+
+
+def test_a_missing_attachment_is_named_with_its_repository() -> None:
+    """It is no tag, and is not written like one."""
+    row = Row(repository="hub.org/lab/small", tag="provenance", kind="attachment", result="missing", reason="403")
+    assert "1 of 4 tags and attachments are not where they should be (provenance in hub.org/lab/small); " in explain(
+        FOUND.model_copy(update={"rows": (PUSHED, THERE, PUSHED, row)})
+    )

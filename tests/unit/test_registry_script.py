@@ -91,6 +91,11 @@ def test_ask_tells_tags_and_digests() -> None:
     assert report["latest_made"] == "2026-01-02T03:04:05Z"
 
 
+def test_lists_of_attachments_are_no_tags() -> None:
+    """They come and go with what is attached, and no decision about tags looks at them."""
+    assert run(FakeClient({"1.2.2": OTHER, f"sha256-{'a' * 64}": OTHER}), "ask")["tags"] == ["1.2.2"]
+
+
 def test_ask_finds_out_whether_one_may_push_what_is_missing() -> None:
     """Two bytes that no tag names are the question; a dry run does not ask it, nor one that has nothing to push."""
     missing, there, dry = FakeClient({}), FakeClient({"1.2.3": IMAGE}), FakeClient({})

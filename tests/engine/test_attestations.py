@@ -1,0 +1,143 @@
+"""What is attached to a published image, found with clients that are not ours: curl where a registry can be asked for
+it, skopeo where a tag has the list."""
+
+import hashlib
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from dagger import dag
+
+from pipeline.artifact import make_artifact
+from pipeline.checkout import Checkout as Images
+from pipeline.settings import Settings
+from tests.engine.publishing import FIXED, MOVING, Shop, a_session, digest_of, open_shop, skopeo, tags_of
+from tests.engine.test_publish import log_sizes, writes
+from tests.sandbox import faults
+from tests.sandbox.hosts import REGISTRIES as HOSTS
+from tests.sandbox.machine import Machine
+from tests.sandbox.state import current
+
+pytestmark = pytest.mark.asyncio
+
+CYCLONEDX: Final = "application/vnd.cyclonedx+json"
+SPDX: Final = "application/spdx+json"
+IN_TOTO: Final = "application/vnd.in-toto+json"
+#: Refuses manifests of what is attached, and takes those of images.
+REFUSING: Final = """
+from mitmproxy import http
+
+
+def request(flow):
+    if flow.request.method == "PUT" and b'"subject"' in flow.request.content:
+        flow.response = http.Response.make(403, b'{"errors":[{"code":"DENIED","message":"no attachments here"}]}')
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """Three repositories that nobody else has."""
+    return open_shop(tmp_path)
+
+
+def get(repository: str, path: str) -> bytes:
+    """What a registry answers to a plain request about a repository; nothing where it does not know the page."""
+    host, _, name = repository.partition("/")
+    url = f"https://{host.replace('docker.io', 'registry-1.docker.io')}/v2/{name}/{path}"
+    command = Machine(current()).command(["curl", "--silent", "--fail", "--location", url])
+    ended = subprocess.run(command, capture_output=True, check=False)
+    assert ended.returncode in {0, 22}, ended
+    return ended.stdout
+
+
+def referrers(repository: str, digest: str) -> dict[str, dict[str, Any]]:
+    """The manifests of what refers to a digest, by type: from the registry's own list, or the one under the tag."""
+    listed = get(repository, f"referrers/{digest}")
+    host = next(host for host in HOSTS if host.name.endswith(repository.partition("/")[0]))
+    assert bool(listed) == host.lists_referrers
+    index = json.loads(listed or skopeo("inspect", "--raw", f"docker://{repository}:{digest.replace(':', '-')}"))
+    found = {}
+    for descriptor in index["manifests"]:
+        manifest = json.loads(skopeo("inspect", "--raw", f"docker://{repository}@{descriptor['digest']}"))
+        assert manifest["subject"]["digest"] == digest
+        assert manifest["artifactType"] == descriptor["artifactType"]
+        found[manifest["artifactType"]] = manifest
+    assert len(found) == len(index["manifests"])
+    return found
+
+
+def document(repository: str, manifest: dict[str, Any]) -> dict[str, Any]:
+    """The document that a manifest refers to, whose digest has to be the one that it says."""
+    (layer,) = manifest["layers"]
+    data = get(repository, f"blobs/{layer['digest']}")
+    assert f"sha256:{hashlib.sha256(data).hexdigest()}" == layer["digest"]
+    found: dict[str, Any] = json.loads(data)
+    return found
+
+
+async def digest_built(shop: Shop) -> str:
+    """The digest of the tiny image, made without publishing it."""
+    async with a_session():
+        images = await Images.open(dag.host().directory(str(shop.checkout.path)))
+        containers = await images.build_all("tiny")
+        return (await make_artifact(Settings().fetch_base, list(containers.values()), None)).digest
+
+
+async def test_an_image_is_published_with_what_is_known_of_it(shop: Shop) -> None:
+    """Both bills of materials and the provenance refer to it in registries of both kinds, and its digest is its own.
+
+    The same command again writes nothing.
+    """
+    before = await digest_built(shop)
+    outcome = await shop.publish()
+    assert outcome.failure == ""
+    for repository in shop.repositories:
+        assert tags_of(repository) == dict.fromkeys((*FIXED, *MOVING), before)
+        found = {kind: document(repository, made) for kind, made in referrers(repository, before).items()}
+        assert found.keys() == {CYCLONEDX, SPDX, IN_TOTO}
+        assert any(line["purl"].startswith("pkg:deb/debian/bash@") for line in found[CYCLONEDX]["components"])
+        assert any(package["name"] == "bash" for package in found[SPDX]["packages"])
+        assert found[IN_TOTO]["subject"] == [{"name": "tiny", "digest": {"sha256": before.removeprefix("sha256:")}}]
+        (base,) = found[IN_TOTO]["predicate"]["buildDefinition"]["resolvedDependencies"]
+        assert base["digest"]["sha256"] == digest_of("docker.io/library/debian", "bookworm-slim").partition(":")[2]
+    sizes = log_sizes()
+    outcome = await shop.publish()
+    assert outcome.results() == {"already there"}
+    assert writes(sizes, shop) == []
+
+
+async def test_a_registry_that_takes_no_attachments(tmp_path: Path) -> None:
+    """It has the fixed tags, the others have everything but the moving ones, and the same command finishes it."""
+    shop = open_shop(tmp_path, timeout=10, tries=2, seconds=2)
+    addon = tmp_path / "addon.py"
+    addon.write_text(REFUSING)
+    with faults.mitmproxy("ghcr.io", addon):
+        outcome = await shop.publish()
+    refusing, *others = shop.repositories
+    assert f"SBOM (CycloneDX) in {refusing}" in outcome.failure
+    assert outcome.reason(refusing) == "attaching SBOM (CycloneDX) failed: DENIED: no attachments here"
+    assert [set(tags) for tags in shop.standing()] == [set(FIXED)] * 3
+    assert outcome.of(refusing)["provenance"] == "missing"
+    assert {outcome.of(other)["provenance"] for other in others} == {"pushed"}
+    outcome = await shop.publish()
+    assert outcome.failure == ""
+    assert [set(tags) for tags in shop.standing()] == [{*FIXED, *MOVING}] * 3
+    assert referrers(refusing, digest_of(refusing, "latest")).keys() == {CYCLONEDX, SPDX, IN_TOTO}
+
+
+async def test_each_platform_has_a_bill_of_its_own(shop: Shop) -> None:
+    """The bills refer to the manifest of their platform, and the provenance to the index."""
+    spec = shop.checkout.read("tiny/image.toml")
+    shop.checkout.write("tiny/image.toml", f'platforms = ["linux/amd64", "linux/arm64"]\n{spec}')
+    only = replace(shop, registries=shop.registries[2:], named=True)
+    outcome = await only.publish()
+    assert outcome.failure == ""
+    (repository,) = only.repositories
+    digest = digest_of(repository, "latest")
+    index = json.loads(skopeo("inspect", "--raw", f"docker://{repository}:latest"))
+    assert referrers(repository, digest).keys() == {IN_TOTO}
+    for platform in index["manifests"]:
+        assert referrers(repository, platform["digest"]).keys() == {CYCLONEDX, SPDX}

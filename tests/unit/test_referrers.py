@@ -1,0 +1,159 @@
+"""What is attached to an image: with a registry that is a dictionary, spoken to in regctl's words."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.scripts.answers import Failure, Kind, Request
+from pipeline.scripts.referrers import AttachJob, Attachment, Referrers, digest_of
+from pipeline.scripts.regctl import Answer, Client, Limits
+from pipeline.scripts.registry import Report
+
+IMAGE = f"sha256:{'1' * 64}"
+NAME = "ghcr.io/maniaclab/small"
+SBOM = "application/vnd.cyclonedx+json"
+
+
+class FakeClient(Client):
+    """A registry that lists what is attached to an image."""
+
+    def __init__(self) -> None:
+        super().__init__(Limits(1, 1, 1))
+        self.manifests: dict[str, bytes] = {}
+        self.listed: list[dict[str, str]] = []
+        self.put: list[str] = []
+        #: How many lists are written over by somebody else's, with what was put last missing.
+        self.lost = 0
+        self.refuses = ""
+
+    def run(self, *arguments: str, given: bytes = b"") -> Answer:
+        """Answer as regctl does."""
+        del given
+        match arguments[:2]:
+            case ("artifact", "list"):
+                assert arguments[2] == f"{NAME}@{IMAGE}"
+                return Answer(json.dumps(self.listed).encode())
+            case ("manifest", "get"):
+                digest = arguments[2].partition("@")[2]
+                if digest not in self.manifests:
+                    raise Failure(Kind.MISSING, "404")
+                return Answer(self.manifests[digest])
+            case ("artifact", "put"):
+                return self._put(arguments)
+            case _:
+                return Answer(b"")
+
+    def attach(self, media_type: str, data: bytes, *, manifest: bytes | None = None) -> str:
+        """Have something that is attached."""
+        made = json.dumps({"type": media_type, "layers": [{"digest": digest_of(data)}]}).encode()
+        digest = digest_of(made)
+        self.manifests[digest] = manifest or made
+        self.listed.append({"digest": digest, "artifactType": media_type})
+        return digest
+
+    def _put(self, arguments: tuple[str, ...]) -> Answer:
+        said = dict(itertools.pairwise(arguments))
+        if said["--artifact-type"] == self.refuses:
+            raise Failure(Kind.DENIED, "403")
+        assert said["--subject"] == f"{NAME}@{IMAGE}"
+        self.put.append(" ".join(word for word in arguments if word.startswith("--annotation")))
+        data = Path(said["--file"]).read_bytes()
+        digest = self.attach(said["--artifact-type"], data)
+        if self.lost:
+            self.lost -= 1
+            self.listed.pop()
+        uploaded = Request("PUT", f"https://ghcr.io/v2/x/blobs/uploads/1?digest={digest_of(data)}", 201)
+        return Answer(digest.encode(), [uploaded], tries=2, seconds=1.0)
+
+
+@pytest.fixture
+def client() -> FakeClient:
+    """A registry to which nothing is attached yet."""
+    return FakeClient()
+
+
+@pytest.fixture
+def wanted(tmp_path: Path) -> list[Attachment]:
+    """Two documents."""
+    found = []
+    for name, media_type in (("SBOM", SBOM), ("provenance", "application/vnd.in-toto+json")):
+        file = tmp_path / f"{name}.json"
+        file.write_text(f"the {name}")
+        annotations = {"kind": "slsa"} if name == "provenance" else {}
+        found.append(Attachment(name=name, subject=IMAGE, type=media_type, annotations=annotations, file=str(file)))
+    return found
+
+
+def run(client: FakeClient, wanted: list[Attachment]) -> Report:
+    """Attach."""
+    job = AttachJob(
+        action="attach", repository=NAME, host="ghcr.io", username="me", program="", digest="", tags=[], moving=[],
+        known=[], writes=False, attachments=wanted, timeout=1, tries=1, seconds=1,
+    )  # fmt: skip
+    return Referrers(job, client).run("hunter2")
+
+
+def test_what_is_not_there_is_attached_and_found(client: FakeClient, wanted: list[Attachment]) -> None:
+    """The report has the digest of each manifest, what was sent, and how often it was tried."""
+    report = run(client, wanted)
+    assert report["failure"] is None
+    assert [(row["tag"], row["digest"], row["pushed"], row["bytes"], row["tries"]) for row in report["rows"]] == [
+        ("SBOM", client.listed[0]["digest"], True, 8, 2),
+        ("provenance", client.listed[1]["digest"], True, 14, 2),
+    ]
+    assert client.put == ["", "--annotation=kind=slsa"]
+
+
+def test_what_is_there_is_not_attached_again(client: FakeClient, wanted: list[Attachment]) -> None:
+    """Whoever attached it; only the document and its type count."""
+    run(client, wanted)
+    client.put.clear()
+    report = run(client, wanted)
+    assert client.put == []
+    assert [(row["tag"], row["pushed"], row["tries"]) for row in report["rows"]] == [
+        ("SBOM", False, 0),
+        ("provenance", False, 0),
+    ]
+
+
+def test_another_document_of_the_type_is_not_this_one(client: FakeClient, wanted: list[Attachment]) -> None:
+    """Nor is the same document of another type, nor one whose manifest was deleted and that is listed still."""
+    client.attach(SBOM, b"of somebody else")
+    client.attach("text/plain", b"the SBOM")
+    del client.manifests[client.attach(SBOM, b"the SBOM")]
+    report = run(client, wanted[:1])
+    assert [(row["tag"], row["pushed"]) for row in report["rows"]] == [("SBOM", True)]
+
+
+def test_a_list_that_another_run_wrote_over_is_written_again(client: FakeClient, wanted: list[Attachment]) -> None:
+    """Two runs with one list: what the other one took out is put back."""
+    client.lost = 1
+    report = run(client, wanted)
+    assert (report["failure"], len(client.put), len(client.listed)) == (None, 3, 2)
+
+
+def test_what_is_never_listed_is_a_failure(client: FakeClient, wanted: list[Attachment]) -> None:
+    """It is not told as attached."""
+    client.lost = 99
+    report = run(client, wanted)
+    assert report["failure"] is not None
+    assert (report["failure"]["kind"], report["rows"]) == ("mismatch", [])
+
+
+def test_a_refusal_ends_it_and_tells_what_was_attached(client: FakeClient, wanted: list[Attachment]) -> None:
+    """The report says which document it was."""
+    client.refuses = wanted[1]["type"]
+    report = run(client, wanted)
+    assert report["failure"] is not None
+    assert (report["failure"]["doing"], report["failure"]["kind"]) == ("attaching provenance", "denied")
+    assert [row["tag"] for row in report["rows"]] == ["SBOM"]
+
+
+def test_a_manifest_that_is_not_what_is_listed_is_a_failure(client: FakeClient, wanted: list[Attachment]) -> None:
+    """A registry that gives other bytes than it lists is found out."""
+    client.attach(SBOM, b"the SBOM", manifest=b'{"layers": []}')
+    failure = run(client, wanted)["failure"]
+    assert failure is not None
+    assert failure["kind"] == "mismatch"
