@@ -20,6 +20,8 @@ from pipeline.errors import BuildError
 from pipeline.formats import SbomFormat
 from pipeline.lock import LOCK
 from pipeline.sbom import describe, write
+from pipeline.signing import ANNOTATIONS, BUNDLE, Signer
+from pipeline.signing import NAME as SIGNATURE
 from pipeline.spec import Platform, load_spec
 
 #: What the bills of materials are called in reports, and the types by which clients find them.
@@ -43,21 +45,30 @@ class Attachment:
     subject: str
     """The digest that it is about."""
 
-    file: dagger.File
+    file: dagger.File | None
+    """None where it is only looked for."""
 
     annotations: Mapping[str, str] = field(default_factory=dict)
 
+    check: Sequence[str] = ()
+    """A command that accepts each file that is as good; where there is none, only the file's bytes are."""
 
-def names(platforms: Sequence[Platform]) -> tuple[str, ...]:
+
+def names(platforms: Sequence[Platform], *, signed: bool) -> tuple[str, ...]:
     """What is attached to an image, in reports' words."""
     bills = (_name(form, platform, platforms) for platform in platforms for form in BILLS)
-    return (*bills, PROVENANCE[0])
+    return (*bills, PROVENANCE[0], *([SIGNATURE] if signed else []))
+
+
+def signature(digest: str, signer: Signer, file: dagger.File | None = None) -> Attachment:
+    """A signature of an image: any that the signer made is as good."""
+    return Attachment(SIGNATURE, BUNDLE, digest, file, ANNOTATIONS, signer.check(digest))
 
 
 async def attachments(
     checkout: Checkout, image: str, containers: Mapping[Platform, dagger.Container], artifact: Artifact, builder: str
 ) -> tuple[Attachment, ...]:
-    """All documents about an image, in the order of :func:`names`.
+    """All documents about an image but its signature, in the order of :func:`names`.
 
     Args:
         checkout: where the image is.
@@ -95,7 +106,7 @@ async def attachments(
         dag.file(f"{image}.provenance.json", statement),
         {"in-toto.io/predicate-type": provenance.PREDICATE_TYPE},
     )
-    return tuple(found[name] for name in names(platforms))
+    return tuple(found[name] for name in names(platforms, signed=False))
 
 
 async def made_from(checkout: Checkout, image: str, platforms: Sequence[Platform]) -> list[provenance.Resource]:

@@ -14,7 +14,8 @@ PipelineError
 ├── SmokeTestError        an image was built, and does not do what it should
 ├── TagError              a trigger or commit gives no tag
 ├── CredentialsError      a registry has no credentials here, or does not accept them
-├── VerifyError           an image that was built again is not the published one
+├── SigningError          an image cannot be signed with the key that was given
+├── VerifyError           an image that was built again is not the published one, or a published one is not signed
 ├── PublishError          a tag of an image is missing in a registry, or is another image there
 └── CheckError            a checkout is not as it should be
 """
@@ -88,8 +89,12 @@ class CredentialsError(PipelineError):
     """A registry has no credentials, or does not let the ones that it has do what is needed."""
 
 
+class SigningError(PipelineError):
+    """An image cannot be signed with the key that was given."""
+
+
 class VerifyError(PipelineError):
-    """An image that was built again is not the published one."""
+    """An image that was built again is not the published one, or a published one is not signed."""
 
 
 class PublishError(PipelineError):

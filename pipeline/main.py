@@ -123,6 +123,17 @@ class Pipeline:
         builder: Annotated[
             str | None, Doc("URI of the machine that builds, for the provenance; 'by hand' if not given")
         ] = None,
+        signing_key: Annotated[
+            dagger.Secret | None, Doc("Private key of cosign to sign the images with, such as file:cosign.key")
+        ] = None,
+        signing_password: Annotated[
+            dagger.Secret | None, Doc("Password of the signing key, such as env:COSIGN_PASSWORD")
+        ] = None,
+        identity_token: Annotated[
+            dagger.Secret | None, Doc("Sign without a key, as whom this OpenID Connect token names")
+        ] = None,
+        certificate_identity: Annotated[str | None, Doc("Whom the identity token names")] = None,
+        certificate_oidc_issuer: Annotated[str | None, Doc("Who issued the identity token, a URL")] = None,
         docker_config: Annotated[
             dagger.Secret | None,
             Doc("What 'docker login' wrote, as file:$HOME/.docker/config.json, for registries without credentials"),
@@ -132,6 +143,7 @@ class Pipeline:
     ) -> str:
         """Build, test and push images to every registry, and move their tags when all have them at one digest"""
         from pipeline.publish import publish  # noqa: PLC0415  # as in _open
+        from pipeline.signing import choose_signing  # noqa: PLC0415  # as in _open
 
         return await publish(
             await self._open(),
@@ -140,6 +152,9 @@ class Pipeline:
             registries=registries or [],
             commit=commit,
             builder=builder,
+            signing=choose_signing(
+                signing_key, signing_password, identity_token, certificate_identity, certificate_oidc_issuer
+            ),
             auths=self.auths,
             docker_config=docker_config,
             dry_run=dry_run,
@@ -147,23 +162,37 @@ class Pipeline:
         )
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
-    async def verify(
+    async def verify(  # noqa: PLR0913, PLR0917  # options of the CLI
         self,
         image: Annotated[str, Doc("Name of the image")],
         digest: Annotated[str, Doc("The published image's, such as sha256:0123…")],
         repository: Annotated[
             str | None, Doc("Where it was published, such as ghcr.io/maniaclab/ml_platform; its first if not given")
         ] = None,
+        public_key: Annotated[
+            dagger.File | None, Doc("Fail where the image is not signed with the private key of this public key")
+        ] = None,
+        certificate_identity: Annotated[
+            str | None, Doc("Fail where the image is not signed, without a key, by this one")
+        ] = None,
+        certificate_oidc_issuer: Annotated[str | None, Doc("Who knows that one, a URL")] = None,
         docker_config: Annotated[
             dagger.Secret | None,
             Doc("What 'docker login' wrote, as file:$HOME/.docker/config.json, for a registry that wants a password"),
         ] = None,
     ) -> str:
         """Build an image again, and fail where it is not the published one, naming what of which layer differs"""
+        from pipeline.signing import choose_signer  # noqa: PLC0415 -- as in _open
         from pipeline.verify import verify  # noqa: PLC0415 -- as in _open
 
         return await verify(
-            await self._open(), image, digest, repository=repository, auths=self.auths, docker_config=docker_config
+            await self._open(),
+            image,
+            digest,
+            repository=repository,
+            signer=choose_signer(public_key, certificate_identity, certificate_oidc_issuer),
+            auths=self.auths,
+            docker_config=docker_config,
         )
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`

@@ -14,7 +14,7 @@ import anyio
 import dagger
 
 from pipeline.artifact import make_artifact
-from pipeline.attachments import attachments, names
+from pipeline.attachments import attachments, names, signature
 from pipeline.checkout import Checkout
 from pipeline.commit import Commit
 from pipeline.credentials import Login, RegistryAuth, find_logins, host_of
@@ -25,6 +25,7 @@ from pipeline.publication import Place, Publication
 from pipeline.published import Published, draw, explain
 from pipeline.registry import Destination, Registry
 from pipeline.settings import REGISTRY, Settings
+from pipeline.signing import Signer, Signing, find_signer, sign
 from pipeline.smoke import require_passed
 from pipeline.spec import ImageSpec, load_spec
 from pipeline.tags import plan_checkout
@@ -61,9 +62,18 @@ def commit_time(found: Commit | None, given: str | None) -> datetime | None:
 class Publisher:
     """One run of `publish`."""
 
-    def __init__(self, checkout: Checkout, trigger: str, publications: list[Publication], builder: str) -> None:
+    def __init__(
+        self,
+        checkout: Checkout,
+        trigger: str,
+        publications: list[Publication],
+        builder: str,
+        signing: Signing | None = None,
+    ) -> None:
         self._checkout = checkout
         self._builder = builder
+        self._signing = signing
+        self._signer: Signer | None = None
         self._trigger = trigger
         self._publications = publications
         self._registry = Registry(checkout.settings)
@@ -114,15 +124,20 @@ class Publisher:
 
     async def _make(self) -> None:
         """Build and test all images; one that fails ends it before anything is pushed."""
+        settings = self._checkout.settings
+        # A key that cannot be used is not found after an hour of building.
+        self._signer = await find_signer(settings, self._signing) if self._signing else None
         name = self._publications[0].image if len(self._publications) == 1 else None
         require_passed(await self._checkout.smoke_test(name, gpu=False), ResultFormat.TABLE)
 
         async def export(made: Publication) -> None:
             containers = await self._checkout.build_all(made.image)
-            base = self._checkout.settings.fetch_base
-            artifact = await make_artifact(base, list(containers.values()), made.made)
+            artifact = await make_artifact(settings.fetch_base, list(containers.values()), made.made)
             # Before anything is pushed: an image that holds something else than was locked is not published.
             made.attachments = await attachments(self._checkout, made.image, containers, artifact, self._builder)
+            if self._signing and self._signer:
+                file = await sign(settings, self._signing, artifact.digest)
+                made.attachments += (signature(artifact.digest, self._signer, file),)
             made.artifact = artifact
 
         await _each(export, self._publications)
@@ -142,7 +157,7 @@ class Publisher:
         async def push(place: Place) -> None:
             place.take(await self._registry.push(place.to, artifact, made.tags.fixed, made.tags.moving))
             if not place.failure:
-                place.take_attached(await self._registry.attach(place.to, made.attachments))
+                place.take_attached(await self._registry.attach(place.to, made.attachments, self._signer))
 
         await _each(push, made.places)
         for _ in range(ROUNDS):
@@ -167,6 +182,7 @@ async def publish(  # noqa: PLR0913  # what a person may say
     registries: Sequence[str],
     commit: str | None,
     builder: str | None,
+    signing: Signing | None,
     auths: Sequence[RegistryAuth],
     docker_config: dagger.Secret | None,
     dry_run: bool,
@@ -190,12 +206,12 @@ async def publish(  # noqa: PLR0913  # what a person may say
             name,
             tags,
             [_place(repository, logins) for repository in found],
-            documents=names(specs[name].platforms),
+            documents=names(specs[name].platforms, signed=signing is not None),
             made=made,
         )
         for name, found in wanted.items()
     ]
-    report = await Publisher(checkout, trigger, publications, builder or BY_HAND).run(dry_run=dry_run)
+    report = await Publisher(checkout, trigger, publications, builder or BY_HAND, signing).run(dry_run=dry_run)
     if report.incomplete:
         raise PublishError(f"{explain(report)}\n{draw(report, form)}")
     return draw(report, form)

@@ -20,6 +20,8 @@ from pipeline.attachments import Attachment
 from pipeline.credentials import Login
 from pipeline.script import with_scripts
 from pipeline.settings import Settings
+from pipeline.signing import PROGRAM as COSIGN
+from pipeline.signing import PUBLIC_KEY, Signer, cosign
 
 #: Where the container has regctl.
 PROGRAM: Final = "/usr/local/bin/regctl"
@@ -109,16 +111,27 @@ class Registry:
         """Move tags to an image that the repository has, unless it has other tags than the known ones by now."""
         return await self._run(to, "move", digest=digest, tags=[*tags], moving=[*moving], known=sorted(known))
 
-    async def attach(self, to: Destination, attachments: Sequence[Attachment]) -> Report:
-        """Attach documents to an image that the repository has, where they are not attached; find all of them there."""
-        files = {}
+    async def attach(self, to: Destination, attachments: Sequence[Attachment], signer: Signer | None = None) -> Report:
+        """Attach documents to an image that the repository has, where they are not attached; find all of them there.
+
+        Args:
+            to: the repository.
+            attachments: the documents; those without a file are only looked for.
+            signer: whose signatures count, where there is one among the documents.
+        """
+        files = {COSIGN: cosign(self._settings)} if signer else {}
+        if signer and signer.public_key:
+            files[PUBLIC_KEY] = signer.public_key
         wanted = []
         for number, attachment in enumerate(attachments):
-            path = f"/attachments/{number}/{await attachment.file.name()}"
-            files[path] = attachment.file
-            said = {"name": attachment.name, "subject": attachment.subject, "type": attachment.type}
-            wanted.append({**said, "annotations": dict(attachment.annotations), "file": path})
-        return await self._run(to, "attach", files=files, attachments=wanted)
+            path = ""
+            if attachment.file:
+                path = f"/attachments/{number}/{await attachment.file.name()}"
+                files[path] = attachment.file
+            said = {"name": attachment.name, "subject": attachment.subject, "type": attachment.type, "file": path}
+            wanted.append({**said, "annotations": dict(attachment.annotations), "check": list(attachment.check)})
+        action = "attach" if all(attachment.file for attachment in attachments) else "find"
+        return await self._run(to, action, files=files, attachments=wanted)
 
     async def _run(
         self,
@@ -158,7 +171,8 @@ class Registry:
             container = container.with_mounted_file(path, file)
         if to.login.secret:
             container = container.with_secret_variable(PASSWORD, to.login.secret)
-        command = ["python", "-m", f"pipeline.scripts.{'referrers' if files else 'registry'}", "/job.json"]
+        script = "registry" if files is None else "referrers"
+        command = ["python", "-m", f"pipeline.scripts.{script}", "/job.json"]
         try:
             return Report.model_validate_json(await container.with_exec(command).stdout())
         except dagger.ExecError as error:

@@ -49,6 +49,9 @@ class Settings(FileSettings):
     regctl: str = "ghcr.io/regclient/regctl:v0.11.7"
     """Image with the registry client /regctl."""
 
+    cosign: str = "ghcr.io/sigstore/cosign/cosign:v3.1.3"
+    """Image with /ko-app/cosign, which signs images and looks at signatures."""
+
     registry_timeout: Annotated[float, Field(gt=0, le=3600)] = 120
     """Seconds in which a registry has to answer, or to take the next megabyte of an upload."""
 

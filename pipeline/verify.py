@@ -4,18 +4,21 @@ import json
 import uuid
 from collections.abc import Sequence
 
+import anyio
 import dagger
 from dagger import dag
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.artifact import LAYOUT, Artifact, make_artifact
+from pipeline.attachments import signature
 from pipeline.checkout import Checkout
 from pipeline.credentials import Login, RegistryAuth, find_logins, host_of
 from pipeline.errors import VerifyError
 from pipeline.publish import repositories
-from pipeline.registry import PASSWORD, PROGRAM, Destination, client
+from pipeline.registry import PASSWORD, PROGRAM, Destination, Registry, client
 from pipeline.script import with_scripts
 from pipeline.settings import Settings
+from pipeline.signing import Signer
 from pipeline.spec import load_spec
 from pipeline.tables import draw_table
 
@@ -51,6 +54,7 @@ async def verify(  # noqa: PLR0913  # what a person may say
     digest: str,
     *,
     repository: str | None,
+    signer: Signer | None,
     auths: Sequence[RegistryAuth],
     docker_config: dagger.Secret | None,
 ) -> str:
@@ -60,26 +64,61 @@ async def verify(  # noqa: PLR0913  # what a person may say
         checkout: with the image, at the commit that was published.
         image: its name.
         digest: the published image's.
-        repository: where it was published; the first of the image's repositories where none is given.
+        repository: where it was published; the first of the image's repositories where none is given. Signatures are
+            looked for in all of them then.
+        signer: of whose signatures there has to be one, where one is named.
         auths: who logs in to registries; nobody does where there are none here and in ``docker_config``.
         docker_config: Docker's own configuration with credentials.
 
     Raises:
-        VerifyError: the built image is another one; the error says what of it differs.
+        VerifyError: a signature is missing, or the built image is another one; the error says what of it differs.
         PipelineError: the image cannot be built.
     """
     spec = load_spec(checkout.path, image)
-    name = repository or repositories(image, spec, checkout.settings, [])[0]
+    names = [repository] if repository else repositories(image, spec, checkout.settings, [])
+    name = names[0]
+    hosts = [host_of(found) for found in names]
+    # Anybody may read what is published, as a rule.
+    logins = dict.fromkeys(hosts, Login("", None))
+    if auths or docker_config:
+        logins = await find_logins(hosts if signer else hosts[:1], auths, docker_config)
+    if signer:
+        places = [Destination(found, logins[host_of(found)]) for found in names]
+        await require_signed(checkout.settings, image, digest, places, signer)
     containers = await checkout.build_all(image)
     made = checkout.commit.time if checkout.commit else None
     artifact = await make_artifact(checkout.settings.fetch_base, list(containers.values()), made)
     if artifact.digest == digest:
-        return f"{image} is {digest}: built here, it is the published image to the last byte\n"
-    login = Login("", None)
-    if auths or docker_config:
-        login = (await find_logins([host_of(name)], auths, docker_config))[host_of(name)]
-    comparison = await _compare(checkout.settings, Destination(name, login), digest, artifact)
+        signed = f"it is signed in {', '.join(names)}; " if signer else ""
+        return f"{image} is {digest}: {signed}built here, it is the published image to the last byte\n"
+    comparison = await _compare(checkout.settings, Destination(name, logins[hosts[0]]), digest, artifact)
     raise VerifyError(explain(image, name, digest, artifact.digest, comparison))
+
+
+async def require_signed(
+    settings: Settings, image: str, digest: str, places: Sequence[Destination], signer: Signer
+) -> None:
+    """Look for a signature of an image in each of its repositories.
+
+    Raises:
+        VerifyError: one has none that fits, or cannot be read; all of them are named.
+    """
+    failures: dict[str, str] = {}
+
+    async def look(place: Destination) -> None:
+        report = await Registry(settings).attach(place, [signature(digest, signer)], signer)
+        if report.failure:
+            failures[place.repository] = report.failure.reason
+
+    async with anyio.create_task_group() as tasks:
+        for place in places:
+            tasks.start_soon(look, place)
+    if failures:
+        told = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items()))
+        raise VerifyError(
+            f"{image}: {digest} has no signature of {signer} in {len(failures)} of {len(places)} repositories "
+            f"({told}); do not use it from there; who may sign it publishes it again, signed"
+        )
 
 
 def explain(image: str, repository: str, digest: str, built: str, comparison: Comparison) -> str:

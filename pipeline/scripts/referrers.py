@@ -1,14 +1,16 @@
 """Attach documents to an image in one repository, so that whoever has its digest finds them; regctl does the protocol.
 
 Usage: python -m pipeline.scripts.referrers JOB. JOB, the password and what is printed are those of
-`pipeline.scripts.registry`, with the action "attach" and the key `attachments`. Where a registry cannot be asked what
-is attached to a digest, regctl keeps the list under the tag sha256-…, as OCI has it. What is attached says nothing of
-the time: the same document gives the same manifest, and one that is there is not pushed again.
+`pipeline.scripts.registry`, with the actions "attach" and "find" and the key `attachments`. Where a registry cannot be
+asked what is attached to a digest, regctl keeps the list under the tag sha256-…, as OCI has it. What is attached says
+nothing of the time: the same document gives the same manifest, and one that is there is not pushed again.
 """
 
 import hashlib
 import json
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypedDict, cast
@@ -19,6 +21,8 @@ from pipeline.scripts.registry import Job, Repository, Row, main
 #: How often documents are attached that are not listed afterwards: two runs at the same time, each with a list of its
 #: own to put under the tag, take entries from each other.
 ROUNDS: Final = 3
+#: Seconds that the check of a document may take.
+CHECK_TIMEOUT: Final = 60
 
 
 class Attachment(TypedDict):
@@ -32,6 +36,9 @@ class Attachment(TypedDict):
     """Its media type, by which clients choose."""
     annotations: dict[str, str]
     file: str
+    """Empty where it is only looked for."""
+    check: list[str]
+    """A command that accepts each file that is as good as the document; where there is none, only its bytes are."""
 
 
 class AttachJob(Job):
@@ -43,60 +50,87 @@ class AttachJob(Job):
 class Referrers(Repository):
     """One repository, and what is attached to an image there."""
 
+    #: Which images something is attached to, and of which type, as the registry listed it last.
+    listed: list[tuple[str, str]]
+
     def actions(self) -> dict[str, Callable[[], None]]:
         """What may be done, by the name that a job calls it."""
-        return {"attach": self.attach}
+        return {"attach": self.attach, "find": self.require}
+
+    @property
+    def wanted(self) -> list[Attachment]:
+        """What the job is about."""
+        return cast("AttachJob", self.job)["attachments"]
 
     def attach(self) -> None:
         """Attach what is not there, and find everything in the end."""
-        wanted = cast("AttachJob", self.job)["attachments"]
-        found = self.find(wanted)
+        found = self.find()
         self.report["rows"] = [_row(name, digest) for name, digest in found.items()]
         for _ in range(ROUNDS):
-            for attachment in wanted:
+            for attachment in self.wanted:
                 if attachment["name"] not in found:
                     self.put_document(attachment)
-            found = self.find(wanted)
-            if len(found) == len(wanted):
+            found = self.find()
+            if len(found) == len(self.wanted):
                 return
         self.report["rows"] = [row for row in self.report["rows"] if row["tag"] in found]
         self.doing = "reading back what was attached"
         raise Failure(Kind.MISMATCH, f"it lists {', '.join(found) or 'nothing'} of what was attached")
 
-    def find(self, attachments: Sequence[Attachment]) -> dict[str, str]:
+    def require(self) -> None:
+        """Find everything."""
+        found = self.find()
+        self.report["rows"] = [_row(name, digest) for name, digest in found.items()]
+        for attachment in self.wanted:
+            if attachment["name"] not in found:
+                others = self.listed.count((attachment["subject"], attachment["type"]))
+                told = f"there is no {attachment['name']}" + (f" that fits, of {others}" if others else "")
+                raise Failure(Kind.MISSING, told)
+
+    def find(self) -> dict[str, str]:
         """The documents that are attached to their images, by name, and the digests of their manifests."""
         found = {}
-        for subject in dict.fromkeys(attachment["subject"] for attachment in attachments):
+        self.listed = []
+        for subject in dict.fromkeys(attachment["subject"] for attachment in self.wanted):
             self.doing = f"reading what is attached to {subject}"
-            reference = f"{self.name}@{subject}"
-            listed = self.client.run("artifact", "list", reference, "--format", "{{json .Descriptors}}").output
-            there = {
-                (descriptor.get("artifactType"), document): str(descriptor["digest"])
-                for descriptor in json.loads(listed) or ()
-                for document in self.documents(descriptor, attachments)
-            }
-            for attachment in attachments:
-                key = (attachment["type"], digest_of(Path(attachment["file"]).read_bytes()))
-                if attachment["subject"] == subject and key in there:
-                    found[attachment["name"]] = there[key]
+            command = ("artifact", "list", f"{self.name}@{subject}", "--format", "{{json .Descriptors}}")
+            for descriptor in json.loads(self.client.run(*command).output) or ():
+                kind = (subject, descriptor.get("artifactType", ""))
+                self.listed.append(kind)
+                for attachment in self.wanted:
+                    same = (attachment["subject"], attachment["type"]) == kind
+                    if same and self.holds(descriptor["digest"], attachment):
+                        found[attachment["name"]] = str(descriptor["digest"])
         return found
 
-    def documents(self, descriptor: dict[str, Any], attachments: Sequence[Attachment]) -> list[str]:
-        """The digests of what a listed manifest consists of; nothing of one that is of none of the wanted types."""
-        if descriptor.get("artifactType") not in {attachment["type"] for attachment in attachments}:
-            return []
+    def holds(self, digest: str, attachment: Attachment) -> bool:
+        """Whether a manifest has a document, or one that is as good."""
+        documents = self.documents(digest)
+        if not attachment["check"]:
+            return digest_of(Path(attachment["file"]).read_bytes()) in documents
+        return any(self.passes(document, attachment["check"]) for document in documents)
+
+    def documents(self, digest: str) -> Sequence[str]:
+        """The digests of what a manifest refers to."""
         try:
-            body = self.client.run(
-                "manifest", "get", f"{self.name}@{descriptor['digest']}", "--format", "raw-body"
-            ).output
+            body = self.client.run("manifest", "get", f"{self.name}@{digest}", "--format", "raw-body").output
         except Failure as failure:
             # A list may name what was deleted since.
             if failure.kind is Kind.MISSING:
-                return []
+                return ()
             raise
-        if digest_of(body) != descriptor["digest"]:
-            raise Failure(Kind.MISMATCH, f"it gives {digest_of(body)} for {descriptor['digest']}")
-        return [str(layer["digest"]) for layer in json.loads(body)["layers"]]
+        if digest_of(body) != digest:
+            raise Failure(Kind.MISMATCH, f"it gives {digest_of(body)} for {digest}")
+        manifest: dict[str, Any] = json.loads(body)
+        return [str(layer["digest"]) for layer in manifest.get("layers", ())]
+
+    def passes(self, digest: str, check: Sequence[str]) -> bool:
+        """Whether a document passes a check."""
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(self.client.run("blob", "get", self.name, digest).output)
+            file.flush()
+            command = [*check, file.name]
+            return subprocess.run(command, capture_output=True, check=False, timeout=CHECK_TIMEOUT).returncode == 0
 
     def put_document(self, attachment: Attachment) -> None:
         """Attach a document."""
@@ -111,16 +145,15 @@ class Referrers(Repository):
             *("--format", "{{.Manifest.GetDescriptor.Digest}}"),
         )
         uploaded = any(request.uploaded == digest_of(file.read_bytes()) for request in answer.requests)
-        self.report["rows"] = [row for row in self.report["rows"] if row["tag"] != self.tag] + [
-            Row(
-                tag=self.tag,
-                digest=answer.output.decode().strip(),
-                pushed=True,
-                bytes=file.stat().st_size if uploaded else 0,
-                seconds=answer.seconds,
-                tries=answer.tries,
-            )
-        ]
+        row = Row(
+            tag=self.tag,
+            digest=answer.output.decode().strip(),
+            pushed=True,
+            bytes=file.stat().st_size if uploaded else 0,
+            seconds=answer.seconds,
+            tries=answer.tries,
+        )
+        self.report["rows"] = [*(other for other in self.report["rows"] if other["tag"] != self.tag), row]
 
 
 def digest_of(data: bytes) -> str:

@@ -127,6 +127,7 @@ class Shop:
                     registries=self.registries if self.named else [],
                     commit=commit,
                     builder=None,
+                    signing=None,
                     auths=[],
                     docker_config=dag.set_secret(f"docker-{secrets.token_hex(4)}", self._docker_config()),
                     dry_run=dry_run,

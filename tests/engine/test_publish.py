@@ -80,11 +80,17 @@ def secret_texts() -> list[bytes]:
 def stored_blobs(shop: Shop) -> Iterator[tuple[Path, bytes]]:
     """Everything that the registries keep for a shop: manifests, configurations, and layers without compression."""
     for host, registry in zip(HOSTS, shop.registries, strict=True):
-        storage = current().registry / host.name / "docker/registry/v2"
-        for link in (storage / "repositories" / registry.partition("/")[2]).rglob("link"):
+        folder = current().registry / host.name
+        name = registry.partition("/")[2]
+        files = [file for file in (folder / name).rglob("*") if file.is_file()]
+        storage = folder / "docker/registry/v2"
+        for link in (storage / "repositories" / name).rglob("link"):
             digest = link.read_text().removeprefix("sha256:")
-            data = (storage / "blobs/sha256" / digest[:2] / digest / "data").read_bytes()
-            yield link, gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+            files.append(storage / "blobs/sha256" / digest[:2] / digest / "data")
+        assert files
+        for file in files:
+            data = file.read_bytes()
+            yield file, gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
 
 
 async def test_a_version_is_published_and_then_there_is_nothing_to_do(shop: Shop) -> None:

@@ -111,12 +111,16 @@ async def test_verify_finds_the_published_image_and_what_differs_from_it(tmp_pat
     auths = [RegistryAuth(address="ghcr.io", username=pair.user, secret=secret)]  # type: ignore[call-arg]  # as in main
     digest = published.artifact.digest
 
-    same = await verify(published.images, "small", digest, repository=repository, auths=auths, docker_config=None)
+    same = await verify(
+        published.images, "small", digest, repository=repository, signer=None, auths=auths, docker_config=None
+    )
     assert digest in same
 
     changed = await build(tmp_path / "changed", 3600, greeting="goodbye\n")
     with pytest.raises(VerifyError) as error:
-        await verify(changed.images, "small", digest, repository=repository, auths=auths, docker_config=None)
+        await verify(
+            changed.images, "small", digest, repository=repository, signer=None, auths=auths, docker_config=None
+        )
     rows = [line for line in str(error.value).splitlines() if "usr/local/share/greeting" in line]
     assert [row.split("│")[3].strip() for row in rows] == ["size", "content"]
     assert digest in str(error.value)

@@ -22,6 +22,7 @@ class FakeClient(Client):
     def __init__(self) -> None:
         super().__init__(Limits(1, 1, 1))
         self.manifests: dict[str, bytes] = {}
+        self.blobs: dict[str, bytes] = {}
         self.listed: list[dict[str, str]] = []
         self.put: list[str] = []
         #: How many lists are written over by somebody else's, with what was put last missing.
@@ -40,6 +41,8 @@ class FakeClient(Client):
                 if digest not in self.manifests:
                     raise Failure(Kind.MISSING, "404")
                 return Answer(self.manifests[digest])
+            case ("blob", "get"):
+                return Answer(self.blobs[arguments[3]])
             case ("artifact", "put"):
                 return self._put(arguments)
             case _:
@@ -50,6 +53,7 @@ class FakeClient(Client):
         made = json.dumps({"type": media_type, "layers": [{"digest": digest_of(data)}]}).encode()
         digest = digest_of(made)
         self.manifests[digest] = manifest or made
+        self.blobs[digest_of(data)] = data
         self.listed.append({"digest": digest, "artifactType": media_type})
         return digest
 
@@ -82,14 +86,16 @@ def wanted(tmp_path: Path) -> list[Attachment]:
         file = tmp_path / f"{name}.json"
         file.write_text(f"the {name}")
         annotations = {"kind": "slsa"} if name == "provenance" else {}
-        found.append(Attachment(name=name, subject=IMAGE, type=media_type, annotations=annotations, file=str(file)))
+        found.append(
+            Attachment(name=name, subject=IMAGE, type=media_type, annotations=annotations, file=str(file), check=[])
+        )
     return found
 
 
-def run(client: FakeClient, wanted: list[Attachment]) -> Report:
-    """Attach."""
+def run(client: FakeClient, wanted: list[Attachment], action: str = "attach") -> Report:
+    """Attach, or find."""
     job = AttachJob(
-        action="attach", repository=NAME, host="ghcr.io", username="me", program="", digest="", tags=[], moving=[],
+        action=action, repository=NAME, host="ghcr.io", username="me", program="", digest="", tags=[], moving=[],
         known=[], writes=False, attachments=wanted, timeout=1, tries=1, seconds=1,
     )  # fmt: skip
     return Referrers(job, client).run("hunter2")
@@ -157,3 +163,40 @@ def test_a_manifest_that_is_not_what_is_listed_is_a_failure(client: FakeClient, 
     failure = run(client, wanted)["failure"]
     assert failure is not None
     assert failure["kind"] == "mismatch"
+
+
+def test_a_document_that_passes_the_check_is_as_good(client: FakeClient, wanted: list[Attachment]) -> None:
+    """No two signatures have the same bytes: one that fits is enough, and one that does not is passed over."""
+    (document, _) = wanted
+    document["check"] = ["grep", "--quiet", "by the same signer"]
+    client.attach(SBOM, b"by another signer")
+    there = client.attach(SBOM, b"made earlier by the same signer")
+    report = run(client, [document])
+    assert [(row["digest"], row["pushed"]) for row in report["rows"]] == [(there, False)]
+
+
+def test_a_document_that_does_not_pass_is_no_substitute(client: FakeClient, wanted: list[Attachment]) -> None:
+    """What shall be attached is attached beside it, if it passes itself."""
+    (document, _) = wanted
+    document["check"] = ["grep", "--quiet", "the SBOM"]
+    client.attach(SBOM, b"by another signer")
+    report = run(client, [document])
+    assert report["failure"] is None
+    assert [row["pushed"] for row in report["rows"]] == [True]
+
+
+def test_what_has_to_be_there_is_found_or_a_failure(client: FakeClient, wanted: list[Attachment]) -> None:
+    """To find attaches nothing; the failure says whether there is nothing of the kind, or nothing that fits."""
+    (document, _) = wanted
+    document["check"] = ["grep", "--quiet", "by the same signer"]
+    document["file"] = ""
+    none = run(client, [document], "find")["failure"]
+    client.attach(SBOM, b"by another signer")
+    other = run(client, [document], "find")["failure"]
+    assert none is not None
+    assert other is not None
+    assert (none["kind"], none["reason"]) == ("missing", "there is no SBOM")
+    assert other["reason"] == "there is no SBOM that fits, of 1"
+    client.attach(SBOM, b"by the same signer")
+    assert run(client, [document], "find")["failure"] is None
+    assert client.put == []
