@@ -59,7 +59,11 @@ def _cosign() -> dagger.Container:
 
 
 async def cosign_accepts(keys: Keys, references: Sequence[str]) -> list[bool]:
-    """Which images cosign finds signed, each looked up in its registry."""
+    """Which images cosign finds signed, each looked up in its registry.
+
+    It calls Docker Hub by a name that the sandbox does not play, unless it is told another one.
+    """
+    references = [name.replace("docker.io/", "registry-1.docker.io/") for name in references]
     async with a_session():
         container = _cosign().with_mounted_file("/cosign.pub", dag.host().file(keys.public))
         command = [PROGRAM, "verify", "--key", "/cosign.pub", "--insecure-ignore-tlog"]
