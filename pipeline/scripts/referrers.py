@@ -11,11 +11,12 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, TypedDict, cast
 
 from pipeline.scripts.answers import Failure, Kind
+from pipeline.scripts.regctl import Client
 from pipeline.scripts.registry import Job, Repository, Row, main
 
 #: How often documents are attached that are not listed afterwards: two runs at the same time, each with a list of its
@@ -50,17 +51,12 @@ class AttachJob(Job):
 class Referrers(Repository):
     """One repository, and what is attached to an image there."""
 
-    #: Which images something is attached to, and of which type, as the registry listed it last.
-    listed: list[tuple[str, str]]
-
-    def actions(self) -> dict[str, Callable[[], None]]:
-        """What may be done, by the name that a job calls it."""
-        return {"attach": self.attach, "find": self.require}
-
-    @property
-    def wanted(self) -> list[Attachment]:
-        """What the job is about."""
-        return cast("AttachJob", self.job)["attachments"]
+    def __init__(self, job: Job, client: Client) -> None:
+        super().__init__(job, client)
+        self.actions = {"attach": self.attach, "find": self.require}
+        self.wanted = cast("AttachJob", job)["attachments"]
+        self.listed: list[tuple[str, str]] = []
+        """The images that something is attached to, and its type, as the registry told it last."""
 
     def attach(self) -> None:
         """Attach what is not there, and find everything in the end."""

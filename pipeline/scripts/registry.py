@@ -99,18 +99,15 @@ class Repository:
         self.name = job["repository"]
         self.doing = ""
         self.tag = ""
+        self.actions: dict[str, Callable[[], None]] = {"ask": self.ask, "push": self.push, "move": self.move}
         self.report = Report(tags=[], digests={}, latest_made="", rows=[], changed=False, failure=None)
-
-    def actions(self) -> dict[str, Callable[[], None]]:
-        """What may be done, by the name that a job calls it."""
-        return {"ask": self.ask, "push": self.push, "move": self.move}
 
     def run(self, password: str) -> Report:
         """Do the job; a failure ends it, and is part of the report."""
         started = time.monotonic()
         try:
             self.log_in(password)
-            self.actions()[self.job["action"]]()
+            self.actions[self.job["action"]]()
         except Failure as failure:
             self.report["failure"] = Failed(
                 doing=self.doing,
