@@ -137,3 +137,14 @@ async def test_what_cannot_sign_is_found_before_the_build(tmp_path: Path) -> Non
     both = shop.checkout.refusal(*publish(*keys.arguments, "--identity-token", f"file:{keys.folder}/password"))
     assert both == "--signing-key and --identity-token are two ways to sign; leave one of them out"
     assert shop.standing() == [{}, {}, {}]
+
+
+async def test_without_a_key_nothing_is_pushed_where_the_services_cannot_be_reached(tmp_path: Path) -> None:
+    """The sandbox has none of them; that is told, and no registry has got anything."""
+    shop = open_shop(tmp_path / "checkout")
+    token = tmp_path / "token"
+    token.write_text("e30.eyJpc3MiOiAiaHR0cHM6Ly9leGFtcGxlLm9yZyJ9.c2ln")
+    who = ["--certificate-identity", "me@example.org", "--certificate-oidc-issuer", "https://example.org"]
+    refused = shop.checkout.refusal(*publish("--identity-token", f"file:{token}", *who))
+    assert refused.startswith("nothing was pushed, because it cannot be signed: ")
+    assert shop.standing() == [{}, {}, {}]
