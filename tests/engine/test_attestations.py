@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +12,12 @@ import pytest
 from dagger import dag
 
 from pipeline.artifact import make_artifact
+from pipeline.attachments import made_from
 from pipeline.checkout import Checkout as Images
+from pipeline.commit import Commit
 from pipeline.settings import Settings
-from tests.engine.publishing import FIXED, MOVING, Shop, a_session, digest_of, open_shop, skopeo, tags_of
+from tests.engine.conftest import overlay
+from tests.engine.publishing import COMMIT, FIXED, MOVING, Shop, a_session, digest_of, open_shop, skopeo, tags_of
 from tests.engine.test_publish import log_sizes, writes
 from tests.sandbox import faults
 from tests.sandbox.hosts import REGISTRIES as HOSTS
@@ -111,6 +115,21 @@ async def test_an_image_is_published_with_what_is_known_of_it(shop: Shop) -> Non
     outcome = await shop.publish()
     assert outcome.results() == {"already there"}
     assert writes(sizes, shop) == []
+
+
+async def test_the_provenance_names_commit_lock_and_base(shop: Shop) -> None:
+    """The lock by its hash, and the base by the digest that its tag has in the registry."""
+    shop.checkout.write("small/image.toml", 'description = "A small image"\n')
+    for name in ("pixi.toml", "pixi.lock"):
+        shop.checkout.write(f"small/{name}", (overlay("small") / name).read_text())
+    commit = Commit(COMMIT, datetime(2026, 2, 1, tzinfo=UTC), ())
+    async with a_session():
+        images = await Images.open(dag.host().directory(str(shop.checkout.path)))
+        found = await made_from(replace(images, commit=commit), "small", ["linux/amd64"])
+    lock = hashlib.sha256(shop.checkout.read("small/pixi.lock").encode()).hexdigest()
+    repository, _, tag = Settings().base.rpartition(":")
+    base = digest_of(repository, tag).removeprefix("sha256:")
+    assert [dict(part.digest) for part in found] == [{"gitCommit": COMMIT}, {"sha256": lock}, {"sha256": base}]
 
 
 async def test_a_registry_that_takes_no_attachments(tmp_path: Path) -> None:
