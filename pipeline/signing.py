@@ -172,13 +172,14 @@ def _with_secrets(settings: Settings, signing: Signing) -> dagger.Container:
         .with_mounted_file(PROGRAM, cosign(settings))
         .with_directory("/made", dag.directory())
         .with_workdir("/made")
-        # Of a key without a password; it would be asked for where there is none.
-        .with_env_variable("COSIGN_PASSWORD", "")
     )
     if signing.key:
         container = container.with_mounted_secret("/cosign.key", signing.key)
     if signing.password:
         container = container.with_secret_variable("COSIGN_PASSWORD", signing.password)
+    else:
+        # cosign would ask for one.
+        container = container.with_env_variable("COSIGN_PASSWORD", "")
     return container.with_mounted_secret("/token", signing.token) if signing.token else container
 
 

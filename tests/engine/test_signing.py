@@ -28,7 +28,8 @@ class Keys:
     @property
     def arguments(self) -> list[str]:
         """What signs with them."""
-        return ["--signing-key", f"file:{self.folder}/cosign.key", "--signing-password", f"file:{self.folder}/password"]
+        password = ["--signing-password", f"file:{self.folder}/password"] if self.password else []
+        return ["--signing-key", f"file:{self.folder}/cosign.key", *password]
 
     @property
     def public(self) -> str:
@@ -36,9 +37,8 @@ class Keys:
         return f"{self.folder}/cosign.pub"
 
 
-async def make_keys(folder: Path) -> Keys:
+async def make_keys(folder: Path, password: str) -> Keys:
     """New keys, made by cosign."""
-    password = secrets.token_hex(16)
     async with a_session():
         made = (
             _cosign()
@@ -81,11 +81,12 @@ def publish(*arguments: str) -> list[str]:
 async def test_a_signed_image_is_accepted_and_no_other(tmp_path: Path) -> None:
     """One signature is good in registries of both kinds, for cosign and for `verify`; signing again writes nothing.
 
-    Neither another key nor an image without a signature is accepted, and neither the private key nor its password is
-    in what was printed or is kept by the registries.
+    A second signer, whose key has no password, signs beside the first one. Neither another key nor an image without a
+    signature is accepted, and neither the private key nor its password is in what was printed or is kept by the
+    registries.
     """
     shop = open_shop(tmp_path / "checkout")
-    keys, other = await make_keys(tmp_path / "keys"), await make_keys(tmp_path / "other")
+    keys, other = await make_keys(tmp_path / "keys", secrets.token_hex(16)), await make_keys(tmp_path / "other", "")
     engine_log = current().log / "engine.log"
     before = engine_log.stat().st_size
     unsigned = shop.checkout.call(*publish())
@@ -107,6 +108,9 @@ async def test_a_signed_image_is_accepted_and_no_other(tmp_path: Path) -> None:
     assert verified.returncode == 0, verified.stderr
     assert f"tiny is {digest}: it is signed in {', '.join(shop.repositories)}; built here," in verified.stdout
     assert "there is no signature that fits, of 1" in shop.checkout.refusal(*verify, other.public)
+    both = shop.checkout.call(*publish(*other.arguments))
+    assert both.returncode == 0, both.stderr
+    assert await cosign_accepts(other, references) == [True] * 3
 
     sizes = log_sizes()
     again = shop.checkout.call(*publish(*keys.arguments))
@@ -116,7 +120,7 @@ async def test_a_signed_image_is_accepted_and_no_other(tmp_path: Path) -> None:
     with engine_log.open("rb") as log:
         log.seek(before)
         said = log.read()
-    printed = "".join(text for call in (unsigned, signed, again) for text in (call.stdout, call.stderr)).encode()
+    printed = "".join(text for call in (unsigned, signed, both, again) for text in (call.stdout, call.stderr)).encode()
     private = (keys.folder / "cosign.key").read_bytes().splitlines()[1]
     for secret in (keys.password.encode(), private):
         assert secret not in printed
@@ -129,7 +133,7 @@ async def test_what_cannot_sign_is_found_before_the_build(tmp_path: Path) -> Non
     shop = open_shop(tmp_path / "checkout")
     write_tiny(shop.checkout)
     shop.checkout.write("tiny/Dockerfile", "this is not built\n")
-    keys = await make_keys(tmp_path / "keys")
+    keys = await make_keys(tmp_path / "keys", secrets.token_hex(16))
     (keys.folder / "password").write_text("wrong")
     refused = shop.checkout.refusal(*publish(*keys.arguments))
     assert refused.startswith("nothing was pushed, because it cannot be signed: ")
