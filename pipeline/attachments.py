@@ -13,12 +13,13 @@ import anyio
 import dagger
 from dagger import dag
 
-from pipeline import provenance
+from pipeline import bases, provenance
 from pipeline.artifact import Artifact
 from pipeline.checkout import Checkout
 from pipeline.errors import BuildError
 from pipeline.formats import SbomFormat
 from pipeline.lock import LOCK
+from pipeline.newer import built_on
 from pipeline.sbom import describe, write
 from pipeline.signing import ANNOTATIONS, BUNDLE, Signer
 from pipeline.signing import NAME as SIGNATURE
@@ -119,10 +120,11 @@ async def made_from(checkout: Checkout, image: str, platforms: Sequence[Platform
     folder = checkout.path / image
     found = [provenance.of_commit(checkout.commit, checkout.settings.source)] if checkout.commit else []
     if spec.dockerfile is None:
-        addresses = [spec.base or checkout.settings.base, *([spec.runtime_base] if spec.runtime_base else [])]
+        recipe = checkout.recipe(image, spec, platforms[0])
+        addresses = [recipe.pinned(address) for address in bases.used(spec, checkout.settings).values()]
         found.append(provenance.of_file(f"{image}/{LOCK}", hashlib.sha256((folder / LOCK).read_bytes()).hexdigest()))
     else:
-        addresses = provenance.find_bases((folder / spec.dockerfile).read_text(encoding="utf-8"))
+        addresses = built_on((folder / spec.dockerfile).read_text(encoding="utf-8"))
     for address in dict.fromkeys(addresses):
         # A tag is resolved once for all platforms: to the index, where there is one.
         base = dag.container(platform=dagger.Platform(platforms[0])).from_(address)

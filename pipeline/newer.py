@@ -16,7 +16,7 @@ PIXI: Final = "/pixi"
 _CUDA: Final = re.compile(r"(?P<before>(?:.*-)?cuda-?)(?P<version>\d+(?:\.\d+)+)(?P<after>(?:-.*)?)")
 _PIXI: Final = re.compile(r"(?P<version>\d+\.\d+\.\d+)(?P<after>(?:-.+)?)")
 #: Instructions of a Dockerfile that name what it builds on, and what that stage is called.
-_FROM: Final = re.compile(r"^\s*FROM\s+(?:--platform=\S+\s+)?(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE | re.MULTILINE)
+_FROM: Final = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ It has no time of day, number of a run or tag: the same commit on the same build
 publishing it again, or under another tag, attaches nothing. What nobody knows is left out.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -125,19 +124,6 @@ def of_image(reference: str) -> Resource:
     qualifiers = urlencode({"repository_url": repository} | ({"tag": tag} if tag else {}), safe="/:")
     name = quote(repository.rpartition("/")[2])
     return Resource(uri=f"pkg:oci/{name}@{quote(digest, safe='')}?{qualifiers}", digest=_split(digest))
-
-
-def find_bases(dockerfile: str) -> list[str]:
-    """The images that a Dockerfile begins its stages with, once each, without those that an argument names."""
-    found: list[str] = []
-    stages = {"scratch"}
-    for line in dockerfile.splitlines():
-        if match := re.match(r"\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", line, re.IGNORECASE):
-            reference, stage = match.groups()
-            if reference.lower() not in stages and "$" not in reference and reference not in found:
-                found.append(reference)
-            stages.add((stage or "").lower())
-    return found
 
 
 def _split(digest: str) -> dict[str, str]:

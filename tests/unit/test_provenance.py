@@ -11,7 +11,7 @@ from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
 
 from pipeline.commit import Commit
-from pipeline.provenance import BY_HAND, Resource, describe, find_bases, of_commit, of_file, of_image
+from pipeline.provenance import BY_HAND, Resource, describe, of_commit, of_file, of_image
 
 DIGEST = "1" * 64
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -70,20 +70,3 @@ def test_a_base_image_is_a_package_url(reference: str, uri: str) -> None:
     found = of_image(reference)
     assert found.uri == f"pkg:oci/{uri.replace('2222', '2' * 64)}"
     assert found.digest == {"sha256": "2" * 64}
-
-
-def test_the_bases_of_a_dockerfile() -> None:
-    """Each image that a stage begins with, once; neither earlier stages nor what an argument names."""
-    text = """\
-# FROM comment
-ARG BASE=debian
-FROM --platform=$BUILDPLATFORM golang:1.26 AS Build
-RUN echo FROM here
-from build as test
-FROM ${BASE}
-FROM scratch
-FROM debian:bookworm-slim
-FROM golang:1.26
-COPY --from=build / /
-"""
-    assert find_bases(text) == ["golang:1.26", "debian:bookworm-slim"]
