@@ -9,6 +9,7 @@ from pipeline.artifact import Artifact
 from pipeline.attachments import Attachment
 from pipeline.published import Result, Row
 from pipeline.registry import Destination, Report
+from pipeline.spec import Compression
 from pipeline.tags import Tags, obstacle
 
 MOVING: Final = "other tags came each time that this one was to be moved"
@@ -55,6 +56,7 @@ class Publication:
     places: list[Place]
     documents: tuple[str, ...] = ()
     """What is attached to it, in reports' words."""
+    compression: Compression = "gzip"
     artifact: Artifact | None = None
     attachments: tuple[Attachment, ...] = ()
     made: datetime | None = None

@@ -132,7 +132,7 @@ class Publisher:
 
         async def export(made: Publication) -> None:
             containers = await self._checkout.build_all(made.image)
-            artifact = await make_artifact(settings.fetch_base, list(containers.values()), made.made)
+            artifact = await make_artifact(settings.fetch_base, list(containers.values()), made.made, made.compression)
             # Before anything is pushed: an image that holds something else than was locked is not published.
             made.attachments = await attachments(self._checkout, made.image, containers, artifact, self._builder)
             if self._signing and self._signer:
@@ -207,6 +207,7 @@ async def publish(  # noqa: PLR0913  # what a person may say
             tags,
             [_place(repository, logins) for repository in found],
             documents=names(specs[name].platforms, signed=signing is not None),
+            compression=specs[name].compression,
             made=made,
         )
         for name, found in wanted.items()

@@ -18,6 +18,7 @@ _UNNAMED: Final = (FILE, "pixi.toml", "pixi.lock", "base.lock")
 
 #: Platforms that images are built for, as OCI writes them.
 Platform = Literal["linux/amd64", "linux/arm64", "linux/ppc64le"]
+Compression = Literal["gzip", "zstd"]
 
 #: Keys that say how a pixi environment becomes an image: a Dockerfile says that itself.
 _PIXI_KEYS: Final = ("environment", "base", "runtime_base", "cuda")
@@ -62,6 +63,9 @@ class ImageSpec(FileSettings):
 
     repositories: tuple[str, ...] = ()
     """Where the image is published; where there is nothing, in each registry of ``[tool.pipeline]`` by its name."""
+
+    compression: Compression = "gzip"
+    """How its layers are compressed: every client reads gzip; zstd is smaller, and older clients do not read it."""
 
     size_budget: ByteSize | None = None
     """How much room its files may take, uncompressed, such as "9 GB"; where there is none, it is not limited."""

@@ -1,5 +1,6 @@
 """Verification: an image is built again, and is the published one to the last byte, or it is told where it differs."""
 
+import importlib.resources
 import json
 import uuid
 from collections.abc import Sequence
@@ -87,7 +88,7 @@ async def verify(  # noqa: PLR0913  # what a person may say
         await require_signed(checkout.settings, image, digest, places, signer)
     containers = await checkout.build_all(image)
     made = checkout.commit.time if checkout.commit else None
-    artifact = await make_artifact(checkout.settings.fetch_base, list(containers.values()), made)
+    artifact = await make_artifact(checkout.settings.fetch_base, list(containers.values()), made, spec.compression)
     if artifact.digest == digest:
         signed = f"it is signed in {', '.join(names)}; " if signer else ""
         return f"{image} is {digest}: {signed}built here, it is the published image to the last byte\n"
@@ -148,8 +149,11 @@ async def _compare(settings: Settings, published: Destination, digest: str, arti
         "tries": settings.registry_tries,
         "seconds": settings.registry_seconds,
     }
+    lock = importlib.resources.files("pipeline.scripts").joinpath("compare.lock").read_text(encoding="utf-8")
     container = (
         client(settings)
+        .with_mounted_file("/compare.lock", dag.file("compare.lock", lock))
+        .with_exec(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", "/compare.lock"])
         .with_(with_scripts("listing.py", "compare.py"))
         .with_mounted_directory(LAYOUT, artifact.layout)
         .with_mounted_file("/job.json", dag.file("job.json", json.dumps(job)))

@@ -9,7 +9,9 @@ from dataclasses import dataclass, fields
 from itertools import zip_longest
 from typing import Final, TypedDict
 
-#: The marks of compressed files that can be read here, and of one that cannot.
+from backports import zstd
+
+#: How compressed files begin.
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
@@ -50,11 +52,16 @@ def read(layer: bytes) -> dict[str, Entry]:
     """The entries of a layer by their paths, in their order.
 
     Raises:
-        ValueError: it is compressed in a way that cannot be read here.
+        ValueError: it is no archive, or not a whole one.
     """
-    if layer[:4] == ZSTD:
-        raise ValueError("it is compressed by zstd, which cannot be read here")
-    data = gzip.decompress(layer) if layer[:2] == GZIP else layer
+    try:
+        return _read(layer)
+    except (OSError, EOFError, zstd.ZstdError, tarfile.TarError) as error:
+        raise ValueError(f"it cannot be read: {error}") from error
+
+
+def _read(layer: bytes) -> dict[str, Entry]:
+    data = zstd.decompress(layer) if layer[:4] == ZSTD else gzip.decompress(layer) if layer[:2] == GZIP else layer
     found = {}
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive:

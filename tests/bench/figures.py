@@ -1,92 +1,100 @@
 """What was measured, and how it is shown: a table of ratios, and a plot."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final
+from typing import Final, Literal
 
+type Unit = Literal["s", "MB"]
 #: Pixels of the plot.
-WIDTH, ROW, LEFT, RIGHT, TOP = 760, 44, 190, 130, 46
-COLOURS: Final = {"pipeline": "#2a6f97", "Dockerfile": "#b0b7bf"}
+WIDTH, ROW, LEFT, RIGHT, TOP = 860, 44, 290, 130, 46
+#: Of the bars of the pipeline, and of those of what it is compared with.
+COLOURS: Final = ("#2a6f97", "#b0b7bf")
+COLUMNS: Final = ("what", "pipeline", "compared with", "", "ratio")
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One build by one builder."""
+    """One measurement of the pipeline, and the same of something else right before or after it."""
 
-    case: str
-    builder: str
-    seconds: float
-    pushed: int
-    """Bytes of the layers that a registry with the image of the step before does not have."""
+    what: str
+    unit: Unit
+    ours: float
+    theirs: float
+    peer: str = "Dockerfile"
 
 
 @dataclass(frozen=True)
 class Line:
-    """The medians of a case, and of the ratios that its runs have: each is of two builds right after each other."""
+    """The medians of a measurement's runs, and of the ratios of its pairs."""
 
-    case: str
-    seconds: Mapping[str, float]
-    pushed: Mapping[str, float]
-    slower: float
-    more: float | None
-    """None where neither pushes anything."""
+    what: str
+    unit: Unit
+    ours: float
+    theirs: float
+    ratio: float | None
+    """None where the other is nothing."""
+    peer: str
 
 
 def summarize(figures: Sequence[Figure]) -> list[Line]:
-    """A line for each case, in the order in which they were measured; both builders have as many runs."""
+    """A line for each thing that was measured, in the order in which it was measured first."""
     lines = []
-    for case in dict.fromkeys(figure.case for figure in figures):
-        runs = {name: [one for one in figures if (one.case, one.builder) == (case, name)] for name in COLOURS}
-        pairs = list(zip(runs["pipeline"], runs["Dockerfile"], strict=True))
-        bytes_ = [ours.pushed / theirs.pushed for ours, theirs in pairs if theirs.pushed]
+    for what, unit in dict.fromkeys((figure.what, figure.unit) for figure in figures):
+        runs = [figure for figure in figures if (figure.what, figure.unit) == (what, unit)]
+        ratios = [run.ours / run.theirs for run in runs if run.theirs]
         lines.append(
             Line(
-                case=case,
-                seconds={name: statistics.median(one.seconds for one in found) for name, found in runs.items()},
-                pushed={name: statistics.median(one.pushed for one in found) for name, found in runs.items()},
-                slower=statistics.median(ours.seconds / theirs.seconds for ours, theirs in pairs),
-                more=statistics.median(bytes_) if bytes_ else None,
+                what=what,
+                unit=unit,
+                ours=statistics.median(run.ours for run in runs),
+                theirs=statistics.median(run.theirs for run in runs),
+                ratio=statistics.median(ratios) if ratios else None,
+                peer=runs[0].peer,
             )
         )
     return lines
 
 
 def table(lines: Sequence[Line]) -> list[tuple[str, ...]]:
-    """The cells of a report: seconds and pushed bytes of both, and their ratios."""
+    """The cells of a report."""
     return [
         (
-            line.case,
-            *(f"{line.seconds[name]:.1f} s" for name in COLOURS),
-            f"{line.slower:.2f}",
-            *(f"{line.pushed[name] / 1e6:.2f} MB" for name in COLOURS),
-            "-" if line.more is None else f"{line.more:.1%}",
+            line.what,
+            amount(line.ours, line.unit),
+            line.peer,
+            amount(line.theirs, line.unit),
+            "-" if line.ratio is None else f"{line.ratio:.2f}" if line.ratio >= 0.1 else f"{line.ratio:.3f}",
         )
         for line in lines
     ]
 
 
+def amount(value: float, unit: Unit) -> str:
+    """A value as people read it; bytes were counted as MB."""
+    return f"{value:.2f} {unit}"
+
+
 def plot(lines: Sequence[Line]) -> str:
-    """The pushed bytes of each case as bars, in SVG: as long as what they stand for."""
-    longest = max((value for line in lines for value in line.pushed.values()), default=0) or 1
-    height = TOP + ROW * len(lines) + 10
+    """Ratios as bars in SVG, all to one scale: what the pipeline needs where the other needs the length of the line."""
+    drawn = [line for line in lines if line.ratio is not None]
+    longest = max([1.0, *(line.ratio or 0 for line in drawn)])
+    width = WIDTH - LEFT - RIGHT
+    height = TOP + ROW // 2 * len(drawn) + 14
+    one = LEFT + width / longest
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
         'font-size="13"><rect width="100%" height="100%" fill="white"/>',
-        f'<text x="{LEFT}" y="18" font-weight="bold">Bytes that are pushed after a change</text>',
+        f'<text x="{LEFT}" y="18" font-weight="bold">What the pipeline takes of what the other takes</text>',
+        f'<line x1="{one:.1f}" y1="{TOP - 12}" x2="{one:.1f}" y2="{height - 8}" stroke="#5c6670"/>',
+        f'<text x="{one:.1f}" y="{TOP - 16}" text-anchor="middle" fill="#5c6670" font-size="11">as much</text>',
     ]
-    for number, (name, colour) in enumerate(COLOURS.items()):
-        x = LEFT + 110 * number
-        parts.append(f'<rect x="{x}" y="26" width="11" height="11" fill="{colour}"/>')
-        parts.append(f'<text x="{x + 16}" y="36">{escape(name)}</text>')
-    for row, line in enumerate(lines):
-        y = TOP + ROW * row
-        parts.append(f'<text x="{LEFT - 10}" y="{y + 22}" text-anchor="end">{escape(line.case)}</text>')
-        for number, (name, colour) in enumerate(COLOURS.items()):
-            length = (WIDTH - LEFT - RIGHT) * line.pushed[name] / longest
-            top = y + 4 + 16 * number
-            parts.append(f'<rect x="{LEFT}" y="{top}" width="{max(length, 1):.1f}" height="14" fill="{colour}"/>')
-            said = f"{line.pushed[name] / 1e6:.2f} MB"
-            parts.append(f'<text x="{LEFT + max(length, 1) + 6:.1f}" y="{top + 12}">{said}</text>')
+    for row, line in enumerate(drawn):
+        y = TOP + ROW // 2 * row
+        length = max(width * (line.ratio or 0) / longest, 1)
+        colour = COLOURS[0] if line.unit == "s" else "#52796f"
+        parts.append(f'<text x="{LEFT - 10}" y="{y + 12}" text-anchor="end">{escape(line.what)}</text>')
+        parts.append(f'<rect x="{LEFT}" y="{y}" width="{length:.1f}" height="15" fill="{colour}"/>')
+        parts.append(f'<text x="{LEFT + length + 6:.1f}" y="{y + 12}">{(line.ratio or 0):.2f}</text>')
     return "\n".join([*parts, "</svg>", ""])

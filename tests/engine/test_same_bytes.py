@@ -1,5 +1,6 @@
 """The same files are the same image, whoever builds it, where and when; and where one is not, it is said how."""
 
+import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from pipeline.credentials import Login, RegistryAuth
 from pipeline.errors import VerifyError
 from pipeline.registry import Destination, Registry
 from pipeline.scripts.divide import TIME
+from pipeline.spec import Compression
 from pipeline.verify import verify
 from tests.engine.conftest import overlay
 from tests.engine.oci import Archive
@@ -38,7 +40,7 @@ class Built:
     artifact: Artifact
 
 
-async def build(folder: Path, seconds: int, greeting: str = "hello\n") -> Built:
+async def build(folder: Path, seconds: int, greeting: str = "hello\n", compression: Compression = "gzip") -> Built:
     """Build an image of Python and a file.
 
     The seconds that pixi gets are an argument of the command that installs, and say nothing of the image. With others,
@@ -46,13 +48,15 @@ async def build(folder: Path, seconds: int, greeting: str = "hello\n") -> Built:
     """
     (folder / "small").mkdir(parents=True)
     (folder / "pyproject.toml").write_text(f"[tool.pipeline]\ninstall_timeout = {seconds}\n")
-    for name, text in {"image.toml": GREETING, "greeting": greeting}.items():
+    spec = f'compression = "{compression}"\n{GREETING}'
+    for name, text in {"image.toml": spec, "greeting": greeting}.items():
         (folder / "small" / name).write_text(text)
     for name, end in {"pixi.toml": f"# {RUN}\n", "pixi.lock": ""}.items():
         (folder / "small" / name).write_text((overlay("small") / name).read_text() + end)
     images = await Images.open(dag.host().directory(str(folder)))
     container = await images.build("small")
-    return Built(images, container, await make_artifact(images.settings.fetch_base, [container], None))
+    made = await make_artifact(images.settings.fetch_base, [container], None, images.images()["small"].compression)
+    return Built(images, container, made)
 
 
 def number() -> int:
@@ -60,12 +64,18 @@ def number() -> int:
     return 3600 + secrets.randbelow(80_000)
 
 
-async def test_two_builds_are_one_image(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+async def test_two_builds_are_one_image(tmp_path: Path, compression: Compression) -> None:
     """Built in two folders, with all that was cached of the first build of no use to the second: one digest."""
-    first = await build(tmp_path / "first", number())
-    second = await build(tmp_path / "second", number())
+    first = await build(tmp_path / "first", number(), compression=compression)
+    second = await build(tmp_path / "second", number(), compression=compression)
     assert await first.container.id() != await second.container.id()
     assert first.artifact.digest == second.artifact.digest
+    await first.artifact.layout.export(str(tmp_path / "layout"))
+    blobs = tmp_path / "layout/blobs"
+    manifest = json.loads((blobs / first.artifact.digest.replace(":", "/")).read_text())
+    kinds = {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]}
+    assert kinds == {compression}
 
 
 async def test_layers_say_nothing_of_the_time(tmp_path: Path) -> None:
@@ -99,9 +109,12 @@ async def test_byte_code_is_used_although_its_source_has_another_time(tmp_path: 
     assert "wrote" not in said
 
 
-async def test_verify_finds_the_published_image_and_what_differs_from_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+async def test_verify_finds_the_published_image_and_what_differs_from_it(
+    tmp_path: Path, compression: Compression
+) -> None:
     """The published image is found to be the same; with one file changed, the file is named, and what of it differs."""
-    published = await build(tmp_path / "published", 3600)
+    published = await build(tmp_path / "published", 3600, compression=compression)
     pair = credentials.ensure(current().secrets)["ghcr.io"]
     secret = dag.set_secret("same-bytes", pair.password)
     repository = f"ghcr.io/maniaclab/same-bytes-{secrets.token_hex(4)}"
@@ -116,7 +129,7 @@ async def test_verify_finds_the_published_image_and_what_differs_from_it(tmp_pat
     )
     assert digest in same
 
-    changed = await build(tmp_path / "changed", 3600, greeting="goodbye\n")
+    changed = await build(tmp_path / "changed", 3600, "goodbye\n", compression)
     with pytest.raises(VerifyError) as error:
         await verify(
             changed.images, "small", digest, repository=repository, signer=None, auths=auths, docker_config=None

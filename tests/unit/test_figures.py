@@ -6,25 +6,30 @@ from tests.bench.figures import Figure, Line, plot, summarize, table
 
 
 def test_ratios_are_medians_of_pairs() -> None:
-    """Each build is compared with the one right beside it: three runs, the middle one of their ratios."""
-    figures = [
-        Figure("cold", builder, seconds, pushed)
-        for ours, theirs, pushed in ((1, 2, 10), (9, 3, 30), (4, 4, 20))
-        for builder, seconds, pushed in (("pipeline", ours, pushed), ("Dockerfile", theirs, 100))
+    """Each measurement is compared with the one right beside it: three runs, the middle one of their ratios."""
+    (line,) = summarize([Figure("cold", "s", ours, theirs) for ours, theirs in ((1, 2), (9, 3), (4, 4))])
+    assert line == Line("cold", "s", 4, 3, 1.0, "Dockerfile")
+
+
+def test_what_is_nothing_has_no_ratio() -> None:
+    """Bytes are not compared with none."""
+    (line,) = summarize([Figure("changed file: pushed", "MB", 0.01, 0)])
+    assert table([line]) == [("changed file: pushed", "0.01 MB", "Dockerfile", "0.00 MB", "-")]
+    assert "changed file" not in plot([line])
+
+
+def test_seconds_and_bytes_of_one_thing_are_two_lines() -> None:
+    """What has another unit is something else; the peer is named."""
+    lines = summarize([Figure("pull", "s", 1, 2), Figure("pull", "MB", 1, 100, "a peer")])
+    assert [cells[1:] for cells in table(lines)] == [
+        ("1.00 s", "Dockerfile", "2.00 s", "0.50"),
+        ("1.00 MB", "a peer", "100.00 MB", "0.010"),
     ]
-    (line,) = summarize(figures)
-    assert line == Line("cold", {"pipeline": 4, "Dockerfile": 3}, {"pipeline": 20, "Dockerfile": 100}, 1.0, 0.2)
-
-
-def test_what_pushes_nothing_has_no_ratio_of_bytes() -> None:
-    """An unchanged image is not compared by what it does not push."""
-    (line,) = summarize([Figure("unchanged", builder, 1, 0) for builder in ("pipeline", "Dockerfile")])
-    assert table([line]) == [("unchanged", "1.0 s", "1.0 s", "1.00", "0.00 MB", "0.00 MB", "-")]
 
 
 def test_bars_are_as_long_as_what_they_stand_for() -> None:
-    """Half of the bytes is half of the length."""
-    drawn = plot([Line("change", {}, {"pipeline": 50, "Dockerfile": 100}, 1, 0.5)])
-    ours, theirs = (float(width) for width in re.findall(r'width="([\d.]+)" height="14"', drawn))
-    assert ours * 2 == theirs
+    """Half of the ratio is half of the length."""
+    drawn = plot(summarize([Figure("a", "s", 1, 2), Figure("b", "MB", 2, 2)]))
+    half, whole = (float(width) for width in re.findall(r'width="([\d.]+)" height="15"', drawn))
+    assert half * 2 == whole
     assert drawn.startswith("<svg ")
