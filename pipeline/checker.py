@@ -8,6 +8,7 @@ import anyio
 import dagger
 from dagger import dag
 
+from pipeline.access import IS_KEPT
 from pipeline.bases import unpinned, used
 from pipeline.checkout import Checkout
 from pipeline.checks import (
@@ -160,10 +161,8 @@ class Checker:
 async def inspect_image(container: dagger.Container) -> Facts:
     """What an image is like from inside, whoever starts in it."""
     script = importlib.resources.files("pipeline.scripts").joinpath("inspect.sh").read_text(encoding="utf-8")
-    inspected = (
-        container.with_user("0").with_mounted_file(_INSPECT, dag.file("inspect.sh", script)).with_exec(["sh", _INSPECT])
-    )
-    return read_facts(await inspected.stdout())
+    mounted = container.with_user("0").with_mounted_file(_INSPECT, dag.file("inspect.sh", script))
+    return read_facts(await mounted.with_exec(["sh", _INSPECT, *IS_KEPT]).stdout())
 
 
 async def _cuda_of(image: str, key: str, address: str, platform: str) -> str | None:

@@ -1,16 +1,13 @@
 # Tells what an image is like from inside, a line each: what is told, a tab, and where it is or how much.
-# What a system keeps to its administrator is not looked into.
+# Usage: inspect.sh EXPRESSION. EXPRESSION is words of `find` that are true of what is not looked into.
 set -f
-kept='-path /proc -o -path /sys -o -path /dev -o -path /run -o -path /root -o -path /etc/*shadow* -o -path /etc/*-
-    -o -path /etc/.* -o -path /etc/security -o -path /etc/sudoers* -o -path /etc/ssl/private -o -path /var/cache
-    -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/log -o -path /var/spool -o -path /var/lib/private'
 
 tell() {
     while IFS= read -r found; do printf '%s\t%s\n' "$1" "$found"; done
 }
 
-find / -xdev \( $kept \) -prune -o -type f ! -perm -444 -print -o -type d ! -perm -555 -print 2>/dev/null | tell closed
-find / -xdev \( $kept \) -prune -o -type f -perm -002 -print -o -type d -perm -002 ! -perm -1000 -print 2>/dev/null | tell open
+find / -xdev \( "$@" \) -prune -o -type f ! -perm -444 -print -o -type d ! -perm -555 -print 2>/dev/null | tell closed
+find / -xdev \( "$@" \) -prune -o -type f -perm -002 -print -o -type d -perm -002 ! -perm -1000 -print 2>/dev/null | tell open
 find /root/.cache /root/.conda /root/.npm /root/.cargo /root/.local/share/rattler /home /var/cache/apt /var/cache/apk \
     /var/cache/dnf /var/cache/yum /var/cache/pixi /var/lib/apt/lists /opt/conda/pkgs -xdev -type f \
     ! -name lock -print 2>/dev/null | tell cache
