@@ -8,6 +8,7 @@ package: what it is called in the cache, and its own name. That is the same for 
 import asyncio
 import hashlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -133,4 +134,7 @@ def main(packages: str, cache: str, done: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    code = main(*sys.argv[1:])
+    sys.stdout.flush()
+    # At once: threads of py-rattler may still run, and an interpreter that ended beside them has crashed.
+    os._exit(code)

@@ -1,34 +1,24 @@
 """What is measured: each function returns figures of the pipeline and of what it is compared with, of one round."""
 # ruff: noqa: T201 -- a long measurement tells how far it is
 
-import json
 import shutil
-import subprocess
 import sys
-import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.bench.builders import Dockerfile, Pipeline, blobs, output, skopeo
+from tests.bench.builders import Dockerfile, Pipeline, blobs, skopeo
 from tests.bench.figures import Figure
+from tests.bench.measure import empty_module, import_seconds, missing, peak_disk, settled, size
 from tests.bench.synthetic import IMAGE, LARGE, SMALL, Synthetic, ml_platform
-from tests.sandbox import cache
 
 #: What is changed before each build and release, in this order; at the first one, nothing is there.
 CASES: Final = ("cold", "unchanged", "changed file", "changed small package", "changed large package")
 #: How often a module is imported in fresh containers.
 IMPORTS: Final = 5
-IMPORT: Final = """
-import subprocess, sys, time
-started = time.perf_counter()
-subprocess.run([sys.executable, "-c", "{}"], check=True, stderr=subprocess.DEVNULL)
-print(time.perf_counter() - started)
-"""
 MB: Final = 1e6
 
 type Pair = tuple[float, float]
@@ -195,13 +185,12 @@ class Round:
             )
         ]
         tag = f"2026.1.{self.number}"
-        figures.append(
-            self.seconds(
-                "ml_platform: publish",
-                lambda: self.pipeline.publish(folder, image, f"v{tag}"),
-                lambda: self.dockerfile.publish(folder, image, tag, **arguments),
-            )
+        published = self.seconds(
+            "ml_platform: publish",
+            lambda: self.pipeline.publish(folder, image, f"v{tag}"),
+            lambda: self.dockerfile.publish(folder, image, tag, **arguments),
         )
+        figures += [published, *self.compression(folder, image, tag, published.ours)]
         ours, theirs = self.pipeline.reference(image, tag), self.dockerfile.reference(image, tag)
         python = "/app/.pixi/envs/ml/bin/python"
         for module in ("tensorflow", "ROOT"):
@@ -211,6 +200,26 @@ class Round:
         shutil.rmtree(folder)
         return figures
 
+    def compression(self, folder: Path, image: str, tag: str, seconds: float) -> list[Figure]:
+        """Publish an image once more, with its layers compressed by zstd.
+
+        Args:
+            folder: of the checkout.
+            image: its name; it was published, and its layers were compressed by gzip.
+            tag: under which that was.
+            seconds: that it took.
+        """
+        spec = folder / image / "image.toml"
+        spec.write_text(f'compression = "zstd"\n{spec.read_text()}')
+        self.pipeline.build(folder, image)
+        again = settled(lambda: self.pipeline.publish(folder, image, f"v{tag}1"))
+        small, large = (sum(blobs(self.pipeline.reference(image, name)).values()) / MB for name in (f"{tag}1", tag))
+        what = "ml_platform by zstd"
+        return [
+            Figure(f"{what}: publish", "s", again, seconds, "gzip"),
+            Figure(f"{what}: size", "MB", small, large, "gzip"),
+        ]
+
 
 def change(made: Synthetic, case: str) -> None:
     """Make the change that a case is about."""
@@ -219,70 +228,3 @@ def change(made: Synthetic, case: str) -> None:
     for name in (SMALL, LARGE):
         if name.removeprefix("package-") in case:
             made.change(name)
-
-
-def missing(blobs_: Mapping[str, int], there: Mapping[str, int]) -> int:
-    """The bytes of the blobs that are not there yet."""
-    return sum(size for name, size in blobs_.items() if name not in there)
-
-
-def settled(measure: Callable[[], float]) -> float:
-    """Measure when nothing is left to be written, and files are read from the disk for everybody."""
-    subprocess.run(["sync"], check=True)
-    Path("/proc/sys/vm/drop_caches").write_text("1")
-    return measure()
-
-
-@contextmanager
-def peak_disk() -> Iterator[list[int]]:
-    """How many more bytes of the cache's disk were used at some moment; the first entry of the list, at the end."""
-    before = shutil.disk_usage(cache.root()).used
-    found = [0]
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.1):
-            found[0] = max(found[0], shutil.disk_usage(cache.root()).used - before)
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    try:
-        yield found
-    finally:
-        ended.set()
-        watching.join()
-
-
-def empty_module(pipeline: Pipeline, folder: Path) -> None:
-    """Make a Dagger module in Python with one function that returns a word."""
-    folder.mkdir()
-    module = folder / "empty"
-    module.mkdir()
-    pinned = json.loads((Path(__file__).parents[2] / "dagger.json").read_text())
-    says = {"name": "empty", "engineVersion": pinned["engineVersion"], "sdk": pinned["sdk"], "source": "."}
-    (folder / "dagger.json").write_text(json.dumps(says))
-    (folder / "pyproject.toml").write_text(
-        '[project]\nname = "empty"\nversion = "0"\nrequires-python = ">=3.12"\n'
-        '[project.entry-points."dagger.mod"]\nmain_object = "empty:Empty"\n'
-        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
-    )
-    (module / "__init__.py").write_text(
-        "from dagger import function, object_type\n\n\n@object_type\nclass Empty:\n"
-        '    @function\n    def nothing(self) -> str:\n        return ""\n'
-    )
-    pipeline.call(folder, "functions")
-
-
-def import_seconds(folder: Path, reference: str, python: str, statement: str) -> float:
-    """The seconds that a statement takes in a new process of a new container."""
-    command = ["dagger", "--progress=plain", "core", "container", "from", f"--address={reference}"]
-    # Nothing is answered from the cache.
-    for name, value in {"CODE": IMPORT.format(statement), "ASKED": uuid.uuid4().hex}.items():
-        command += ["with-env-variable", f"--name={name}", f"--value={value}"]
-    command += ["with-exec", "--args=sh", "--args=-c", f'--args={python} -c "$CODE"', "stdout"]
-    return float(output(command, folder))
-
-
-def size(folder: Path) -> int:
-    """The bytes of all files in a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
