@@ -2,6 +2,7 @@
 # ruff: noqa: T201 -- a command line prints
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from tests.bench.figures import COLUMNS, Figure, plot, summarize, table
 from tests.sandbox.kept import TEMPORARY
 from tests.sandbox.state import current
 
-PARTS = ("builds", "real", "growth")
+PARTS = ("builds", "real", "imports", "growth")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     # Where the machine sees it, too.
     with tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}-bench-", dir=current().folder) as folder:
         scratch = Path(folder)
-        name = f"{REGISTRY}/{scratch.name.lower().replace('_', '-')}"
+        name = f"{REGISTRY}/bench-{os.getpid()}"
         with dockerfile(name, scratch) as peer:
             for number in range(options.rounds):
                 a_round = Round(Pipeline(name), peer, scratch, number)
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str]) -> int:
                     figures += a_round.builds(options.packages)
                 if "real" in options.only:
                     figures += a_round.real()
+                if "imports" in options.only:
+                    figures += a_round.imports()
                 if "growth" in options.only:
                     figures += a_round.growth([50, 200, 800], [1, 4, 16])
     lines = summarize(figures)

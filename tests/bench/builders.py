@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import time
@@ -42,7 +43,7 @@ class Pipeline:
         host = next(host for host in REGISTRIES if host.name == REGISTRY)
         login = ["with-registry-auth", "--address", REGISTRY, "--username", os.environ[host.user_variable]]
         login += ["--secret", f"env:{host.password_variable}"]
-        what = ["--tag", tag, "--image", image, "--registries", self.registries, "--commit", "0" * 40]
+        what = ["--tag", tag, "--image", image, "--registries", self.registries, "--commit", secrets.token_hex(20)]
         return timed(["dagger", "--progress=plain", "call", *login, "publish", *what], folder)
 
     def call(self, folder: Path, *arguments: str) -> float:

@@ -9,8 +9,7 @@ from typing import Final, Literal
 type Unit = Literal["s", "MB"]
 #: Pixels of the plot.
 WIDTH, ROW, LEFT, RIGHT, TOP = 860, 44, 290, 130, 46
-#: Of the bars of the pipeline, and of those of what it is compared with.
-COLOURS: Final = ("#2a6f97", "#b0b7bf")
+COLOUR: Final = "#2a6f97"
 COLUMNS: Final = ("what", "pipeline", "compared with", "", "ratio")
 
 
@@ -41,8 +40,8 @@ class Line:
 def summarize(figures: Sequence[Figure]) -> list[Line]:
     """A line for each thing that was measured, in the order in which it was measured first."""
     lines = []
-    for what, unit in dict.fromkeys((figure.what, figure.unit) for figure in figures):
-        runs = [figure for figure in figures if (figure.what, figure.unit) == (what, unit)]
+    for what, unit, peer in dict.fromkeys((figure.what, figure.unit, figure.peer) for figure in figures):
+        runs = [figure for figure in figures if (figure.what, figure.unit, figure.peer) == (what, unit, peer)]
         ratios = [run.ours / run.theirs for run in runs if run.theirs]
         lines.append(
             Line(
@@ -51,7 +50,7 @@ def summarize(figures: Sequence[Figure]) -> list[Line]:
                 ours=statistics.median(run.ours for run in runs),
                 theirs=statistics.median(run.theirs for run in runs),
                 ratio=statistics.median(ratios) if ratios else None,
-                peer=runs[0].peer,
+                peer=peer,
             )
         )
     return lines
@@ -77,8 +76,11 @@ def amount(value: float, unit: Unit) -> str:
 
 
 def plot(lines: Sequence[Line]) -> str:
-    """Ratios as bars in SVG, all to one scale: what the pipeline needs where the other needs the length of the line."""
-    drawn = [line for line in lines if line.ratio is not None]
+    """Ratios of bytes as bars in SVG, all to one scale: the line is where the other is as much.
+
+    Seconds are in the table alone: those of a small image are tens of times another's, and no bar would be left to see.
+    """
+    drawn = [line for line in lines if line.ratio is not None and line.unit == "MB"]
     longest = max([1.0, *(line.ratio or 0 for line in drawn)])
     width = WIDTH - LEFT - RIGHT
     height = TOP + ROW // 2 * len(drawn) + 14
@@ -86,15 +88,14 @@ def plot(lines: Sequence[Line]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
         'font-size="13"><rect width="100%" height="100%" fill="white"/>',
-        f'<text x="{LEFT}" y="18" font-weight="bold">What the pipeline takes of what the other takes</text>',
+        f'<text x="{LEFT}" y="18" font-weight="bold">Bytes of the pipeline for each byte of the other</text>',
         f'<line x1="{one:.1f}" y1="{TOP - 12}" x2="{one:.1f}" y2="{height - 8}" stroke="#5c6670"/>',
         f'<text x="{one:.1f}" y="{TOP - 16}" text-anchor="middle" fill="#5c6670" font-size="11">as much</text>',
     ]
     for row, line in enumerate(drawn):
         y = TOP + ROW // 2 * row
         length = max(width * (line.ratio or 0) / longest, 1)
-        colour = COLOURS[0] if line.unit == "s" else "#52796f"
         parts.append(f'<text x="{LEFT - 10}" y="{y + 12}" text-anchor="end">{escape(line.what)}</text>')
-        parts.append(f'<rect x="{LEFT}" y="{y}" width="{length:.1f}" height="15" fill="{colour}"/>')
+        parts.append(f'<rect x="{LEFT}" y="{y}" width="{length:.1f}" height="15" fill="{COLOUR}"/>')
         parts.append(f'<text x="{LEFT + length + 6:.1f}" y="{y + 12}">{(line.ratio or 0):.2f}</text>')
     return "\n".join([*parts, "</svg>", ""])

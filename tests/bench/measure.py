@@ -78,9 +78,11 @@ def import_seconds(folder: Path, reference: str, python: str, statement: str) ->
     """The seconds that a statement takes in a new process of a new container."""
     command = ["dagger", "--progress=plain", "core", "container", "from", f"--address={reference}"]
     # Nothing is answered from the cache.
-    for name, value in {"CODE": IMPORT.format(statement), "ASKED": uuid.uuid4().hex}.items():
+    said = {"CODE": IMPORT.format(statement), "RUN": f'{python} -c "$CODE"', "ASKED": uuid.uuid4().hex}
+    for name, value in said.items():
         command += ["with-env-variable", f"--name={name}", f"--value={value}"]
-    command += ["with-exec", "--args=sh", "--args=-c", f'--args={python} -c "$CODE"', "stdout"]
+    # The CLI reads an argument as a line of CSV: quotes have to come by another way.
+    command += ["with-exec", "--args=sh", "--args=-c", "--args=eval $RUN", "stdout"]
     return float(output(command, folder))
 
 

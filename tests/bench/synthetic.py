@@ -26,6 +26,10 @@ description = "Measured"
 [[files]]
 source = "settings"
 path = "/usr/local/etc/settings"
+[probes]
+scripts = []
+[[probes.files]]
+path = "/usr/local/etc/settings"
 """
 MANIFEST: Final = """\
 [project]

@@ -29,7 +29,7 @@ def test_seconds_and_bytes_of_one_thing_are_two_lines() -> None:
 
 def test_bars_are_as_long_as_what_they_stand_for() -> None:
     """Half of the ratio is half of the length."""
-    drawn = plot(summarize([Figure("a", "s", 1, 2), Figure("b", "MB", 2, 2)]))
+    drawn = plot(summarize([Figure("a", "MB", 1, 2), Figure("b", "MB", 2, 2), Figure("c", "s", 9, 1)]))
     half, whole = (float(width) for width in re.findall(r'width="([\d.]+)" height="15"', drawn))
     assert half * 2 == whole
     assert drawn.startswith("<svg ")
