@@ -4,7 +4,6 @@ OSV knows packages by the names that PyPI has for them, and none of conda's. So 
 to be a package of PyPI, or what depends on Python, by its name; libraries such as OpenSSL are not looked up.
 """
 
-import importlib.resources
 import json
 import re
 import uuid
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import OutdatedError
 from pipeline.lock_file import Package
+from pipeline.script import with_packages
 from pipeline.settings import Settings
 
 #: A package's name at PyPI, and its version.
@@ -125,14 +125,12 @@ async def audit(wanted: Collection[Pair], settings: Settings) -> Mapping[Pair, t
 
 
 async def _ask(pairs: Iterable[Pair], settings: Settings) -> tuple[Audited, ...]:
-    lock = importlib.resources.files("pipeline.scripts").joinpath("audit.lock").read_text(encoding="utf-8")
     listed = "".join(f"{name}=={version}\n" for name, version in pairs)
     service = ("--vulnerability-service=osv", f"--osv-url={settings.osv}", "--requirement=/packages.txt")
     asking = (
         dag.container()
         .from_(settings.fetch_base)
-        .with_mounted_file("/audit.lock", dag.file("audit.lock", lock))
-        .with_exec(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", "/audit.lock"])
+        .with_(with_packages("audit.lock"))
         .with_mounted_file("/packages.txt", dag.file("packages.txt", listed))
         # What is known now is never what was known at an earlier call.
         .with_env_variable("ASKED", uuid.uuid4().hex)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import BuildError, LockError
 from pipeline.lock import refresh
+from pipeline.script import with_packages
 from pipeline.validation import listed
 
 #: A cache volume, so no layer has it: fetched packages, and what pixi keeps while it solves.
@@ -104,13 +105,7 @@ def fetcher(base: str) -> dagger.Container:
     Args:
         base: an image with Python and pip.
     """
-    lock = importlib.resources.files("pipeline.scripts").joinpath("fetch.lock").read_text(encoding="utf-8")
-    return (
-        dag.container()
-        .from_(base)
-        .with_mounted_file("/fetch.lock", dag.file("fetch.lock", lock))
-        .with_exec(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", "/fetch.lock"])
-    )
+    return dag.container().from_(base).with_(with_packages("fetch.lock"))
 
 
 def fetch_stage(base: str, wanted: list[Package], subdir: str) -> dagger.Container:

@@ -98,7 +98,7 @@ def readable(path: Path, name: str, remedy: str) -> Iterator[None]:
             raise
         raise LockError(_explain(path, name, remedy, error)) from error
     # What was lost may be the end of a size, or a hash: the rest can be read, and would be believed.
-    if _ends_in_a_line(path):
+    if _is_cut_off(path):
         raise LockError(f"{name} {CUT_OFF}; {remedy}")
 
 
@@ -181,12 +181,12 @@ def _explain(path: Path, name: str, remedy: str, error: BaseException) -> str:
         if line.startswith(CONFLICT):
             return f"{name} cannot be read: git left a merge conflict in line {number}; {remedy}"
     said = " ".join(str(error).split())
-    if content and _ends_in_a_line(path):
+    if content and _is_cut_off(path):
         said = f"{said}, and it {CUT_OFF}"
     return f"{name} cannot be read: {said}; {remedy}"
 
 
-def _ends_in_a_line(path: Path) -> bool:
+def _is_cut_off(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read() != b"\n"

@@ -4,7 +4,6 @@ regctl speaks with the registry, and `pipeline/scripts/registry.py` decides what
 free, so it does all of a phase: to ask, to push and read back, to move tags.
 """
 
-import importlib.resources
 import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipeline.artifact import LAYOUT, Artifact
 from pipeline.attachments import Attachment
 from pipeline.credentials import Login
-from pipeline.script import with_scripts
+from pipeline.script import with_packages, with_scripts
 from pipeline.settings import Settings
 from pipeline.signing import PROGRAM as COSIGN
 from pipeline.signing import PUBLIC_KEY, Signer, cosign
@@ -193,12 +192,10 @@ def _not_run(kind: Literal["passing", "refused"], reason: str) -> Report:
 
 def client(settings: Settings) -> dagger.Container:
     """A container with regctl and what tries again; nothing that it writes is kept."""
-    lock = importlib.resources.files("pipeline.scripts").joinpath("registry.lock").read_text(encoding="utf-8")
     return (
         dag.container()
         .from_(settings.fetch_base)
-        .with_mounted_file("/registry.lock", dag.file("registry.lock", lock))
-        .with_exec(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", "/registry.lock"])
+        .with_(with_packages("registry.lock"))
         .with_mounted_file(PROGRAM, dag.container().from_(settings.regctl).file("/regctl"))
         .with_(with_scripts("answers.py", "regctl.py", "registry.py", "referrers.py"))
         .with_mounted_temp("/tmp")  # noqa: S108  # of the container

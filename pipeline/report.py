@@ -1,6 +1,5 @@
 """The page about an image: gathers what is known about it, and has it drawn in a container."""
 
-import importlib.resources
 from collections.abc import Sequence
 from typing import Final
 
@@ -31,7 +30,7 @@ from pipeline.page import (
 from pipeline.publish import repositories
 from pipeline.registry import Destination, Registry
 from pipeline.sbom import packages_for
-from pipeline.script import with_scripts
+from pipeline.script import with_packages, with_scripts
 from pipeline.settings import Settings
 from pipeline.smoke import probe_images
 from pipeline.spec import load_spec
@@ -138,12 +137,10 @@ async def draw(page: Page, base: str) -> dagger.File:
     Raises:
         ReportError: it cannot be drawn.
     """
-    lock = importlib.resources.files("pipeline.scripts").joinpath("report.lock").read_text(encoding="utf-8")
     drawing = (
         dag.container()
         .from_(base)
-        .with_mounted_file("/report.lock", dag.file("report.lock", lock))
-        .with_exec(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", "/report.lock"])
+        .with_(with_packages("report.lock"))
         .with_(with_scripts(*_SCRIPTS))
         .with_mounted_file("/page.json", dag.file("page.json", page.model_dump_json()))
         .with_exec(["python", "-m", "pipeline.scripts.report", "/page.json", f"/{FILE}"])

@@ -16,6 +16,7 @@ from pipeline.errors import SbomError
 from pipeline.formats import SbomFormat
 from pipeline.lock import LOCK, SUBDIRS, check_lock, refresh
 from pipeline.lock_file import Package, Packages, Place, read_packages
+from pipeline.script import with_packages
 from pipeline.spec import Platform, load_spec
 from pipeline.stages import environment_path
 from pipeline.validation import listed
@@ -166,8 +167,7 @@ async def write(bill: Bill, form: SbomFormat, base: str) -> dagger.File:
     writing = (
         dag.container()
         .from_(base)
-        .with_mounted_file("/sbom.lock", _script("sbom.lock"))
-        .with_exec(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", "/sbom.lock"])
+        .with_(with_packages("sbom.lock"))
         .with_mounted_file("/sbom.py", _script("sbom.py"))
         .with_mounted_file("/bill.json", dag.file("bill.json", bill.model_dump_json()))
         .with_exec(["python", "/sbom.py", form.value, "/bill.json", output])

@@ -23,3 +23,15 @@ def with_scripts(*names: str) -> Callable[[dagger.Container], dagger.Container]:
         return container.with_env_variable("PYTHONPATH", FOLDER).with_env_variable("PYTHONDONTWRITEBYTECODE", "1")
 
     return mount
+
+
+def with_packages(name: str) -> Callable[[dagger.Container], dagger.Container]:
+    """A step that installs what a lock of this folder names, with hashes, by the pip that the container has."""
+    lock = importlib.resources.files("pipeline.scripts").joinpath(name).read_text(encoding="utf-8")
+
+    def install(container: dagger.Container) -> dagger.Container:
+        mounted = container.with_mounted_file(f"/{name}", dag.file(name, lock))
+        pip = ["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", f"/{name}"]
+        return mounted.with_exec(pip)
+
+    return install

@@ -1,6 +1,5 @@
 """Verification: an image is built again, and is the published one to the last byte, or it is told where it differs."""
 
-import importlib.resources
 import json
 import uuid
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from pipeline.credentials import Login, RegistryAuth, find_logins, host_of
 from pipeline.errors import VerifyError
 from pipeline.publish import repositories
 from pipeline.registry import PASSWORD, PROGRAM, Destination, Registry, client
-from pipeline.script import with_scripts
+from pipeline.script import with_packages, with_scripts
 from pipeline.settings import Settings
 from pipeline.signing import Signer
 from pipeline.spec import load_spec
@@ -149,11 +148,9 @@ async def _compare(settings: Settings, published: Destination, digest: str, arti
         "tries": settings.registry_tries,
         "seconds": settings.registry_seconds,
     }
-    lock = importlib.resources.files("pipeline.scripts").joinpath("compare.lock").read_text(encoding="utf-8")
     container = (
         client(settings)
-        .with_mounted_file("/compare.lock", dag.file("compare.lock", lock))
-        .with_exec(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", "/compare.lock"])
+        .with_(with_packages("compare.lock"))
         .with_(with_scripts("listing.py", "compare.py"))
         .with_mounted_directory(LAYOUT, artifact.layout)
         .with_mounted_file("/job.json", dag.file("job.json", json.dumps(job)))
