@@ -18,6 +18,7 @@ from pipeline.artifact import Artifact
 from pipeline.checkout import Checkout
 from pipeline.errors import BuildError
 from pipeline.formats import SbomFormat
+from pipeline.image import Image
 from pipeline.lock import LOCK
 from pipeline.newer import built_on
 from pipeline.sbom import describe, write
@@ -67,14 +68,14 @@ def signature(digest: str, signer: Signer, file: dagger.File | None = None) -> A
 
 
 async def attachments(
-    checkout: Checkout, image: str, containers: Mapping[Platform, dagger.Container], artifact: Artifact, builder: str
+    checkout: Checkout, image: str, built: Mapping[Platform, Image], artifact: Artifact, builder: str
 ) -> tuple[Attachment, ...]:
     """All documents about an image but its signature, in the order of :func:`names`.
 
     Args:
         checkout: where the image is.
         image: its name.
-        containers: it, for each of its platforms.
+        built: it, for each of its platforms.
         artifact: it, as it is pushed.
         builder: URI of who builds it.
 
@@ -82,10 +83,10 @@ async def attachments(
         PipelineError: something else is in it than was locked, or what it is built on cannot be found.
     """
     found: dict[str, Attachment] = {}
-    platforms = list(containers)
+    platforms = list(built)
 
     async def bill(platform: Platform, subject: str) -> None:
-        said = await describe(checkout, image, platform, containers[platform])
+        said = await describe(checkout, image, platform, built[platform].container)
 
         async def add(form: SbomFormat) -> None:
             name = _name(form, platform, platforms)

@@ -88,7 +88,8 @@ class Checker:
         async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
             text = self._text(image)
             findings = []
-            for container in (await self.checkout.build_all(image)).values():
+            for built in (await self.checkout.build_all(image)).values():
+                container = built.container
                 labels = {await label.name(): await label.value() for label in await container.labels()}
                 digest = labels.get(f"{_LABEL}base.digest", "")
                 base = labels.get(f"{_LABEL}base.name", "") + (f"@{digest}" if digest else "")
@@ -112,8 +113,8 @@ class Checker:
 
         async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
             findings, told = [], []
-            for container in (await self.checkout.build_all(image)).values():
-                size = (await inspect_image(container)).size
+            for built in (await self.checkout.build_all(image)).values():
+                size = (await inspect_image(built.container)).size
                 findings += find_excess(image, spec, self._text(image), size)
                 told.append(human(size) + (f" of {human(spec.size_budget)}" if spec.size_budget else ""))
             return findings, ", ".join(told)

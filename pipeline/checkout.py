@@ -14,6 +14,7 @@ from pipeline.commit import Commit, read_commit
 from pipeline.errors import SpecError
 from pipeline.finish import finish
 from pipeline.formats import Format
+from pipeline.image import Image
 from pipeline.lock import check_lock
 from pipeline.log import tell
 from pipeline.recipe import Recipe
@@ -78,7 +79,7 @@ class Checkout:
         digests = bases.read_fitting(self.path / image, spec, self.settings) or {}
         return Recipe(image, spec, self.settings, self.source.directory(image), platform, self.commit, digests)
 
-    async def build(self, image: str, platform: str | None = None) -> dagger.Container:
+    async def build(self, image: str, platform: str | None = None) -> Image:
         """Check an image's files against each other, then build it.
 
         Args:
@@ -100,7 +101,7 @@ class Checkout:
         scratch = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
         return await finish(built, recipe, await files.collect(recipe.folder, spec.files, recipe.file, scratch))
 
-    async def build_all(self, image: str) -> dict[Platform, dagger.Container]:
+    async def build_all(self, image: str) -> dict[Platform, Image]:
         """Build an image for each of its platforms, in their order.
 
         Raises:

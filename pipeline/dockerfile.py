@@ -38,7 +38,8 @@ async def build(recipe: Recipe) -> Built:
     variables = await read_variables(opened)
     # The shell of a login sets a path of its own: the image's has to come after it.
     activation = {name: value for name, value in variables.items() if name == "PATH"}
-    return Built(opened.with_user(user), dagger.dag.directory(), activation)
+    container = opened.with_user(user)
+    return Built(container, container, dagger.dag.directory(), activation)
 
 
 def _reason(error: dagger.QueryError) -> str:

@@ -1,4 +1,4 @@
-"""The installed environment on its way into an image: the same bytes wherever it was installed, in layers.
+"""The installed environment on its way into an image: the same bytes wherever it was installed, divided into layers.
 
 All is done by the one command that installs. A file of a finished layer is written again when its time changes, so a
 later command would copy the whole environment once more.
@@ -12,8 +12,11 @@ import dagger
 from pipeline.fetch import ARCHIVES, DONE, fetcher
 from pipeline.recipe import Recipe
 
-#: Where the pixi stage has a folder for each layer, made by the script ``divide``.
-LAYERS: Final = "/layers"
+#: Where the pixi stage has what is not part of the environment. It is a mount: nothing of it is in an image.
+_MADE: Final = "/.made"
+#: There: the entrypoint, and which files are a layer together, from the script ``divide``.
+ENTRYPOINT: Final = f"{_MADE}/entrypoint.sh"
+LAYERS: Final = f"{_MADE}/layers.json"
 #: Where the image with Python is mounted while the environment is installed: the base image may have none.
 _TOOLS: Final = "/.tools"
 #: Where packages are unpacked: not in a volume, so that pixi links their files, and writes nothing again.
@@ -21,7 +24,7 @@ _UNPACKED: Final = "/.packages"
 #: What of this package the scripts need.
 _MODULES: Final = ("layers.py", "scripts/compile.py", "scripts/divide.py", "scripts/unpack.py")
 
-#: Arguments: the prefix, the entrypoint to write, the folder for layers, the tools, the list of fetched packages, the
+#: Arguments: the prefix, the entrypoint and the list of layers to write, the tools, the list of fetched packages, the
 #: archives, where to unpack them, the seconds that pixi gets, and pixi's own arguments that select the environment.
 _INSTALL: Final = """
 prefix=$1 entrypoint=$2 layers=$3 tools=$4 fetched=$5 archives=$6 unpacked=$7 seconds=$8
@@ -53,37 +56,25 @@ run pipeline.scripts.divide "$prefix" "$entrypoint" "$layers"
 """
 
 
-def with_environment(container: dagger.Container, recipe: Recipe, prefix: str, entrypoint: str) -> dagger.Container:
-    """Install an image's locked environment, write its entrypoint, and divide it into layers.
+def with_environment(container: dagger.Container, recipe: Recipe, prefix: str) -> dagger.Container:
+    """Install an image's locked environment, divide it into layers, and write its entrypoint.
+
+    That is the file ``ENTRYPOINT``; the command that is its arguments runs in the activated environment.
 
     Args:
         container: the base image, with pixi, the manifest, the lock and the fetched packages.
         recipe: what the image is made from.
         prefix: where pixi puts the environment.
-        entrypoint: the file to write; the command that is its arguments runs in the activated environment.
     """
     environment, settings = recipe.spec.environment, recipe.settings
     # pixi 0.15 does not know the default environment by its name.
     selected = [] if environment == "default" else ["--environment", environment]
-    arguments = [prefix, entrypoint, LAYERS, _TOOLS, DONE, ARCHIVES, _UNPACKED, str(settings.install_timeout)]
+    arguments = [prefix, ENTRYPOINT, LAYERS, _TOOLS, DONE, ARCHIVES, _UNPACKED, str(settings.install_timeout)]
     return (
         container.with_mounted_directory(_TOOLS, _tools(settings.fetch_base))
+        .with_mounted_directory(_MADE, dagger.dag.directory())
         .with_exec(["sh", "-euc", _INSTALL, "sh", *arguments, *selected])
-        .without_mount(_TOOLS)
     )
-
-
-async def with_layers(container: dagger.Container, installed: dagger.Container) -> dagger.Container:
-    """Put an installed environment into an image, a layer of the image for each of its folders.
-
-    Args:
-        container: the image.
-        installed: what :func:`with_environment` returned.
-    """
-    for name in await installed.directory(LAYERS).entries():
-        # A folder at the root: then Dagger stacks it on the others, and makes no folder above it.
-        container = container.with_directory("/", installed.directory(f"{LAYERS}/{name}"))
-    return container
 
 
 def _tools(address: str) -> dagger.Directory:

@@ -12,6 +12,7 @@ import anyio
 import dagger
 
 from pipeline.activation import export_script
+from pipeline.image import Environment, Image
 from pipeline.layer import with_tree
 from pipeline.recipe import Recipe
 
@@ -63,6 +64,9 @@ class Built:
 
     container: dagger.Container
 
+    bare: dagger.Container
+    """The same without its environment, where it has one."""
+
     tree: dagger.Directory
     """Files that belong to the way it was built, at their paths."""
 
@@ -72,8 +76,10 @@ class Built:
     base: str = ""
     """The image that it was built on, where one is known."""
 
+    environment: Environment | None = None
 
-async def finish(built: Built, recipe: Recipe, files: dagger.Directory) -> dagger.Container:
+
+async def finish(built: Built, recipe: Recipe, files: dagger.Directory) -> Image:
     """Add what every image has: variables and the scripts that set them, folders, files and labels.
 
     Args:
@@ -81,26 +87,32 @@ async def finish(built: Built, recipe: Recipe, files: dagger.Directory) -> dagge
         recipe: what the image is made from.
         files: what its image.toml adds, at their paths.
     """
-    container = built.container
-    user = await container.user()
-    variables = {**VARIABLES, **await read_variables(container), **recipe.spec.env, **built.activation}
+    bare = built.bare
+    user = await bare.user()
+    variables = {**VARIABLES, **await read_variables(bare), **recipe.spec.env, **built.activation}
     defaults = {name: value for name, value in variables.items() if name not in built.activation}
     script = export_script(built.activation, defaults)
-    tree = _prepared(container).with_directory("/", built.tree).with_directory("/", files)
+    tree = _prepared(bare).with_directory("/", built.tree).with_directory("/", files)
     for path in SCRIPTS:
         tree = tree.with_new_file(path, script, permissions=0o755)
-    container = (await _opened(container.with_user("root"))).with_(lambda opened: with_tree(opened, tree))
-    for name, value in variables.items():
-        container = container.with_env_variable(name, value)
-    for name, value in labels(recipe, built.base).items():
-        container = container.with_label(name, value).with_annotation(name, value)
-    return container.with_user(user)
+    there = [folder for folder in WRITABLE if await bare.exists(folder)]
+    told = labels(recipe, built.base)
 
+    def complete(container: dagger.Container) -> dagger.Container:
+        container = container.with_user("root")
+        if there:
+            # Files over a folder leave it as it is.
+            container = container.with_exec(["chmod", "1777", *there])
+        container = with_tree(container, tree)
+        for name, value in variables.items():
+            container = container.with_env_variable(name, value)
+        for name, value in told.items():
+            container = container.with_label(name, value).with_annotation(name, value)
+        return container.with_user(user)
 
-async def _opened(container: dagger.Container) -> dagger.Container:
-    """Let every user write to what has to be writable and is there already: files over it leave it as it is."""
-    there = [folder for folder in WRITABLE if await container.exists(folder)]
-    return container.with_exec(["chmod", "1777", *there]) if there else container
+    if built.environment is None:
+        return Image.of(complete(built.container))
+    return Image(complete(built.container), complete(bare), built.environment)
 
 
 async def read_variables(container: dagger.Container) -> dict[str, str]:

@@ -60,7 +60,7 @@ class Pipeline:
         ] = None,
     ) -> dagger.Container:
         """Build an image: its locked environment on its base image, ready to run, export or look around in"""
-        return await (await self._open()).build(image, platform)
+        return (await (await self._open()).build(image, platform)).container
 
     @function
     async def smoke_test(

@@ -131,10 +131,10 @@ class Publisher:
         require_passed(await self._checkout.smoke_test(name, gpu=False), ResultFormat.TABLE)
 
         async def export(made: Publication) -> None:
-            containers = await self._checkout.build_all(made.image)
-            artifact = await make_artifact(settings.fetch_base, list(containers.values()), made.made, made.compression)
+            images = await self._checkout.build_all(made.image)
+            artifact = await make_artifact(settings.fetch_base, list(images.values()), made.made, made.compression)
             # Before anything is pushed: an image that holds something else than was locked is not published.
-            made.attachments = await attachments(self._checkout, made.image, containers, artifact, self._builder)
+            made.attachments = await attachments(self._checkout, made.image, images, artifact, self._builder)
             if self._signing and self._signer:
                 file = await sign(settings, self._signing, artifact.digest)
                 made.attachments += (signature(artifact.digest, self._signer, file),)

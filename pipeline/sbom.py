@@ -96,7 +96,8 @@ async def make(checkout: Checkout, image: str, platform: str | None, form: SbomF
             fit its format.
     """
     target = choose_platform(image, load_spec(checkout.path, image), platform)
-    bill = await describe(checkout, image, target, await checkout.build(image, target))
+    built = await checkout.build(image, target)
+    bill = await describe(checkout, image, target, built.container)
     return await write(bill, form, checkout.settings.fetch_base)
 
 

@@ -62,7 +62,7 @@ async def probe_images(checkout: "Checkout", specs: Mapping[str, ImageSpec], *, 
 async def _probe(
     checkout: "Checkout", subject: Subject, spec: ImageSpec, platform: Platform, *, gpu: bool
 ) -> list[Result]:
-    container = await checkout.build(subject.image, platform)
+    container = (await checkout.build(subject.image, platform)).container
     try:
         await container.sync()
     except dagger.QueryError as error:

@@ -1,7 +1,8 @@
 """The two stages of an image that pixi installs, as steps from container to container.
 
-The pixi stage installs what the lock says and writes the entrypoint. The final stage is the image's own base with the
-environment at the same path; what makes it usable by anybody comes after it, in ``finish``.
+The pixi stage installs what the lock says, on the base image. The final stage is the image's own base with the
+environment at the same path: where that is the same base image, it is what the pixi stage has left, and nothing is
+copied. What makes it usable by anybody comes after it, in ``finish``.
 """
 
 from typing import Final
@@ -11,10 +12,12 @@ from dagger import dag
 
 from pipeline.activation import read_activation
 from pipeline.bases import REMEDY, to_lock
-from pipeline.environment import with_environment, with_layers
+from pipeline.environment import ENTRYPOINT as MADE_ENTRYPOINT
+from pipeline.environment import LAYERS, with_environment
 from pipeline.errors import BuildError
 from pipeline.fetch import DONE, explain_fetch, fetch_stage, packages, with_package_cache
 from pipeline.finish import APP, Built
+from pipeline.image import Environment
 from pipeline.lock import LOCK, MANIFEST, SUBDIRS, Locked, check_base
 from pipeline.pixi import explain_install
 from pipeline.recipe import Recipe
@@ -28,7 +31,7 @@ def environment_path(environment: str) -> str:
 
 
 def pixi_stage(base: dagger.Container, recipe: Recipe, fetched: dagger.File) -> dagger.Container:
-    """The base image with the locked environment installed and divided into layers, and the entrypoint written.
+    """The base image with the locked environment installed; all else that it needs or makes is mounted.
 
     Args:
         base: the base image; it has pixi.
@@ -38,20 +41,19 @@ def pixi_stage(base: dagger.Container, recipe: Recipe, fetched: dagger.File) -> 
     folder, spec = recipe.folder, recipe.spec
     container = (
         base.with_workdir(APP)
-        .with_file(f"{APP}/{MANIFEST}", folder.file(MANIFEST), permissions=0o644)
-        .with_file(f"{APP}/{LOCK}", folder.file(LOCK), permissions=0o644)
+        .with_mounted_file(f"{APP}/{MANIFEST}", folder.file(MANIFEST))
+        .with_mounted_file(f"{APP}/{LOCK}", folder.file(LOCK))
         .with_(lambda container: with_package_cache(container, SUBDIRS[recipe.platform]))
         .with_mounted_file(DONE, fetched)
     )
     if spec.cuda:
         container = container.with_env_variable("CONDA_OVERRIDE_CUDA", spec.cuda)
-    return with_environment(container, recipe, environment_path(spec.environment), ENTRYPOINT)
+    return with_environment(container, recipe, environment_path(spec.environment))
 
 
-async def final_stage(base: dagger.Container, installed: dagger.Container) -> dagger.Container:
-    """The image's base with the environment of the pixi stage, started through its entrypoint."""
-    container = await with_layers(base, installed)
-    return container.with_workdir(APP).with_entrypoint([ENTRYPOINT]).with_default_args(["bash"])
+def final_stage(base: dagger.Container) -> dagger.Container:
+    """The image's base, started through the entrypoint of the environment that it gets."""
+    return base.with_workdir(APP).with_entrypoint([ENTRYPOINT]).with_default_args(["bash"])
 
 
 async def build(recipe: Recipe, locked: Locked) -> Built:
@@ -81,10 +83,17 @@ async def build(recipe: Recipe, locked: Locked) -> Built:
     except dagger.ExecError as error:
         output = f"{error.stdout}\n{error.stderr}"
         raise explain_install(image, spec.environment, error.exit_code, output) from error
-    entrypoint = installed.file(ENTRYPOINT)
-    container = await final_stage(runtime, installed)
+    entrypoint = installed.file(MADE_ENTRYPOINT)
+    environment = Environment(installed.rootfs(), environment_path(spec.environment), installed.file(LAYERS))
+    bare = final_stage(runtime)
+    if runtime is base:
+        container = bare.with_rootfs(environment.root)
+    else:
+        container = bare.with_directory(environment.prefix, environment.root.directory(environment.prefix))
     return Built(
         container=container,
+        bare=bare,
+        environment=environment,
         tree=own_files(recipe.folder, entrypoint),
         activation=await read_activation(container.with_mounted_file(ENTRYPOINT, entrypoint)),
         base=runtime_address,

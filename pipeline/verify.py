@@ -85,9 +85,9 @@ async def verify(  # noqa: PLR0913  # what a person may say
     if signer:
         places = [Destination(found, logins[host_of(found)]) for found in names]
         await require_signed(checkout.settings, image, digest, places, signer)
-    containers = await checkout.build_all(image)
+    images = list((await checkout.build_all(image)).values())
     made = checkout.commit.time if checkout.commit else None
-    artifact = await make_artifact(checkout.settings.fetch_base, list(containers.values()), made, spec.compression)
+    artifact = await make_artifact(checkout.settings.fetch_base, images, made, spec.compression)
     if artifact.digest == digest:
         signed = f"it is signed in {', '.join(names)}; " if signer else ""
         return f"{image} is {digest}: {signed}built here, it is the published image to the last byte\n"
@@ -150,7 +150,7 @@ async def _compare(settings: Settings, published: Destination, digest: str, arti
     }
     container = (
         client(settings)
-        .with_(with_packages("compare.lock"))
+        .with_(with_packages("zstd.lock"))
         .with_(with_scripts("listing.py", "compare.py"))
         .with_mounted_directory(LAYOUT, artifact.layout)
         .with_mounted_file("/job.json", dag.file("job.json", json.dumps(job)))

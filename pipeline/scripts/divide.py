@@ -1,8 +1,8 @@
 """Make an installed environment the same bytes wherever it was installed, and divide it into the layers of an image.
 
 Usage: divide.py PREFIX ENTRYPOINT LAYERS. Every file, link and folder below PREFIX gets one time, and is opened to all
-users. LAYERS is made: a folder for each layer, in the order of their names, with the layer's files at their paths in
-the image. They are links to the files of PREFIX, which takes no time.
+users. LAYERS is written: a JSON object with the paths below PREFIX of each layer's files and empty folders, by the
+layer's name. Layers are in the order of their names.
 
 Runs in a Python other than the environment's, which may have none.
 """
@@ -144,41 +144,11 @@ def opened(mode: int) -> int:
     return (stat.S_IMODE(mode) | 0o444 | run) & ~0o022
 
 
-def link(prefix: Path, layers: Iterable[Layer], empty: Iterable[str], target: Path) -> None:
-    """Make the folder of each layer; empty folders are in the one of files that belong to no package."""
-    members = {layer.name: layer.files for layer in layers}
-    for name in sorted({*members, REST}):
-        top = f"{target}/{name}/{prefix.relative_to(prefix.anchor)}"
-        os.makedirs(top)
-        folders = {""}
-
-        def make(folder: str, top: str = top, folders: set[str] = folders) -> None:
-            if folder not in folders:
-                make(os.path.dirname(folder))
-                os.mkdir(f"{top}/{folder}")
-                folders.add(folder)
-
-        for path in members.get(name, ()):
-            make(os.path.dirname(path))
-            # A link is a file of its own here.
-            os.link(f"{prefix}/{path}", f"{top}/{path}", follow_symlinks=False)
-        if name == REST:
-            for path in empty:
-                make(path)
-        for folder in folders:
-            place = os.path.join(top, folder)
-            os.chmod(place, stat.S_IMODE(os.stat(os.path.join(prefix, folder)).st_mode))
-            os.utime(place, (TIME, TIME))
-        _settle_above(top, f"{target}/{name}")
-
-
-def _settle_above(top: str, target: str) -> None:
-    """Open the folders from a layer's own down to the environment, and give them the time of the others."""
-    folder = os.path.dirname(top)
-    while folder.startswith(target):
-        open_up(folder, os.stat(folder).st_mode)
-        os.utime(folder, (TIME, TIME))
-        folder = os.path.dirname(folder)
+def contents(layers: Iterable[Layer], empty: Iterable[str]) -> dict[str, list[str]]:
+    """What each layer has; empty folders are in the one of files that belong to no package, which is always there."""
+    found = {REST: [], **{layer.name: list(layer.files) for layer in layers}}
+    found[REST] = sorted([*found[REST], *empty])
+    return dict(sorted(found.items()))
 
 
 def main(prefix: Path, entrypoint: Path, target: Path) -> None:
@@ -187,7 +157,8 @@ def main(prefix: Path, entrypoint: Path, target: Path) -> None:
     conda = conda_packages(prefix)
     packages = conda + pypi_packages(prefix, frozenset(path for package in conda for path in package.files))
     files, empty = settle(prefix)
-    link(prefix, divide(with_byte_code(packages, files), files), empty, target)
+    layers = divide(with_byte_code(packages, files), files)
+    target.write_text(json.dumps(contents(layers, empty)), encoding="utf-8")
 
 
 if __name__ == "__main__":

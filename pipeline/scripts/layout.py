@@ -1,8 +1,10 @@
 """Make one OCI layout, which says nothing of the time and the engine that made it, of an image's archives.
 
-Usage: python -m pipeline.scripts.layout LAYOUT CREATED ARCHIVE… CREATED is the time that the image gets, an ARCHIVE has
-its container for one platform. Prints the digest of the image: of the manifest where there is one archive, of an index
-in the order of the archives where there are more. Then prints the digest of each archive's manifest, a line each.
+Usage: python -m pipeline.scripts.layout LAYOUT CREATED (ARCHIVE PACKED)… CREATED is the time that the image gets, an
+ARCHIVE has its container for one platform. PACKED is what the script ``pack`` wrote of layers that LAYOUT has already,
+which come below the topmost one of the archive, or "-". Prints the digest of the image: of the manifest where there is
+one archive, of an index in the order of the archives where there are more. Then prints the digest of each archive's
+manifest, a line each.
 """
 
 import hashlib
@@ -11,6 +13,7 @@ import shutil
 import sys
 import tarfile
 from collections.abc import Sequence
+from itertools import batched
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,16 +34,23 @@ class Layout:
         self.blobs = folder / "blobs/sha256"
         self.blobs.mkdir(parents=True, exist_ok=True)
 
-    def add(self, archive: Path) -> Json:
-        """Take the container of an archive in, and return the descriptor of its manifest."""
+    def add(self, archive: Path, packed: Sequence[Json] = ()) -> Json:
+        """Take the container of an archive in, and return the descriptor of its manifest.
+
+        Args:
+            archive: as the engine exports it.
+            packed: layers that come below its topmost one.
+        """
         with tarfile.open(archive) as tar:
             descriptor = _one(_read(tar, "index.json")["manifests"], archive)
             manifest = _read(tar, _path(descriptor["digest"]))
             if "manifests" in manifest:
                 manifest = _read(tar, _path(_one(manifest["manifests"], archive)["digest"]))
-            config = normalize(_read(tar, _path(manifest["config"]["digest"])), len(manifest["layers"]), self.created)
+            config = _read(tar, _path(manifest["config"]["digest"]))
             for layer in manifest["layers"]:
                 self._copy(tar, layer["digest"])
+        insert(manifest, config, packed)
+        config = normalize(config, len(manifest["layers"]), self.created)
         manifest["config"] = {**manifest["config"], **self.write(config)}
         platform = {key: config[key] for key in ("architecture", "os", "variant", "os.version") if config.get(key)}
         return {"mediaType": manifest.get("mediaType", MANIFEST), **self.write(manifest), "platform": platform}
@@ -71,6 +81,13 @@ class Layout:
             raise SystemExit(f"the archive has no layer {digest}")
         with source, target.open("wb") as file:
             shutil.copyfileobj(source, file, BUFFER)
+
+
+def insert(manifest: Json, config: Json, packed: Sequence[Json]) -> None:
+    """Put layers below the topmost one of an image."""
+    if packed:
+        manifest["layers"][-1:-1] = [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in packed]
+        config["rootfs"]["diff_ids"][-1:-1] = [layer["diff_id"] for layer in packed]
 
 
 def normalize(config: Json, layers: int, created: str) -> Json:
@@ -108,7 +125,10 @@ def _read(tar: tarfile.TarFile, name: str) -> Json:
 def main(folder: str, created: str, *archives: str) -> int:
     """Run as a command; see the module's docstring."""
     layout = Layout(Path(folder), created)
-    manifests = [layout.add(Path(archive)) for archive in archives]
+    manifests = [
+        layout.add(Path(archive), [] if packed == "-" else json.loads(Path(packed).read_bytes()))
+        for archive, packed in batched(archives, 2)
+    ]
     print(layout.finish(manifests), *(manifest["digest"] for manifest in manifests), sep="\n")
     return 0
 

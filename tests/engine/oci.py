@@ -1,4 +1,4 @@
-"""What a container is made of, from the archive that the engine exports."""
+"""What an image is made of, from the archive that the engine exports, or from the layout that is pushed."""
 
 import gzip
 import io
@@ -23,19 +23,20 @@ class Archive:
         await container.as_tarball().export(str(path))
         return cls(path)
 
-    def blob(self, digest: str) -> bytes:
-        """One blob, by its digest."""
+    def read(self, name: str) -> bytes:
+        """One of its files."""
         with tarfile.open(self.path) as archive:
-            file = archive.extractfile(f"blobs/{digest.replace(':', '/')}")
+            file = archive.extractfile(name)
             assert file is not None
             return file.read()
 
+    def blob(self, digest: str) -> bytes:
+        """One blob, by its digest."""
+        return self.read(f"blobs/{digest.replace(':', '/')}")
+
     def manifest(self) -> dict[str, Any]:
         """The image's manifest."""
-        with tarfile.open(self.path) as archive:
-            file = archive.extractfile("index.json")
-            assert file is not None
-            index = json.load(file)
+        index = json.loads(self.read("index.json"))
         manifest: dict[str, Any] = json.loads(self.blob(index["manifests"][0]["digest"]))
         return manifest
 
@@ -48,3 +49,25 @@ class Archive:
         data = gzip.decompress(self.blob(self.layers()[layer]))
         with tarfile.open(fileobj=io.BytesIO(data)) as files:
             return {member.name: member for member in files.getmembers()}
+
+    def everything(self) -> dict[str, tarfile.TarInfo]:
+        """What all layers give together, by its path; none of them may remove anything."""
+        found: dict[str, tarfile.TarInfo] = {}
+        for number in range(len(self.layers())):
+            found |= self.members(number)
+        assert not [path for path in found if path.rpartition("/")[2].startswith(".wh.")]
+        return found
+
+
+class Layout(Archive):
+    """An OCI layout of one image, as a folder."""
+
+    @classmethod
+    async def of(cls, layout: dagger.Directory, path: Path) -> "Layout":
+        """Have the engine write one."""
+        await layout.export(str(path))
+        return cls(path)
+
+    def read(self, name: str) -> bytes:
+        """One of its files."""
+        return (self.path / name).read_bytes()

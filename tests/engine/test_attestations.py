@@ -90,8 +90,8 @@ async def digest_built(shop: Shop) -> str:
     """The digest of the tiny image, made without publishing it."""
     async with a_session():
         images = await Images.open(dag.host().directory(str(shop.checkout.path)))
-        containers = await images.build_all("tiny")
-        return (await make_artifact(Settings().fetch_base, list(containers.values()), None)).digest
+        built = await images.build_all("tiny")
+        return (await make_artifact(Settings().fetch_base, list(built.values()), None)).digest
 
 
 async def test_an_image_is_published_with_what_is_known_of_it(shop: Shop) -> None:

@@ -1,6 +1,5 @@
 """The same files are the same image, whoever builds it, where and when; and where one is not, it is said how."""
 
-import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import dagger
 import pytest
 from dagger import dag
 
+from pipeline import artifact
 from pipeline.artifact import Artifact, make_artifact
 from pipeline.checkout import Checkout as Images
 from pipeline.credentials import Login, RegistryAuth
@@ -19,7 +19,7 @@ from pipeline.scripts.divide import TIME
 from pipeline.spec import Compression
 from pipeline.verify import verify
 from tests.engine.conftest import overlay
-from tests.engine.oci import Archive
+from tests.engine.oci import Archive, Layout
 from tests.sandbox import credentials
 from tests.sandbox.state import current
 
@@ -54,9 +54,9 @@ async def build(folder: Path, seconds: int, greeting: str = "hello\n", compressi
     for name, end in {"pixi.toml": f"# {RUN}\n", "pixi.lock": ""}.items():
         (folder / "small" / name).write_text((overlay("small") / name).read_text() + end)
     images = await Images.open(dag.host().directory(str(folder)))
-    container = await images.build("small")
-    made = await make_artifact(images.settings.fetch_base, [container], None, images.images()["small"].compression)
-    return Built(images, container, made)
+    image = await images.build("small")
+    made = await make_artifact(images.settings.fetch_base, [image], None, images.images()["small"].compression)
+    return Built(images, image.container, made)
 
 
 def number() -> int:
@@ -65,16 +65,18 @@ def number() -> int:
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
-async def test_two_builds_are_one_image(tmp_path: Path, compression: Compression) -> None:
+async def test_two_builds_are_one_image(
+    tmp_path: Path, compression: Compression, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Built in two folders, with all that was cached of the first build of no use to the second: one digest."""
     first = await build(tmp_path / "first", number(), compression=compression)
+    # Nor is a layer taken that was compressed before.
+    monkeypatch.setattr(artifact, "VOLUME", f"layers-{secrets.token_hex(4)}")
     second = await build(tmp_path / "second", number(), compression=compression)
     assert await first.container.id() != await second.container.id()
     assert first.artifact.digest == second.artifact.digest
-    await first.artifact.layout.export(str(tmp_path / "layout"))
-    blobs = tmp_path / "layout/blobs"
-    manifest = json.loads((blobs / first.artifact.digest.replace(":", "/")).read_text())
-    kinds = {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]}
+    layout = await Layout.of(first.artifact.layout, tmp_path / "layout")
+    kinds = {layer["mediaType"].rpartition("+")[2] for layer in layout.manifest()["layers"]}
     assert kinds == {compression}
 
 
@@ -82,18 +84,43 @@ async def test_layers_say_nothing_of_the_time(tmp_path: Path) -> None:
     """Whatever the build put into the image has one of two times: files, links, and the folders above them."""
     built = await build(tmp_path / "checkout", 3600)
     base = await Archive.export(dag.container().from_(built.images.settings.base), tmp_path / "base.tar")
-    archive = await Archive.export(built.container, tmp_path / "image.tar")
-    added = range(len(base.layers()), len(archive.layers()))
-    members = [member for layer in added for member in archive.members(layer).values()]
+    image = await Layout.of(built.artifact.layout, tmp_path / "image")
+    added = range(len(base.layers()), len(image.layers()))
+    members = [member for layer in added for member in image.members(layer).values()]
     assert {member.mtime for member in members if member.name.startswith("app")} == {0, TIME}
     assert {(member.uid, member.gid) for member in members} == {(0, 0)}
+
+
+async def test_what_is_pushed_is_what_was_tested(tmp_path: Path) -> None:
+    """The container that probes run in and the image that is pushed have the same files: modes, owners, links, bytes.
+
+    An environment is one layer of the one, and many of the other, which the engine reads back here.
+    """
+    built = await build(tmp_path / "checkout", 3600)
+    tar = ["tar", "-cf", "/image.tar", "-C", "/layout", "."]
+    packed = dag.container().from_(built.images.settings.fetch_base).with_directory("/layout", built.artifact.layout)
+    pushed = dag.container().import_(packed.with_exec(tar).file("/image.tar"))
+    tested, read_back = await listing(built.container), await listing(pushed)
+    assert f"/{PREFIX}/bin/python3.12" in {line.rpartition(" ")[2] for line in tested}
+    assert tested == read_back
+    assert await built.container.entrypoint() == await pushed.entrypoint()
+
+
+async def listing(container: dagger.Container) -> set[str]:
+    """A line for each file, link and folder of a container, and another with its content for each file."""
+    script = """
+    find / -xdev -path /proc -prune -o -type f -printf '%m %U:%G %s %p\\n' -o -printf '%y %m %U:%G %l %p\\n'
+    find / -xdev -path /proc -prune -o -type f -exec sha256sum {} +
+    """
+    said = await container.with_user("root").with_exec(["sh", "-euc", script]).stdout()
+    return set(said.splitlines())
 
 
 async def test_an_environment_is_layers_by_package(tmp_path: Path) -> None:
     """Python, which is large, is a layer of its own, with its record; files of no package are in the next one."""
     built = await build(tmp_path / "checkout", 3600)
-    archive = await Archive.export(built.container, tmp_path / "image.tar")
-    layers = [set(archive.members(number)) for number in range(len(archive.layers()))]
+    image = await Layout.of(built.artifact.layout, tmp_path / "image")
+    layers = [set(image.members(number)) for number in range(len(image.layers()))]
     (python,) = [files for files in layers if f"{PREFIX}/bin/python3.12" in files]
     assert any(path.startswith(f"{PREFIX}/conda-meta/python-3.12") for path in python)
     assert f"{PREFIX}/lib/python3.12/json/__pycache__/decoder.cpython-312.pyc" in python

@@ -137,5 +137,5 @@ def test_a_registry_that_does_not_answer_is_told(
 def test_layers_are_read_by_what_the_tests_read_them_with() -> None:
     """What is installed for the script is pinned by the same lock as for its tests."""
     root = Path(__file__).parents[2]
-    lines = (root / "pipeline/scripts/compare.lock").read_text().splitlines()[1:]
+    lines = (root / "pipeline/scripts/zstd.lock").read_text().splitlines()[1:]
     assert "\n".join(lines) in (root / "tests/requirements.lock").read_text()

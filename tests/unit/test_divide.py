@@ -1,4 +1,4 @@
-"""An installed environment becomes the same bytes wherever it was installed, and folders for the layers of an image."""
+"""An installed environment becomes the same bytes wherever it was installed, and is divided into layers of an image."""
 
 import json
 from pathlib import Path
@@ -46,15 +46,10 @@ def write_record(prefix: Path, name: str, size: int, files: list[str]) -> None:
 
 def divided(root: Path) -> dict[str, set[str]]:
     """The files and empty folders of each layer that the environment of a root is divided into."""
-    divide.main(Path("app/env"), Path("entrypoint"), Path("layers"))
-    return {
-        layer.name: {
-            path.relative_to(layer / "app/env").as_posix()
-            for path in layer.rglob("*")
-            if path.is_symlink() or not path.is_dir() or not any(path.iterdir())
-        }
-        for layer in (root / "layers").iterdir()
-    }
+    divide.main(Path("app/env"), Path("entrypoint"), Path("layers.json"))
+    found: dict[str, list[str]] = json.loads((root / "layers.json").read_text())
+    assert list(found) == sorted(found)
+    return {name: set(paths) for name, paths in found.items()}
 
 
 def test_files_follow_their_package(root: Path) -> None:
@@ -68,25 +63,26 @@ def test_files_follow_their_package(root: Path) -> None:
     assert layers[REST] == {"conda-meta/history", "var/empty"}
 
 
-def test_all_of_an_environment_and_its_layers_has_one_time(root: Path) -> None:
-    """Files, links, folders, and the folders above the environment in each layer have the same time."""
-    divided(root)
-    paths = [*(root / "layers").glob("*"), *(root / "layers").glob("*/**/*"), *(root / "app/env").rglob("*")]
-    assert {path.lstat().st_mtime for path in paths} == {divide.TIME}
+def test_each_file_is_in_one_layer(root: Path) -> None:
+    """Nothing is left out, and nothing is twice."""
+    layers = divided(root)
+    there = [path for path in (root / "app/env").rglob("*") if path.is_symlink() or path.is_file()]
+    files = {path.relative_to(root / "app/env").as_posix() for path in there}
+    assert set().union(*layers.values()) == files | {"var/empty"}
+    assert sum(map(len, layers.values())) == len(files) + 1
 
 
-def test_layers_take_no_space(root: Path) -> None:
-    """A file of a layer is the very file of the environment."""
+def test_all_of_an_environment_has_one_time(root: Path) -> None:
+    """Files, links and folders have the same time."""
     divided(root)
-    assert (root / "layers/1-big/app/env/lib/libbig.so.1").samefile(root / "app/env/lib/libbig.so.1")
-    assert (root / "layers/1-big/app/env/lib/libbig.so").readlink() == Path("libbig.so.1")
+    assert {path.lstat().st_mtime for path in [root / "app/env", *(root / "app/env").rglob("*")]} == {divide.TIME}
 
 
 def test_every_user_can_read_an_environment(root: Path) -> None:
-    """What one user can run or enter, all can; in the environment and in the layers."""
+    """What one user can run or enter, all can."""
     divided(root)
     assert (root / "app/env/bin/wheel").stat().st_mode & 0o777 == 0o755
-    assert {path.stat().st_mode & 0o777 for path in root.glob("layers/*/**/") if path.is_dir()} == {0o755}
+    assert {path.stat().st_mode & 0o777 for path in root.glob("app/env/**/") if path.is_dir()} == {0o755}
 
 
 @pytest.mark.parametrize(
@@ -136,8 +132,7 @@ def test_a_package_without_a_size_has_that_of_its_files(root: Path) -> None:
 
 def test_it_is_made_the_same_again(root: Path) -> None:
     """Dividing an environment that was settled before changes no byte of it."""
-    divided(root)
+    layers = divided(root)
     before = {path: path.read_bytes() for path in (root / "app").rglob("*") if path.is_file()}
-    (root / "layers").rename(root / "earlier")
-    divided(root)
+    assert divided(root) == layers
     assert {path: path.read_bytes() for path in before} == before

@@ -33,6 +33,7 @@ def write_archive(file: Path, *, engine: str, architecture: str = "amd64", neste
         "os": "linux",
         "config": {"Labels": {"title": "small"}},
         "created": f"time of {engine}",
+        "rootfs": {"type": "layers", "diff_ids": ["first", "second"]},
         "history": [{"created": f"time of {engine}", "created_by": f"snapshot of {engine}"}],
     }
     manifest = {
@@ -60,7 +61,8 @@ def write_archive(file: Path, *, engine: str, architecture: str = "amd64", neste
 
 def make(folder: Path, *archives: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """Run the command, and return the image's digest, which it prints first."""
-    assert layout.main(str(folder), CREATED, *map(str, archives)) == 0
+    arguments = [argument for archive in archives for argument in (str(archive), "-")]
+    assert layout.main(str(folder), CREATED, *arguments) == 0
     digest, *manifests = capsys.readouterr().out.split()
     assert manifests == (
         [digest] if len(archives) == 1 else [found["digest"] for found in read(folder, digest)["manifests"]]
@@ -106,6 +108,25 @@ def test_layers_are_copied_as_they_are(tmp_path: Path, capsys: pytest.CaptureFix
     assert json.loads((tmp_path / "out/oci-layout").read_bytes()) == {"imageLayoutVersion": "1.0.0"}
 
 
+def test_layers_of_an_environment_come_below_the_topmost_one(tmp_path: Path) -> None:
+    """In the manifest and in the configuration, in their order; the topmost layer changes with each commit."""
+    packed = [
+        {"mediaType": "archive", "digest": f"sha256:{name}", "size": size, "diff_id": f"plain {name}"}
+        for name, size in (("large", 9), ("small", 1))
+    ]
+    (tmp_path / "packed.json").write_text(json.dumps(packed))
+    archive = write_archive(tmp_path / "a.tar", engine="one")
+    assert layout.main(str(tmp_path / "out"), CREATED, str(archive), str(tmp_path / "packed.json")) == 0
+    index = json.loads((tmp_path / "out/index.json").read_bytes())
+    manifest = read(tmp_path / "out", index["manifests"][0]["digest"])
+    first, *environment, last = manifest["layers"]
+    assert (first["digest"], last["digest"]) == (digest_of(b"first layer"), digest_of(b"second layer"))
+    assert environment == [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in packed]
+    config = read(tmp_path / "out", manifest["config"]["digest"])
+    assert config["rootfs"]["diff_ids"] == ["first", "plain large", "plain small", "second"]
+    assert config["history"] == [{"created": CREATED}] * 4
+
+
 def test_several_archives_are_an_index_in_their_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Platforms come in the order of the image, with the names that the configurations give them."""
     archives = [write_archive(tmp_path / f"{name}.tar", engine="one", architecture=name) for name in ("arm64", "amd64")]
@@ -126,4 +147,4 @@ def test_an_archive_with_two_images_is_refused(tmp_path: Path) -> None:
         entry.size = len(data)
         tar.addfile(entry, io.BytesIO(data))
     with pytest.raises(SystemExit, match=r"^a\.tar has 2 images instead of one$"):
-        layout.main(str(tmp_path / "out"), CREATED, str(file))
+        layout.main(str(tmp_path / "out"), CREATED, str(file), "-")
