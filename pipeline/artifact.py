@@ -13,8 +13,9 @@ from typing import Final
 import dagger
 from dagger import dag
 
+from pipeline.errors import BuildError
 from pipeline.image import Environment, Image
-from pipeline.script import with_packages, with_scripts
+from pipeline.script import last_line, with_packages, with_scripts
 from pipeline.spec import Compression
 
 LAYOUT: Final = "/layout"
@@ -57,6 +58,9 @@ async def make_artifact(
         images: the image for each platform, in the order that its index gets.
         made: the time that the image says it was made; the beginning of 1970 where there is none.
         compression: of the layers, those of its base image too.
+
+    Raises:
+        BuildError: a step failed that makes layers, or puts them together.
     """
     container = dag.container().from_(base).with_(with_scripts("layout.py"))
     arguments: list[str] = []
@@ -73,7 +77,13 @@ async def make_artifact(
         arguments += [archive, packed]
     created = (made or EPOCH).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     container = container.with_exec(["python", "-m", "pipeline.scripts.layout", LAYOUT, created, *arguments])
-    digest, *manifests = (await container.stdout()).split()
+    try:
+        digest, *manifests = (await container.stdout()).split()
+    except dagger.QueryError as error:
+        raise BuildError(
+            f"{images[0].name}: its layers were not made: {last_line(error)}; see that the engine has room on its "
+            "disk, and run the same command again"
+        ) from error
     return Artifact(container.directory(LAYOUT), digest, tuple(manifests))
 
 

@@ -6,6 +6,7 @@ from pipeline.access import with_access
 from pipeline.errors import BuildError
 from pipeline.finish import Built, read_variables
 from pipeline.recipe import Recipe
+from pipeline.script import last_line
 
 
 async def build(recipe: Recipe) -> Built:
@@ -24,7 +25,7 @@ async def build(recipe: Recipe) -> Built:
         await container.sync()
     except dagger.QueryError as error:
         raise BuildError(
-            f"{name} was not built: {_reason(error)}; correct it there, or its 'build_args' in {recipe.file}"
+            f"{name} was not built: {last_line(error)}; correct it there, or its 'build_args' in {recipe.file}"
         ) from error
     user = await container.user()
     opened = with_access(container.with_user("root"))
@@ -32,7 +33,7 @@ async def build(recipe: Recipe) -> Built:
         await opened.sync()
     except dagger.QueryError as error:
         raise BuildError(
-            f"{name} makes an image without sh, find and chmod: {_reason(error)}; "
+            f"{name} makes an image without sh, find and chmod: {last_line(error)}; "
             "build it on a base that has them, such as debian:bookworm-slim"
         ) from error
     variables = await read_variables(opened)
@@ -40,9 +41,3 @@ async def build(recipe: Recipe) -> Built:
     activation = {name: value for name, value in variables.items() if name == "PATH"}
     container = opened.with_user(user)
     return Built(container, container, dagger.dag.directory(), activation)
-
-
-def _reason(error: dagger.QueryError) -> str:
-    """Which step failed and how, as the engine says it last; what the step printed stands in the log."""
-    said = f"{error.stdout}\n{error.stderr}" if isinstance(error, dagger.ExecError) else str(error)
-    return next(reversed([line.strip() for line in said.splitlines() if line.strip()]), "it said nothing")

@@ -111,8 +111,8 @@ async def finish(built: Built, recipe: Recipe, files: dagger.Directory) -> Image
         return container.with_user(user)
 
     if built.environment is None:
-        return Image.of(complete(built.container))
-    return Image(complete(built.container), complete(bare), built.environment)
+        return Image.of(recipe.image, complete(built.container))
+    return Image(recipe.image, complete(built.container), complete(bare), built.environment)
 
 
 async def read_variables(container: dagger.Container) -> dict[str, str]:

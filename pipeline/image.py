@@ -27,6 +27,9 @@ class Image:
     each file twice to make it many. It gets its own layers where the image is made that is pushed.
     """
 
+    name: str
+    """What messages call it."""
+
     container: dagger.Container
     """It, whole: what is run and looked into."""
 
@@ -37,6 +40,6 @@ class Image:
     """None where the container has all layers itself."""
 
     @classmethod
-    def of(cls, container: dagger.Container) -> "Image":
+    def of(cls, name: str, container: dagger.Container) -> "Image":
         """An image that is the layers of its container."""
-        return cls(container, container)
+        return cls(name, container, container)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipeline.artifact import LAYOUT, Artifact
 from pipeline.attachments import Attachment
 from pipeline.credentials import Login
-from pipeline.script import with_packages, with_scripts
+from pipeline.script import last_line, with_packages, with_scripts
 from pipeline.settings import Settings
 from pipeline.signing import PROGRAM as COSIGN
 from pipeline.signing import PUBLIC_KEY, Signer, cosign
@@ -175,8 +175,7 @@ class Registry:
         try:
             return Report.model_validate_json(await container.with_exec(command).stdout())
         except dagger.ExecError as error:
-            last = next(reversed(f"{error.stdout}\n{error.stderr}".strip().splitlines()), "it printed nothing")
-            return _not_run("refused", last)
+            return _not_run("refused", last_line(error))
         except ValidationError:
             return _not_run("refused", "it gave no report")
         except dagger.QueryError as error:

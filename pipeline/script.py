@@ -35,3 +35,9 @@ def with_packages(name: str) -> Callable[[dagger.Container], dagger.Container]:
         return mounted.with_exec(pip)
 
     return install
+
+
+def last_line(error: dagger.QueryError) -> str:
+    """What a step that failed printed last, or else the engine: the reason, for messages."""
+    said = f"{error.stdout}\n{error.stderr}" if isinstance(error, dagger.ExecError) else str(error)
+    return next(reversed([line.strip() for line in said.splitlines() if line.strip()]), "it printed nothing")

@@ -16,7 +16,7 @@ from pipeline.credentials import Login, RegistryAuth, find_logins, host_of
 from pipeline.errors import VerifyError
 from pipeline.publish import repositories
 from pipeline.registry import PASSWORD, PROGRAM, Destination, Registry, client
-from pipeline.script import with_packages, with_scripts
+from pipeline.script import last_line, with_packages, with_scripts
 from pipeline.settings import Settings
 from pipeline.signing import Signer
 from pipeline.spec import load_spec
@@ -163,7 +163,6 @@ async def _compare(settings: Settings, published: Destination, digest: str, arti
         output = await container.with_exec(["python", "-m", "pipeline.scripts.compare", "/job.json"]).stdout()
         return Comparison.model_validate_json(output)
     except dagger.ExecError as error:
-        last = next(reversed(f"{error.stdout}\n{error.stderr}".strip().splitlines()), "it printed nothing")
-        return Comparison(failure=f"the step that compares did not run: {last}")
+        return Comparison(failure=f"the step that compares did not run: {last_line(error)}")
     except ValidationError:
         return Comparison(failure="the step that compares gave no report")

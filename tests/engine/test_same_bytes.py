@@ -1,7 +1,8 @@
 """The same files are the same image, whoever builds it, where and when; and where one is not, it is said how."""
 
+import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from pipeline import artifact
 from pipeline.artifact import Artifact, make_artifact
 from pipeline.checkout import Checkout as Images
 from pipeline.credentials import Login, RegistryAuth
-from pipeline.errors import VerifyError
+from pipeline.errors import BuildError, VerifyError
 from pipeline.registry import Destination, Registry
 from pipeline.scripts.divide import TIME
 from pipeline.spec import Compression
@@ -40,12 +41,8 @@ class Built:
     artifact: Artifact
 
 
-async def build(folder: Path, seconds: int, greeting: str = "hello\n", compression: Compression = "gzip") -> Built:
-    """Build an image of Python and a file.
-
-    The seconds that pixi gets are an argument of the command that installs, and say nothing of the image. With others,
-    the engine has no answer for the command, and so none for anything that follows: all of it is done again.
-    """
+def write_small(folder: Path, seconds: int, greeting: str = "hello\n", compression: Compression = "gzip") -> Path:
+    """Write a checkout with an image of Python and a file."""
     (folder / "small").mkdir(parents=True)
     (folder / "pyproject.toml").write_text(f"[tool.pipeline]\ninstall_timeout = {seconds}\n")
     spec = f'compression = "{compression}"\n{GREETING}'
@@ -53,6 +50,16 @@ async def build(folder: Path, seconds: int, greeting: str = "hello\n", compressi
         (folder / "small" / name).write_text(text)
     for name, end in {"pixi.toml": f"# {RUN}\n", "pixi.lock": ""}.items():
         (folder / "small" / name).write_text((overlay("small") / name).read_text() + end)
+    return folder
+
+
+async def build(folder: Path, seconds: int, greeting: str = "hello\n", compression: Compression = "gzip") -> Built:
+    """Build an image of Python and a file.
+
+    The seconds that pixi gets are an argument of the command that installs, and say nothing of the image. With others,
+    the engine has no answer for the command, and so none for anything that follows: all of it is done again.
+    """
+    write_small(folder, seconds, greeting, compression)
     images = await Images.open(dag.host().directory(str(folder)))
     image = await images.build("small")
     made = await make_artifact(images.settings.fetch_base, [image], None, images.images()["small"].compression)
@@ -106,13 +113,26 @@ async def test_what_is_pushed_is_what_was_tested(tmp_path: Path) -> None:
     assert await built.container.entrypoint() == await pushed.entrypoint()
 
 
+async def test_the_pixi_stage_leaves_nothing_but_the_environment(tmp_path: Path) -> None:
+    """An image goes on from it: no cache, tool, manifest or empty folder of the installation is in what is run."""
+    images = await Images.open(dag.host().directory(str(write_small(tmp_path / "checkout", 3600))))
+    environment = (await images.build("small")).environment
+    assert environment
+    before = dag.container().from_(images.settings.base).rootfs()
+    added = await before.diff(environment.root).glob("**")
+    assert f"{PREFIX}/bin/python3.12" in added
+    assert {path for path in added if not path.startswith(f"{PREFIX}/")} == {"app/", "app/.pixi/", "app/.pixi/envs/"}
+
+
 async def listing(container: dagger.Container) -> set[str]:
     """A line for each file, link and folder of a container, and another with its content for each file."""
     script = """
     find / -xdev -path /proc -prune -o -type f -printf '%m %U:%G %s %p\\n' -o -printf '%y %m %U:%G %l %p\\n'
     find / -xdev -path /proc -prune -o -type f -exec sha256sum {} +
     """
-    said = await container.with_user("root").with_exec(["sh", "-euc", script]).stdout()
+    # Asked anew: the engine gives its certificates to what it runs, and they may be others by now.
+    asked = container.with_user("root").with_env_variable("ASKED", secrets.token_hex(4))
+    said = await asked.with_exec(["sh", "-euc", script]).stdout()
     return set(said.splitlines())
 
 
@@ -165,3 +185,17 @@ async def test_verify_finds_the_published_image_and_what_differs_from_it(
     assert [row.split("│")[3].strip() for row in rows] == ["size", "content"]
     assert digest in str(error.value)
     assert changed.artifact.digest in str(error.value)
+
+
+async def test_layers_that_cannot_be_made_are_told_in_a_sentence(tmp_path: Path) -> None:
+    """Which image, what failed, and what to do; here its environment says that it has a file which is not there."""
+    images = await Images.open(dag.host().directory(str(write_small(tmp_path / "checkout", 3600))))
+    image = await images.build("small")
+    assert image.environment
+    lying = dag.file("layers.json", json.dumps({"4-rest": [f"no-such-file-{RUN}"]}))
+    image = replace(image, environment=replace(image.environment, layers=lying))
+    with pytest.raises(BuildError) as error:
+        await make_artifact(images.settings.fetch_base, [image], None)
+    message = str(error.value)
+    assert message.startswith("small: its layers were not made: FileNotFoundError: ")
+    assert message.endswith("; see that the engine has room on its disk, and run the same command again")
