@@ -159,7 +159,7 @@ def test_two_proxies_do_not_stand_in_front_of_one_registry() -> None:
     """The second one is refused, and the first one stays."""
     with faults.toxiproxy(NAME):
         with (
-            pytest.raises(SandboxError, match=r"Another test has a proxy in front of ghcr\.io"),
+            pytest.raises(SandboxError, match=r"Another test has ghcr\.io in use"),
             faults.toxiproxy(NAME),
         ):
             pass

@@ -14,8 +14,12 @@ PACKAGES: Final = {
     "buildctl": (SOURCE / "buildkit", "github.com/moby/buildkit/cmd/buildctl"),
     "buildkitd": (SOURCE / "buildkit", "github.com/moby/buildkit/cmd/buildkitd"),
     "cosign": (SOURCE / "cosign", "github.com/sigstore/cosign/v3/cmd/cosign"),
+    "fulcio": (SOURCE / "sigstore", "github.com/sigstore/fulcio"),
     "olareg": (SOURCE, "github.com/olareg/olareg/cmd/olareg"),
     "regctl": (SOURCE, "github.com/regclient/regclient/cmd/regctl"),
+    "rekor": (SOURCE / "sigstore", "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix"),
+    "tesseract": (SOURCE / "sigstore", "github.com/transparency-dev/tesseract/cmd/tesseract/posix"),
+    "timestamp-server": (SOURCE / "sigstore", "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server"),
     "toxiproxy": (SOURCE, "github.com/Shopify/toxiproxy/v2/cmd/server"),
 }
 FLAGS: Final = ("-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags=-s -w")

@@ -16,7 +16,7 @@ from typing import Final
 
 from tests.sandbox import processes
 from tests.sandbox.errors import SandboxError
-from tests.sandbox.hosts import Host, registry
+from tests.sandbox.hosts import REGISTRIES, Host
 from tests.sandbox.machine import Machine
 from tests.sandbox.processes import Process
 from tests.sandbox.state import State
@@ -72,7 +72,9 @@ def remove_forgotten(machine: Machine) -> None:
         if Process.load(owner) is not None:
             continue
         name = owner.name.removeprefix("proxy-").removesuffix(".owner.json")
-        _unlead(machine, registry(name))
+        for host in REGISTRIES:
+            if host.name == name:
+                _unlead(machine, host)
         proxy = Process.load(_note(machine.state, name))
         if proxy is not None:
             proxy.stop(force=True)
@@ -80,20 +82,35 @@ def remove_forgotten(machine: Machine) -> None:
 
 
 @contextmanager
-def running(
-    machine: Machine, host: Host, command: list[str], port: int, environment: dict[str, str] | None = None
+def running(  # noqa: PLR0913  # two have a default
+    machine: Machine,
+    host: Host,
+    command: list[str],
+    port: int,
+    environment: dict[str, str] | None = None,
+    *,
+    name: str = "",
 ) -> Iterator[Path]:
-    """Run a proxy in the machine's network, from the time on that it listens on a port; yields its log.
+    """Run a program in the machine's network, from the time on that it listens on a port; yields its log.
+
+    Args:
+        machine: whose network it is.
+        host: the name on whose address it listens.
+        command: the program; it sees the host's files.
+        port: where it listens when it is ready.
+        environment: added to that of all services.
+        name: what notes and messages call it; a proxy has the name that it stands in front of.
 
     Raises:
-        SandboxError: the machine is down, another proxy stands there, or this one does not start.
+        SandboxError: the machine is down, another one of this name runs, or this one does not start.
     """
+    name = name or host.name
     state, inside = machine.state, ["nsenter", f"--target={machine.pid}", "--net", "--", *command]
     remove_forgotten(machine)
-    if _owner(state, host.name).exists():
-        raise SandboxError(f"Another test has a proxy in front of {host.name}; run this one when that has ended.")
-    log = state.log / f"proxy-{host.name}.log"
-    Process.of(os.getpid()).save(_owner(state, host.name))
+    if _owner(state, name).exists():
+        raise SandboxError(f"Another test has {name} in use; run this one when that has ended.")
+    log = state.log / f"proxy-{name}.log"
+    Process.of(os.getpid()).save(_owner(state, name))
     with (
         log.open("w") as output,
         subprocess.Popen(
@@ -106,16 +123,16 @@ def running(
         ) as child,
     ):
         try:
-            Process.of(child.pid).save(_note(state, host.name))
+            Process.of(child.pid).save(_note(state, name))
             deadline = time.monotonic() + PATIENCE
             while not machine.listens(host.address, port):
                 if child.poll() is not None or time.monotonic() > deadline:
-                    raise SandboxError(f"The proxy of {host.name} does not listen: {processes.last_lines(log)}")
+                    raise SandboxError(f"What stands in for {name} does not listen: {processes.last_lines(log)}")
                 time.sleep(0.02)
             yield log
         finally:
             child.kill()
-            _forget(state, host.name)
+            _forget(state, name)
 
 
 def _forget(state: State, name: str) -> None:

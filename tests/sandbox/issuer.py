@@ -1,0 +1,66 @@
+"""What stands in for an issuer of OpenID Connect tokens: GitHub's, as far as Sigstore looks at it.
+
+All that others ask of an issuer are two files, so any web server is one. Who has its private key makes the tokens: here
+the test itself, which can so make ones that have expired, or that nobody should trust.
+"""
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+
+#: Whom Sigstore's tokens are for.
+AUDIENCE: Final = "sigstore"
+WORKFLOW: Final = "maniaclab/images/.github/workflows/images.yml@refs/tags/v2026.2.0"
+#: Whom a certificate names that was given for such a token.
+IDENTITY: Final = f"https://github.com/{WORKFLOW}"
+#: What GitHub says of a job.
+JOB: Final = {
+    "sub": "repo:maniaclab/images:environment:registries",
+    "repository": "maniaclab/images",
+    "ref": "refs/tags/v2026.2.0",
+    "sha": "0123456789abcdef0123456789abcdef01234567",
+    "event_name": "push",
+    "workflow": "Images",
+    "job_workflow_ref": WORKFLOW,
+}
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """An issuer by its address, and the key that it signs with."""
+
+    url: str
+    key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048), repr=False)
+
+    def write(self, folder: Path) -> None:
+        """Write what a web server has to give out for it."""
+        known = folder / ".well-known"
+        known.mkdir(parents=True)
+        said = {
+            "issuer": self.url,
+            "jwks_uri": f"{self.url}/jwks",
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+        }
+        (known / "openid-configuration").write_text(json.dumps(said))
+        key = RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
+        (folder / "jwks").write_text(json.dumps({"keys": [{**key, "kid": "1", "alg": "RS256", "use": "sig"}]}))
+
+    def token(self, *, seconds: float = 600, **claims: str) -> str:
+        """A token for a job.
+
+        Args:
+            seconds: how long it is good from now on; it has expired where that is negative.
+            claims: other ones than those of :data:`JOB`.
+        """
+        now = time.time()
+        times = {"iat": int(now) - 3600, "nbf": int(now) - 3600, "exp": int(now + seconds)}
+        said = {"iss": self.url, "aud": AUDIENCE, **times, **JOB, **claims}
+        return jwt.encode(said, self.key, algorithm="RS256", headers={"kid": "1"})
