@@ -20,6 +20,7 @@ from pipeline.log import tell
 from pipeline.recipe import Recipe
 from pipeline.results import Results
 from pipeline.settings import Settings, load_settings
+from pipeline.sigstore import Sigstore
 from pipeline.spec import FILE, ImageSpec, Platform, find_images, load_spec
 from pipeline.validation import nearest
 
@@ -53,6 +54,13 @@ class Checkout:
         except SpecError as error:
             raise SpecError(located(error, path)) from error
         return cls(source, path, settings, read_commit(path))
+
+    @property
+    def sigstore(self) -> Sigstore:
+        """What says who signed, where no key does."""
+        settings = self.settings
+        files = [self.source.file(name) if name else None for name in (settings.signing_config, settings.trusted_root)]
+        return Sigstore(*files)
 
     def images(self) -> dict[str, ImageSpec]:
         """All images by name, sorted.

@@ -7,6 +7,7 @@ materials. A run that was cut off at any point is finished by the next one.
 
 import re
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -136,7 +137,7 @@ class Publisher:
             # Before anything is pushed: an image that holds something else than was locked is not published.
             made.attachments = await attachments(self._checkout, made.image, images, artifact, self._builder)
             if self._signing and self._signer:
-                file = await sign(settings, self._signing, artifact.digest)
+                file = await sign(settings, self._signing, self._signer, artifact.digest)
                 made.attachments += (signature(artifact.digest, self._signer, file),)
             made.artifact = artifact
 
@@ -195,6 +196,8 @@ async def publish(  # noqa: PLR0913  # what a person may say
             credentials or that does not take them, an image that cannot be built or does not pass its probes.
         PublishError: a tag is not where it should be; the error has the report.
     """
+    if signing:
+        signing = replace(signing, sigstore=checkout.sigstore)
     tags = plan_checkout(trigger, commit, checkout.commit)
     specs = {image: load_spec(checkout.path, image)} if image else checkout.images()
     wanted = {name: repositories(name, spec, checkout.settings, registries) for name, spec in specs.items()}

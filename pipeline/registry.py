@@ -20,7 +20,7 @@ from pipeline.credentials import Login
 from pipeline.script import last_line, with_packages, with_scripts
 from pipeline.settings import Settings
 from pipeline.signing import PROGRAM as COSIGN
-from pipeline.signing import PUBLIC_KEY, Signer, cosign
+from pipeline.signing import Signer, cosign
 
 #: Where the container has regctl.
 PROGRAM: Final = "/usr/local/bin/regctl"
@@ -118,9 +118,7 @@ class Registry:
             attachments: the documents; those without a file are only looked for.
             signer: whose signatures count, where there is one among the documents.
         """
-        files = {COSIGN: cosign(self._settings)} if signer else {}
-        if signer and signer.public_key:
-            files[PUBLIC_KEY] = signer.public_key
+        files = {COSIGN: cosign(self._settings), **signer.files} if signer else {}
         wanted = []
         for number, attachment in enumerate(attachments):
             path = ""

@@ -6,11 +6,16 @@ from typing import Annotated, Final
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from pipeline.errors import SpecError
 from pipeline.validation import FileSettings, read_toml, validate
 
 FILE: Final = "pyproject.toml"
 #: A registry as repositories begin with it: a host, and a path in lower case.
 REGISTRY: Final = r"^[a-z0-9.-]+(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$"
+
+#: Settings that name a file of the checkout.
+FILES: Final = ("signing_config", "trusted_root")
+TABLE: Final = ("tool", "pipeline")
 
 
 class Settings(FileSettings):
@@ -52,6 +57,14 @@ class Settings(FileSettings):
     cosign: str = "ghcr.io/sigstore/cosign/cosign:v3.1.3"
     """Image with /ko-app/cosign, which signs images and looks at signatures."""
 
+    signing_config: str = ""
+    """File of the checkout that says where to sign without a key, a signing config of cosign; Sigstore's public
+    services where none is named."""
+
+    trusted_root: str = ""
+    """File of the checkout with the keys and certificates of these services, a trusted root of cosign; those of the
+    public ones where none is named."""
+
     registry_timeout: Annotated[float, Field(gt=0, le=3600)] = 120
     """Seconds in which a registry has to answer, or to take the next megabyte of an upload."""
 
@@ -69,10 +82,26 @@ def load_settings(checkout: Path) -> Settings:
     """Read the settings of a checkout; a missing pyproject.toml or table means the defaults.
 
     Raises:
-        SpecError: pyproject.toml is not TOML, or its table has an unknown key or a wrong value.
+        SpecError: pyproject.toml is not TOML, its table has an unknown key or a wrong value, or a file that it names is
+            not there.
     """
     path = checkout / FILE
     values = read_toml(path, FILE) if path.is_file() else {}
-    return validate(
-        Settings, values.get("tool", {}).get("pipeline", {}), f"{FILE} [tool.pipeline]", ("tool", "pipeline")
-    )
+    settings = validate(Settings, values.get("tool", {}).get("pipeline", {}), f"{FILE} [tool.pipeline]", TABLE)
+    for key in FILES:
+        if value := getattr(settings, key):
+            _require_file(checkout, key, value)
+    return settings
+
+
+def _require_file(checkout: Path, key: str, value: str) -> None:
+    """Refuse a file that the checkout does not have, or has outside of itself."""
+    what, at = f"{FILE} [tool.pipeline]: key '{key}'", {FILE: ((*TABLE, key),)}
+    if not (checkout / value).resolve().is_relative_to(checkout.resolve()):
+        raise SpecError(f"{what}: '{value}' leaves the checkout; put the file itself there, and name it", at)
+    if not (checkout / value).is_file():
+        raise SpecError(
+            f"{what}: there is no file '{value}' in what the engine gets of the checkout, which is all but docs, tests "
+            "and hidden folders; add it or correct the key",
+            at,
+        )

@@ -5,7 +5,9 @@ all that is attached. No two signatures have the same bytes: an image that has o
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 import dagger
@@ -13,6 +15,7 @@ from dagger import dag
 
 from pipeline.errors import SigningError
 from pipeline.settings import Settings
+from pipeline.sigstore import SIGNING_CONFIG, TRUSTED_ROOT, Sigstore, require_usable
 
 #: What reports call it.
 NAME: Final = "signature"
@@ -34,6 +37,16 @@ NO_SERVICES: Final = (
 )
 
 
+#: The token reaches cosign without the end of its line, which no request may have, and is in no list of processes.
+WITH_TOKEN: Final = ("sh", "-euc", 'SIGSTORE_ID_TOKEN=$(cat /token); export SIGSTORE_ID_TOKEN; exec "$@"', "sh")
+#: What cosign says, and what it means.
+MEANINGS: Final = {
+    "There was an error processing the identity token": "Fulcio does not take --identity-token, which may have expired "
+    "meanwhile, be for another audience than sigstore, or be of an issuer that Fulcio does not trust",
+    "http: read on closed response body": "a service of Sigstore answered several times that it is out of order",
+}
+
+
 @dataclass(frozen=True)
 class Signer:
     """Whose signatures count: who has the private key of a public one, or whom an issuer of tokens knows."""
@@ -41,12 +54,22 @@ class Signer:
     public_key: dagger.File | None = None
     identity: str = ""
     issuer: str = ""
+    trusted_root: dagger.File | None = None
+    """Of the Sigstore that the issuer is known to; the public one's where there is none."""
+
+    @property
+    def files(self) -> Mapping[str, dagger.File]:
+        """What :meth:`check` needs, by its place in the container."""
+        files = {PUBLIC_KEY: self.public_key, TRUSTED_ROOT: None if self.public_key else self.trusted_root}
+        return {place: file for place, file in files.items() if file}
 
     def check(self, digest: str) -> list[str]:
         """The command that accepts a file with a signature of an image by the signer."""
         who = ["--certificate-identity", self.identity, "--certificate-oidc-issuer", self.issuer]
         if self.public_key:
             who = ["--key", PUBLIC_KEY, "--insecure-ignore-tlog"]
+        elif self.trusted_root:
+            who += ["--trusted-root", TRUSTED_ROOT]
         digest = digest.removeprefix("sha256:")
         what = ["--type", PREDICATE, "--digestAlg", "sha256", "--digest", digest]
         return [PROGRAM, "verify-blob-attestation", *who, *what, "--bundle"]
@@ -64,6 +87,8 @@ class Signing:
     token: dagger.Secret | None = None
     identity: str = ""
     issuer: str = ""
+    sigstore: Sigstore = field(default_factory=Sigstore)
+    """What says who signed, where there is no key."""
 
 
 def choose_signing(
@@ -126,53 +151,56 @@ async def find_signer(settings: Settings, signing: Signing) -> Signer:
     """Whose signatures are those that are made.
 
     Raises:
-        SigningError: the private key cannot be used.
+        SigningError: the private key or the token cannot be used.
     """
-    if signing.key is None:
-        return Signer(identity=signing.identity, issuer=signing.issuer)
-    command = ["public-key", "--key", "/cosign.key", "--outfile", "cosign.pub"]
+    if signing.token:
+        require_usable(await signing.token.plaintext(), datetime.now(UTC))
+        return Signer(identity=signing.identity, issuer=signing.issuer, trusted_root=signing.sigstore.trusted_root)
+    command = [PROGRAM, "public-key", "--key", "/cosign.key", "--outfile", "cosign.pub"]
     return Signer(await _make(_with_secrets(settings, signing), command, "cosign.pub"))
 
 
-async def sign(settings: Settings, signing: Signing, digest: str) -> dagger.File:
-    """A file with the signature of an image.
+async def sign(settings: Settings, signing: Signing, signer: Signer, digest: str) -> dagger.File:
+    """A file with the signature of an image, by which its signer is known.
 
     Raises:
-        SigningError: it cannot be signed.
+        SigningError: it cannot be signed, or would be by somebody else.
     """
-    container = (
-        _with_secrets(settings, signing)
-        .with_mounted_file("/services.json", dag.file("services.json", NO_SERVICES))
-        .with_mounted_file("/statement.json", dag.file("statement.json", statement(digest)))
+    container = _with_secrets(settings, signing).with_mounted_file(
+        "/statement.json", dag.file("statement.json", statement(digest))
     )
-    # Without a key, services that cosign knows say who signed, and when.
-    way = ["--identity-token", "/token"]
     if signing.key:
-        way = ["--key", "/cosign.key", "--signing-config", "/services.json"]
+        container = container.with_mounted_file(SIGNING_CONFIG, dag.file("services.json", NO_SERVICES))
+        way = [PROGRAM, "attest-blob", "--key", "/cosign.key", "--signing-config", SIGNING_CONFIG]
+    else:
+        container = _with_files(container, signing.sigstore.files)
+        # cosign would ask a person who is not there for a token.
+        only = ["--oidc-provider", "envvar", "--fulcio-auth-flow", "token"]
+        way = [*WITH_TOKEN, PROGRAM, "attest-blob", *only, *signing.sigstore.options]
     made = "signature.sigstore.json"
-    command = ["attest-blob", "--yes", *way, "--statement", "/statement.json", "--bundle", made]
-    return await _make(container, command, made)
+    file = await _make(container, [*way, "--yes", "--statement", "/statement.json", "--bundle", made], made)
+    await _require_known(settings, signer, digest, file)
+    return file
 
 
 def explain(said: str) -> str:
     """The message for an image that cosign did not sign, from what it printed."""
+    return (
+        f"nothing was pushed, because it cannot be signed: {_reason(said)}; check --signing-key with "
+        "--signing-password, or --identity-token"
+    )
+
+
+def _reason(said: str) -> str:
+    """Why cosign failed, from what it printed."""
     reasons = [line.partition("Error: ")[2] for line in said.splitlines() if line.startswith("Error: ")]
     reason = next(reversed(reasons), "cosign did not say why")
-    return (
-        f"nothing was pushed, because it cannot be signed: {reason}; check --signing-key with --signing-password, or "
-        "--identity-token"
-    )
+    return next((meaning for words, meaning in MEANINGS.items() if words in reason), reason)
 
 
 def _with_secrets(settings: Settings, signing: Signing) -> dagger.Container:
     """A container with cosign and what it signs with, and a folder for what it makes."""
-    container = (
-        dag.container()
-        .from_(settings.fetch_base)
-        .with_mounted_file(PROGRAM, cosign(settings))
-        .with_directory("/made", dag.directory())
-        .with_workdir("/made")
-    )
+    container = _with_cosign(settings).with_directory("/made", dag.directory()).with_workdir("/made")
     if signing.key:
         container = container.with_mounted_secret("/cosign.key", signing.key)
     if signing.password:
@@ -183,9 +211,31 @@ def _with_secrets(settings: Settings, signing: Signing) -> dagger.Container:
     return container.with_mounted_secret("/token", signing.token) if signing.token else container
 
 
+def _with_cosign(settings: Settings) -> dagger.Container:
+    return dag.container().from_(settings.fetch_base).with_mounted_file(PROGRAM, cosign(settings))
+
+
+def _with_files(container: dagger.Container, files: Mapping[str, dagger.File]) -> dagger.Container:
+    for place, file in files.items():
+        container = container.with_mounted_file(place, file)
+    return container
+
+
 async def _make(container: dagger.Container, command: list[str], made: str) -> dagger.File:
     """Run cosign, and take what it made."""
     try:
-        return await container.with_exec([PROGRAM, *command]).file(f"/made/{made}").sync()
+        return await container.with_exec(command).file(f"/made/{made}").sync()
     except dagger.ExecError as error:
         raise SigningError(explain(error.stderr)) from error
+
+
+async def _require_known(settings: Settings, signer: Signer, digest: str, file: dagger.File) -> None:
+    """Refuse a signature that nobody would know again: each publication would attach one more."""
+    container = _with_files(_with_cosign(settings), {**signer.files, "/signature": file})
+    try:
+        await container.with_exec([*signer.check(digest), "/signature"]).sync()
+    except dagger.ExecError as error:
+        raise SigningError(
+            f"nothing was pushed, because its signature is not known as one of {signer}: {_reason(error.stderr)}; "
+            "correct --certificate-identity, --certificate-oidc-issuer or 'trusted_root' of [tool.pipeline]"
+        ) from error

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 import anyio
 import dagger
@@ -83,6 +84,7 @@ async def verify(  # noqa: PLR0913  # what a person may say
     if auths or docker_config:
         logins = await find_logins(hosts if signer else hosts[:1], auths, docker_config)
     if signer:
+        signer = replace(signer, trusted_root=checkout.sigstore.trusted_root)
         places = [Destination(found, logins[host_of(found)]) for found in names]
         await require_signed(checkout.settings, image, digest, places, signer)
     images = list((await checkout.build_all(image)).values())

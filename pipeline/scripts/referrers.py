@@ -57,6 +57,8 @@ class Referrers(Repository):
         self.wanted = cast("AttachJob", job)["attachments"]
         self.listed: list[tuple[str, str]] = []
         """The images that something is attached to, and its type, as the registry told it last."""
+        self.unfit = ""
+        """Why the last document did not pass its check, in the words of the check."""
 
     def attach(self) -> None:
         """Attach what is not there, and find everything in the end."""
@@ -81,6 +83,7 @@ class Referrers(Repository):
             if attachment["name"] not in found:
                 others = self.listed.count((attachment["subject"], attachment["type"]))
                 told = f"there is no {attachment['name']}" + (f" that fits, of {others}" if others else "")
+                told += f": {self.unfit}" if self.unfit else ""
                 raise Failure(Kind.MISSING, told)
 
     def find(self) -> dict[str, str]:
@@ -126,7 +129,15 @@ class Referrers(Repository):
             file.write(self.client.run("blob", "get", self.name, digest).output)
             file.flush()
             command = [*check, file.name]
-            return subprocess.run(command, capture_output=True, check=False, timeout=CHECK_TIMEOUT).returncode == 0
+            try:
+                ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=CHECK_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self.unfit = f"looking at it took longer than {CHECK_TIMEOUT} s"
+                return False
+        if ended.returncode:
+            errors = [line for line in ended.stderr.splitlines() if line.startswith("Error: ")]
+            self.unfit = errors[-1].removeprefix("Error: ") if errors else ""
+        return ended.returncode == 0
 
     def put_document(self, attachment: Attachment) -> None:
         """Attach a document."""

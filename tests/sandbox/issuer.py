@@ -53,7 +53,7 @@ class Issuer:
         key = RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
         (folder / "jwks").write_text(json.dumps({"keys": [{**key, "kid": "1", "alg": "RS256", "use": "sig"}]}))
 
-    def token(self, *, seconds: float = 600, **claims: str) -> str:
+    def token(self, *, seconds: float = 600, **claims: str | float) -> str:
         """A token for a job.
 
         Args:

@@ -41,6 +41,18 @@ def test_a_signature_is_looked_at_by_key_or_by_identity() -> None:
     assert keyless[keyless.index("--certificate-identity") + 1] == ME
 
 
+def test_a_sigstore_of_one_s_own_is_believed_without_a_key_alone() -> None:
+    """It says nothing of a signature by a key."""
+    root = Mock(spec=dagger.File)
+    keyless = Signer(identity=ME, issuer=ISSUER, trusted_root=root)
+    command = keyless.check(DIGEST)
+    assert command[command.index("--trusted-root") + 1] == "/trusted_root.json"
+    assert keyless.files == {"/trusted_root.json": root}
+    key = Signer(PUBLIC, trusted_root=root)
+    assert "--trusted-root" not in key.check(DIGEST)
+    assert key.files == {"/cosign.pub": PUBLIC}
+
+
 def test_what_fits_together_signs() -> None:
     """A key with or without a password, or a token with what its signatures are known by; nothing signs nothing."""
     assert choose_signing(None, None, None, None, None) is None
@@ -87,3 +99,18 @@ def test_cosign_s_own_words_are_told() -> None:
         "check --signing-key with --signing-password, or --identity-token"
     )
     assert "cosign did not say why" in explain("")
+
+
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        (
+            'Fulcio returned 400: {"code":3,"message":"There was an error processing the identity token","details":[]}',
+            "Fulcio does not take --identity-token, which may have expired",
+        ),
+        ("error signing bundle: http: read on closed response body", "a service of Sigstore answered several times"),
+    ],
+)
+def test_what_only_cosign_understands_is_put_otherwise(said: str, meaning: str) -> None:
+    """Services do not say what they know, and cosign does not say what they said."""
+    assert f"it cannot be signed: {meaning}" in explain(f"Error: creating bundle: {said}\n")
