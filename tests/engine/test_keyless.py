@@ -1,0 +1,178 @@
+"""Images are signed without a key, by a Sigstore of one's own; cosign itself finds the signature in every registry."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.engine.publishing import SPEC, Shop, digest_of, open_shop
+from tests.engine.test_publish import log_sizes, stored_blobs, writes
+from tests.engine.test_signing import cosign_accepts, printed, publish
+from tests.sandbox import sigstore
+from tests.sandbox.issuer import IDENTITY, Issuer
+from tests.sandbox.sigstore import Sigstore
+from tests.sandbox.state import current
+
+pytestmark = pytest.mark.asyncio
+
+SETTINGS: Final = """
+signing_config = "sigstore/signing_config.json"
+trusted_root = "sigstore/trusted_root.json"
+"""
+#: Seconds that a token is good for here; GitHub's are for a few minutes.
+LASTING: Final = 20
+#: A probe that takes longer; the image stays as it is.
+SLOW: Final = f"""
+[[probes.commands]]
+command = ["sleep", "{LASTING + 2}"]
+"""
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sigstore]:
+    """A Sigstore that runs for the tests of this module."""
+    with sigstore.standing(tmp_path_factory.mktemp("sigstore")) as standing:
+        yield standing
+
+
+def open_signed_shop(folder: Path, own: Sigstore) -> Shop:
+    """A checkout that names a Sigstore of its own."""
+    shop = open_shop(folder)
+    shop.checkout.write("sigstore/signing_config.json", own.signing_config.read_text())
+    shop.checkout.write("sigstore/trusted_root.json", own.trusted_root.read_text())
+    shop.checkout.write("pyproject.toml", shop.checkout.read("pyproject.toml") + SETTINGS)
+    return shop
+
+
+def who(issuer: str, identity: str = IDENTITY) -> list[str]:
+    """Whose signature it is, as arguments of cosign's and ours."""
+    return ["--certificate-identity", identity, "--certificate-oidc-issuer", issuer]
+
+
+@contextmanager
+def always_new(issuer: Issuer, file: Path) -> Iterator[list[str]]:
+    """Keep a file with a token that is good for some seconds from now on; yields all that were in it."""
+    tokens: list[str] = []
+    ended = threading.Event()
+
+    def renew() -> None:
+        tokens.append(issuer.token(seconds=LASTING))
+        half = file.with_suffix(".half")
+        half.write_text(f"{tokens[-1]}\n")
+        half.rename(file)
+
+    def go_on() -> None:
+        while not ended.wait(1):
+            renew()
+
+    renew()
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        yield tokens
+    finally:
+        ended.set()
+        thread.join()
+
+
+async def test_an_image_that_is_signed_without_a_key_is_accepted(tmp_path: Path, own: Sigstore) -> None:
+    """The signature is good in registries of both kinds, for cosign and for `verify`, and for nobody else's name.
+
+    The token comes from a command, and is new when the image has been tested: the first one has expired by then.
+    Publishing again writes nothing, the image is the one that it was without a signature, and no token is in what was
+    printed or is kept by the registries.
+    """
+    shop = open_signed_shop(tmp_path / "checkout", own)
+    engine_log = current().log / "engine.log"
+    before = engine_log.stat().st_size
+    unsigned = shop.checkout.call(*publish())
+    assert unsigned.returncode == 0, unsigned.stderr
+    digest = digest_of(shop.repositories[0], "latest")
+    references = [f"{repository}@{digest}" for repository in shop.repositories]
+    known, root = [*who(own.issuer.url), "--trusted-root"], str(own.trusted_root)
+    assert await cosign_accepts(known, root, references) == [False] * 3
+
+    shop.checkout.write("tiny/image.toml", SPEC + SLOW)
+    with always_new(own.issuer, tmp_path / "token") as tokens:
+        token = ["--identity-token", f"cmd:cat {tmp_path}/token"]
+        signed = shop.checkout.call(*publish(*token, *who(own.issuer.url)))
+        assert signed.returncode == 0, signed.stderr
+        sizes = log_sizes()
+        again = shop.checkout.call(*publish(*token, *who(own.issuer.url)))
+        assert again.returncode == 0, again.stderr
+        assert writes(sizes, shop) == []
+    assert await cosign_accepts(known, root, references) == [True] * 3
+    assert await cosign_accepts([*who(own.issuer.url, "me"), "--trusted-root"], root, references) == [False] * 3
+    assert [digest_of(repository, "latest") for repository in shop.repositories] == [digest] * 3
+
+    verify = ["verify", "--image", "tiny", "--digest", digest]
+    verified = shop.checkout.call(*verify, *who(own.issuer.url))
+    assert verified.returncode == 0, verified.stderr
+    assert f"tiny is {digest}: it is signed in {', '.join(shop.repositories)}; built here," in verified.stdout
+    refused = shop.checkout.refusal(*verify, *who(own.issuer.url, "me"))
+    assert f"{digest} has no signature of me, whom {own.issuer.url} knows in 3 of 3 repositories (" in refused
+    assert "there is no signature that fits, of 1: failed to verify certificate identity" in refused
+    refused = shop.checkout.refusal(*verify, *who("https://issuer.example"))
+    assert f"has no signature of {IDENTITY}, whom https://issuer.example knows in 3 of 3 repositories" in refused
+    assert f'got "{own.issuer.url}"' in refused
+
+    with engine_log.open("rb") as log:
+        log.seek(before)
+        said = log.read()
+    output = printed([unsigned, signed, again])
+    parts = [token.rpartition(".")[2].encode() for token in tokens]
+    assert [part for part in parts if part in output or part in said] == []
+    assert [place for place, data in stored_blobs(shop) if any(part in data for part in parts)] == []
+
+
+async def test_what_cannot_sign_without_a_key_is_found_before_the_build(tmp_path: Path, own: Sigstore) -> None:
+    """A token that has expired, and a file that is not there; nothing is built or pushed."""
+    shop = open_signed_shop(tmp_path / "checkout", own)
+    shop.checkout.write("tiny/Dockerfile", "this is not built\n")
+    token = tmp_path / "token"
+    token.write_text(own.issuer.token(seconds=-1))
+    command = publish("--identity-token", f"file:{token}", *who(own.issuer.url))
+    assert shop.checkout.refusal(*command).startswith("--identity-token expired at 2")
+    (shop.checkout.path / "sigstore/trusted_root.json").unlink()
+    refused = shop.checkout.refusal(*command)
+    assert "key 'trusted_root': there is no file 'sigstore/trusted_root.json' in " in refused
+    assert shop.standing() == [{}, {}, {}]
+
+
+async def test_a_signature_by_somebody_else_is_not_pushed(tmp_path: Path, own: Sigstore) -> None:
+    """A token by another issuer's key gives none; one that names another one, or is another issuer's, a wrong one."""
+    shop = open_signed_shop(tmp_path / "checkout", own)
+    token = tmp_path / "token"
+
+    def refusal(*by: str) -> str:
+        return shop.checkout.refusal(*publish("--identity-token", f"file:{token}", *by))
+
+    token.write_text(Issuer(own.issuer.url).token())
+    refused = refusal(*who(own.issuer.url))
+    assert refused.startswith("nothing was pushed, because it cannot be signed: Fulcio does not take --identity-token")
+    token.write_text(own.issuer.token())
+    for by, found in (
+        (who(own.issuer.url, "me"), f'expected SAN value "me", got "{IDENTITY}"'),
+        (who("https://issuer.example"), f'expected issuer value "https://issuer.example", got "{own.issuer.url}"'),
+    ):
+        refused = refusal(*by)
+        assert refused.startswith("nothing was pushed, because its signature is not known as one of ")
+        assert found in refused
+        assert refused.endswith(
+            "; correct --certificate-identity, --certificate-oidc-issuer or 'trusted_root' of [tool.pipeline]"
+        )
+    assert shop.standing() == [{}, {}, {}]
+
+
+async def test_nothing_is_pushed_where_the_public_services_cannot_be_reached(tmp_path: Path) -> None:
+    """The sandbox has none of them; that is told, and no registry has got anything."""
+    shop = open_shop(tmp_path / "checkout")
+    token = tmp_path / "token"
+    token.write_text(Issuer("https://issuer.example").token())
+    refused = shop.checkout.refusal(*publish("--identity-token", f"file:{token}", *who("https://issuer.example", "me")))
+    assert refused.startswith("nothing was pushed, because it cannot be signed: ")
+    assert "TUF" in refused
+    assert shop.standing() == [{}, {}, {}]
