@@ -130,7 +130,8 @@ class Pipeline:
             dagger.Secret | None, Doc("Password of the signing key, such as env:COSIGN_PASSWORD")
         ] = None,
         identity_token: Annotated[
-            dagger.Secret | None, Doc("Sign without a key, as whom this OpenID Connect token names")
+            dagger.Secret | None,
+            Doc("Sign without a key, as whom this OpenID Connect token names, such as cmd:COMMAND"),
         ] = None,
         certificate_identity: Annotated[str | None, Doc("Whom the identity token names")] = None,
         certificate_oidc_issuer: Annotated[str | None, Doc("Who issued the identity token, a URL")] = None,

@@ -1,17 +1,18 @@
 """Images are signed without a key, by a Sigstore of one's own; cosign itself finds the signature in every registry."""
 
-import threading
+import re
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from tests.engine.conftest import ROOT
 from tests.engine.publishing import SPEC, Shop, digest_of, open_shop
 from tests.engine.test_publish import log_sizes, stored_blobs, writes
 from tests.engine.test_signing import cosign_accepts, printed, publish
-from tests.sandbox import sigstore
+from tests.sandbox import issuer, sigstore, tools
 from tests.sandbox.issuer import IDENTITY, Issuer
 from tests.sandbox.sigstore import Sigstore
 from tests.sandbox.state import current
@@ -24,6 +25,8 @@ trusted_root = "sigstore/trusted_root.json"
 """
 #: Seconds that a token is good for here; GitHub's are for a few minutes.
 LASTING: Final = 20
+#: What the command for a token is made of.
+ON_HOST: Final = {"curl": "/usr/bin/curl", "jq": "/usr/bin/jq"}
 #: A probe that takes longer; the image stays as it is.
 SLOW: Final = f"""
 [[probes.commands]]
@@ -52,38 +55,22 @@ def who(issuer: str, identity: str = IDENTITY) -> list[str]:
     return ["--certificate-identity", identity, "--certificate-oidc-issuer", issuer]
 
 
-@contextmanager
-def always_new(issuer: Issuer, file: Path) -> Iterator[list[str]]:
-    """Keep a file with a token that is good for some seconds from now on; yields all that were in it."""
-    tokens: list[str] = []
-    ended = threading.Event()
-
-    def renew() -> None:
-        tokens.append(issuer.token(seconds=LASTING))
-        half = file.with_suffix(".half")
-        half.write_text(f"{tokens[-1]}\n")
-        half.rename(file)
-
-    def go_on() -> None:
-        while not ended.wait(1):
-            renew()
-
-    renew()
-    thread = threading.Thread(target=go_on)
-    thread.start()
-    try:
-        yield tokens
-    finally:
-        ended.set()
-        thread.join()
+def in_github() -> list[str]:
+    """What gives a token in a job of GitHub's, in the words of the documentation."""
+    documented = (ROOT / "docs/attestations.md").read_text()
+    found = re.search(r"--identity-token '(cmd:curl [^']*)'", documented)
+    assert found
+    return ["--identity-token", found[1]]
 
 
-async def test_an_image_that_is_signed_without_a_key_is_accepted(tmp_path: Path, own: Sigstore) -> None:
+async def test_an_image_that_is_signed_without_a_key_is_accepted(
+    tmp_path: Path, own: Sigstore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The signature is good in registries of both kinds, for cosign and for `verify`, and for nobody else's name.
 
-    The token comes from a command, and is new when the image has been tested: the first one has expired by then.
-    Publishing again writes nothing, the image is the one that it was without a signature, and no token is in what was
-    printed or is kept by the registries.
+    The token comes from the command for GitHub's jobs, and is new when the image has been tested: the first one has
+    expired by then. Publishing again writes nothing, the image is the one that it was without a signature, and neither
+    a token nor the right to get one is in what was printed or is kept by the registries.
     """
     shop = open_signed_shop(tmp_path / "checkout", own)
     engine_log = current().log / "engine.log"
@@ -96,12 +83,15 @@ async def test_an_image_that_is_signed_without_a_key_is_accepted(tmp_path: Path,
     assert await cosign_accepts(known, root, references) == [False] * 3
 
     shop.checkout.write("tiny/image.toml", SPEC + SLOW)
-    with always_new(own.issuer, tmp_path / "token") as tokens:
-        token = ["--identity-token", f"cmd:cat {tmp_path}/token"]
-        signed = shop.checkout.call(*publish(*token, *who(own.issuer.url)))
+    tools.install_packages(tmp_path / "apt.log", print, ON_HOST)
+    right = secrets.token_hex(16)
+    with issuer.runner(own.issuer, right, LASTING) as runner:
+        for name, value in runner.environment.items():
+            monkeypatch.setenv(name, value)
+        signed = shop.checkout.call(*publish(*in_github(), *who(own.issuer.url)))
         assert signed.returncode == 0, signed.stderr
         sizes = log_sizes()
-        again = shop.checkout.call(*publish(*token, *who(own.issuer.url)))
+        again = shop.checkout.call(*publish(*in_github(), *who(own.issuer.url)))
         assert again.returncode == 0, again.stderr
         assert writes(sizes, shop) == []
     assert await cosign_accepts(known, root, references) == [True] * 3
@@ -123,7 +113,8 @@ async def test_an_image_that_is_signed_without_a_key_is_accepted(tmp_path: Path,
         log.seek(before)
         said = log.read()
     output = printed([unsigned, signed, again])
-    parts = [token.rpartition(".")[2].encode() for token in tokens]
+    assert len(runner.tokens) > 1
+    parts = [right.encode(), *(token.rpartition(".")[2].encode() for token in runner.tokens)]
     assert [part for part in parts if part in output or part in said] == []
     assert [place for place, data in stored_blobs(shop) if any(part in data for part in parts)] == []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.conftest import ROOT
-from tests.sandbox import faults
+from tests.sandbox import faults, sigstore
 from tests.sandbox.errors import SandboxError
 from tests.sandbox.hosts import registry
 from tests.sandbox.machine import Machine
@@ -42,10 +42,20 @@ def request(flow: http.HTTPFlow) -> None:
 #: A test that is killed while a proxy of its refuses connections.
 FORGETFUL = """
 import sys, time
-from tests.sandbox import faults
+from tests.sandbox import faults, sigstore
 with faults.toxiproxy(sys.argv[1]) as proxy:
     proxy.down()
     print("down", flush=True)
+    time.sleep(600)
+"""
+
+#: A test that is killed while it has a Sigstore, in the folder that it is given.
+STANDING = """
+import sys, time
+from pathlib import Path
+from tests.sandbox import sigstore
+with sigstore.standing(Path(sys.argv[1])):
+    print("up", flush=True)
     time.sleep(600)
 """
 
@@ -137,21 +147,38 @@ def test_a_connection_is_cut() -> None:
     assert_no_trace()
 
 
-def test_a_proxy_of_a_test_that_was_killed_is_taken_away() -> None:
-    """The next command of ``./dev`` finds that nobody needs it any more."""
+def kill_a_test(script: str, argument: str, said: str) -> None:
+    """Run a test that is killed as soon as it has said something."""
     with subprocess.Popen(
-        [sys.executable, "-P", "-c", FORGETFUL, NAME],
+        [sys.executable, "-P", "-c", script, argument],
         cwd="/",
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     ) as test:
         assert test.stdout is not None
-        assert test.stdout.readline() == "down\n"
+        assert test.stdout.readline() == f"{said}\n"
         test.kill()
+
+
+def test_a_proxy_of_a_test_that_was_killed_is_taken_away() -> None:
+    """The next command of ``./dev`` finds that nobody needs it any more."""
+    kill_a_test(FORGETFUL, NAME, "down")
     assert ask("/v2/") == "failed"
     subprocess.run([ROOT / "dev", "up"], check=True, capture_output=True)
     assert ask("/v2/") == "401"
+    assert_no_trace()
+
+
+def test_a_sigstore_of_a_test_that_was_killed_makes_room_for_another(tmp_path: Path) -> None:
+    """All of its processes are ended, and none stays behind in the end."""
+    kill_a_test(STANDING, str(tmp_path / "first"), "up")
+    ports = (sigstore.ISSUER, sigstore.FULCIO, sigstore.CT_LOG, sigstore.REKOR, sigstore.TIMESTAMPS)
+    machine = Machine(current())
+    assert [machine.listens(sigstore.HOST.address, port) for port in ports] == [True] * 5
+    with sigstore.standing(tmp_path / "second") as standing:
+        assert standing.trusted_root.stat().st_size > 0
+    assert [machine.listens(sigstore.HOST.address, port) for port in ports] == [False] * 5
     assert_no_trace()
 
 

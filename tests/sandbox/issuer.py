@@ -4,9 +4,15 @@ All that others ask of an issuer are two files, so any web server is one. Who ha
 the test itself, which can so make ones that have expired, or that nobody should trust.
 """
 
+import http.server
 import json
+import threading
 import time
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -64,3 +70,50 @@ class Issuer:
         times = {"iat": int(now) - 3600, "nbf": int(now) - 3600, "exp": int(now + seconds)}
         said = {"iss": self.url, "aud": AUDIENCE, **times, **JOB, **claims}
         return jwt.encode(said, self.key, algorithm="RS256", headers={"kid": "1"})
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What a job of GitHub's gets its tokens from.
+
+    Attributes:
+        environment: the variables that say where, and with which right.
+        tokens: all that it has given out.
+    """
+
+    environment: dict[str, str]
+    tokens: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def runner(issuer: Issuer, right: str, seconds: float) -> Iterator[Runner]:
+    """Answer this machine's requests for tokens, as GitHub does for a job with the permission ``id-token: write``.
+
+    Args:
+        issuer: whose tokens they are.
+        right: what a request has to show.
+        seconds: how long each is good for.
+    """
+    tokens: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+            if self.headers["Authorization"] != f"bearer {right}":
+                self.send_error(HTTPStatus.UNAUTHORIZED)
+                return
+            tokens.append(issuer.token(seconds=seconds, aud=asked["audience"][0]))
+            self.send_response(HTTPStatus.OK)
+            self.end_headers()
+            self.wfile.write(json.dumps({"value": tokens[-1]}).encode())
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/token?api-version=2.0"
+        names = {"ACTIONS_ID_TOKEN_REQUEST_URL": url, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": right}
+        try:
+            yield Runner(names, tokens)
+        finally:
+            server.shutdown()
+            thread.join()
