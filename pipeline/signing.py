@@ -154,7 +154,7 @@ async def find_signer(settings: Settings, signing: Signing) -> Signer:
         SigningError: the private key or the token cannot be used.
     """
     if signing.token:
-        require_usable(await signing.token.plaintext(), datetime.now(UTC))
+        require_usable(await _read(signing.token), datetime.now(UTC))
         return Signer(identity=signing.identity, issuer=signing.issuer, trusted_root=signing.sigstore.trusted_root)
     command = [PROGRAM, "public-key", "--key", "/cosign.key", "--outfile", "cosign.pub"]
     return Signer(await _make(_with_secrets(settings, signing), command, "cosign.pub"))
@@ -183,11 +183,21 @@ async def sign(settings: Settings, signing: Signing, signer: Signer, digest: str
     return file
 
 
+async def _read(token: dagger.Secret) -> str:
+    """What a token is now; a command gives another one each time."""
+    try:
+        return await token.plaintext()
+    except dagger.QueryError as error:
+        raise SigningError(
+            f"--identity-token cannot be read: {error}; give another file, variable or command"
+        ) from error
+
+
 def explain(said: str) -> str:
     """The message for an image that cosign did not sign, from what it printed."""
     return (
         f"nothing was pushed, because it cannot be signed: {_reason(said)}; check --signing-key with "
-        "--signing-password, or --identity-token"
+        "--signing-password, or --identity-token and the services of Sigstore"
     )
 
 

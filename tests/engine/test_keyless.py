@@ -120,13 +120,15 @@ async def test_an_image_that_is_signed_without_a_key_is_accepted(
 
 
 async def test_what_cannot_sign_without_a_key_is_found_before_the_build(tmp_path: Path, own: Sigstore) -> None:
-    """A token that has expired, and a file that is not there; nothing is built or pushed."""
+    """A token that has expired, a command that gives none, a file that is not there; nothing is built or pushed."""
     shop = open_signed_shop(tmp_path / "checkout", own)
     shop.checkout.write("tiny/Dockerfile", "this is not built\n")
     token = tmp_path / "token"
     token.write_text(own.issuer.token(seconds=-1))
     command = publish("--identity-token", f"file:{token}", *who(own.issuer.url))
     assert shop.checkout.refusal(*command).startswith("--identity-token expired at 2")
+    failing = publish("--identity-token", "cmd:exit 7", *who(own.issuer.url))
+    assert shop.checkout.refusal(*failing).startswith("--identity-token cannot be read: ")
     (shop.checkout.path / "sigstore/trusted_root.json").unlink()
     refused = shop.checkout.refusal(*command)
     assert "key 'trusted_root': there is no file 'sigstore/trusted_root.json' in " in refused

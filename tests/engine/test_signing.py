@@ -152,7 +152,9 @@ async def test_what_cannot_sign_is_found_before_the_build(tmp_path: Path) -> Non
     (keys.folder / "password").write_text("wrong")
     refused = shop.checkout.refusal(*publish(*keys.arguments))
     assert refused.startswith("nothing was pushed, because it cannot be signed: ")
-    assert refused.endswith("; check --signing-key with --signing-password, or --identity-token")
+    assert refused.endswith(
+        "; check --signing-key with --signing-password, or --identity-token and the services of Sigstore"
+    )
     both = shop.checkout.refusal(*publish(*keys.arguments, "--identity-token", f"file:{keys.folder}/password"))
     assert both == "--signing-key and --identity-token are two ways to sign; leave one of them out"
     assert shop.standing() == [{}, {}, {}]

@@ -96,7 +96,7 @@ def test_cosign_s_own_words_are_told() -> None:
     said = "WARNING: no TUF\nError: decrypt: wrong password\nerror during command execution: decrypt: wrong password\n"
     assert explain(said) == (
         "nothing was pushed, because it cannot be signed: decrypt: wrong password; "
-        "check --signing-key with --signing-password, or --identity-token"
+        "check --signing-key with --signing-password, or --identity-token and the services of Sigstore"
     )
     assert "cosign did not say why" in explain("")
 
