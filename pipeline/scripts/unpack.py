@@ -4,51 +4,35 @@ Usage: unpack.py FETCHED ARCHIVES TARGET. FETCHED is what fetch.py wrote at its 
 package.
 """
 
-import os
+import multiprocessing
 import sys
-from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from rattler.package_streaming import extract
 
 
-def unpack(archives: Iterable[tuple[Path, Path]], most: int) -> int:
-    """Unpack archives into folders, the largest first: py-rattler does one at a time, so each has a process.
-
-    Args:
-        archives: each with the folder that it becomes.
-        most: how many processes may run at once.
-
-    Returns:
-        How many could not be unpacked.
-    """
-    running = failed = 0
-    for archive, folder in sorted(archives, key=lambda pair: (-pair[0].stat().st_size, pair)):
-        if running == most:
-            failed += os.wait()[1] != 0
-            running -= 1
-        if os.fork() == 0:
-            code = 1
-            try:
-                extract(archive, folder)
-                code = 0
-            except Exception as error:  # noqa: BLE001  # py-rattler raises classes of all kinds
-                print(f"{folder.name} cannot be unpacked: {error}", file=sys.stderr, flush=True)
-            finally:
-                # Nothing of this process is the child's to close.
-                os._exit(code)
-        running += 1
-    for _ in range(running):
-        failed += os.wait()[1] != 0
-    return failed
+def unpack(archive: Path, folder: Path) -> str:
+    """Unpack an archive; why that failed, or nothing."""
+    try:
+        extract(archive, folder)
+    except Exception as error:  # noqa: BLE001  # py-rattler raises classes of all kinds
+        return f"{folder.name} cannot be unpacked: {error}"
+    return ""
 
 
 def main(fetched: Path, archives: Path, target: Path) -> int:
     """Run as a command; see the module's docstring."""
     target.mkdir(parents=True, exist_ok=True)
     lines = (line.split(" ", 1) for line in fetched.read_text(encoding="utf-8").splitlines())
-    failed = unpack(((archives / archive, target / name) for archive, name in lines), os.cpu_count() or 1)
-    return 1 if failed else 0
+    packages = [(archives / archive, target / name) for archive, name in lines]
+    # The largest first, so that no core waits for the last one alone.
+    packages.sort(key=lambda package: (-package[0].stat().st_size, package))
+    # py-rattler unpacks one at a time in a process. A new interpreter would not find the libraries that this one has.
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("fork")) as pool:
+        failures = [failure for failure in pool.map(unpack, *zip(*packages, strict=True)) if failure]
+    print("".join(f"{failure}\n" for failure in failures), end="", file=sys.stderr)
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -109,6 +109,16 @@ def test_a_layer_says_nothing_of_where_it_was_made(tmp_path: Path) -> None:
         assert {(member.uid, member.gid, member.uname, member.mtime) for member in found.values()} == {(0, 0, "", TIME)}
 
 
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_the_number_of_cores_says_nothing(tmp_path: Path, compression: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made one after the other or all at once, layers are the same bytes."""
+    found = []
+    for cores in (1, 4):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        found.append(packed(install(tmp_path / str(cores)), compression))
+    assert found[0] == found[1]
+
+
 def test_folders_come_before_what_sorts_before_them() -> None:
     """A folder and what is in it stay together, whatever characters names have."""
     assert list(pack.with_folders(["a/b", "a-c", "a/b/c"])) == ["a", "a/b", "a/b/c", "a-c"]
