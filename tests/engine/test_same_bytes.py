@@ -25,6 +25,7 @@ from tests.sandbox import credentials
 from tests.sandbox.state import current
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("connection")]
+CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
 PREFIX: Final = "app/.pixi/envs/default"
 #: Tells the files of this run from those of others: the engine shares what it knows of files that are the same, and
 #: does not find it when the other session has ended meanwhile.
@@ -125,15 +126,19 @@ async def test_the_pixi_stage_leaves_nothing_but_the_environment(tmp_path: Path)
 
 
 async def listing(container: dagger.Container) -> set[str]:
-    """A line for each file, link and folder of a container, and another with its content for each file."""
+    """A line for each file, link and folder of a container, and another with its content for each file.
+
+    While a container runs, the engine adds its own certificates to the container's, in an order of chance: what the
+    image has is asked of the engine.
+    """
     script = """
     find / -xdev -path /proc -prune -o -type f -printf '%m %U:%G %s %p\\n' -o -printf '%y %m %U:%G %l %p\\n'
-    find / -xdev -path /proc -prune -o -type f -exec sha256sum {} +
+    find / -xdev -path /proc -prune -o -type f ! -path "$0" -exec sha256sum {} +
     """
-    # Asked anew: the engine gives its certificates to what it runs, and they may be others by now.
+    # Asked anew: they may be others by now.
     asked = container.with_user("root").with_env_variable("ASKED", secrets.token_hex(4))
-    said = await asked.with_exec(["sh", "-euc", script]).stdout()
-    return set(said.splitlines())
+    said = await asked.with_exec(["sh", "-euc", script, CERTIFICATES]).stdout()
+    return {*said.splitlines(), await container.file(CERTIFICATES).contents()}
 
 
 async def test_an_environment_is_layers_by_package(tmp_path: Path) -> None:
