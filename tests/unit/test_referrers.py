@@ -202,15 +202,20 @@ def test_what_has_to_be_there_is_found_or_a_failure(client: FakeClient, wanted: 
     assert client.put == []
 
 
-def test_why_nothing_fits_is_told_in_the_check_s_own_words(client: FakeClient, wanted: list[Attachment]) -> None:
-    """Of what cosign prints, its error: who signed instead, or which service it cannot reach."""
-    (document, _) = wanted
-    document["check"] = ["sh", "-c", "echo 'WARNING: no' >&2; echo 'Error: another one' >&2; exit 1"]
+def why_nothing_fits(client: FakeClient, document: Attachment, check: str) -> str:
+    """What is told of the one document that is there, when a command of the shell checks it and refuses it."""
+    document["check"] = ["sh", "-c", check]
     document["file"] = ""
     client.attach(SBOM, b"by another signer")
     failure = run(client, [document], "find")["failure"]
     assert failure is not None
-    assert failure["reason"] == "there is no SBOM that fits, of 1: another one"
+    return failure["reason"]
+
+
+def test_why_nothing_fits_is_told_in_the_check_s_own_words(client: FakeClient, wanted: list[Attachment]) -> None:
+    """Of what cosign prints, its error: who signed instead, or which service it cannot reach."""
+    check = "echo 'WARNING: no' >&2; echo 'Error: another one' >&2; exit 1"
+    assert why_nothing_fits(client, wanted[0], check) == "there is no SBOM that fits, of 1: another one"
 
 
 def test_a_check_that_hangs_is_ended(
@@ -218,10 +223,5 @@ def test_a_check_that_hangs_is_ended(
 ) -> None:
     """cosign waits for services that say nothing."""
     monkeypatch.setattr("pipeline.scripts.referrers.CHECK_TIMEOUT", 0.1)
-    (document, _) = wanted
-    document["check"] = ["sh", "-c", "exec sleep 5"]
-    document["file"] = ""
-    client.attach(SBOM, b"by another signer")
-    failure = run(client, [document], "find")["failure"]
-    assert failure is not None
-    assert failure["reason"] == "there is no SBOM that fits, of 1: looking at it took longer than 0.1 s"
+    told = "there is no SBOM that fits, of 1: looking at it took longer than 0.1 s"
+    assert why_nothing_fits(client, wanted[0], "exec sleep 5") == told
