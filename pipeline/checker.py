@@ -24,7 +24,7 @@ from pipeline.checks import (
 )
 from pipeline.errors import BuildError, CheckError, PipelineError
 from pipeline.finish import read_variables
-from pipeline.lock import check_base, check_cuda, read_locked, read_requirements
+from pipeline.lock import check_base
 from pipeline.refresh import refresh
 from pipeline.spec import FILE, ImageSpec, find_images, load_spec
 from pipeline.stages import environment_path
@@ -71,10 +71,8 @@ class Checker:
         async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
             if spec.dockerfile:
                 return [], "has no CUDA version to compare: its Dockerfile says what it is"
-            folder = self.checkout.path / image
             for platform in spec.platforms:
-                wanted = read_requirements(folder, spec.environment, platform)
-                check_cuda(folder, spec, wanted, read_locked(folder, spec.environment, platform))
+                self.checkout.read_lock(image, spec, platform)
                 recipe = self.checkout.recipe(image, spec, platform)
                 for key, address in used(spec, self.checkout.settings).items():
                     check_base(image, spec, address, await _cuda_of(image, key, recipe.pinned(address), platform))

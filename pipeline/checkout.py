@@ -15,7 +15,7 @@ from pipeline.errors import SpecError
 from pipeline.finish import finish
 from pipeline.formats import Format
 from pipeline.image import Image
-from pipeline.lock import check_lock
+from pipeline.lock import ImageLock, Locked, check_lock
 from pipeline.log import tell
 from pipeline.recipe import Recipe
 from pipeline.results import Results
@@ -105,9 +105,37 @@ class Checkout:
         if spec.dockerfile is not None:
             built = await dockerfile.build(recipe)
         else:
-            built = await stages.build(recipe, check_lock(self.path / image, spec, target))
+            built = await stages.build(recipe, self.read_lock(image, spec, target))
         scratch = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
         return await finish(built, recipe, await files.collect(recipe.folder, spec.files, recipe.file, scratch))
+
+    def read_lock(self, image: str, spec: ImageSpec, platform: Platform) -> ImageLock:
+        """An image's manifest and lock, as far as they can be read without pixi.
+
+        Raises:
+            ManifestError: the manifest cannot be used.
+            LockError: the lock cannot be used.
+        """
+        return check_lock(self.path / image, spec, platform)
+
+    async def locked(self, image: str, spec: ImageSpec, platform: Platform) -> Locked:
+        """The packages that pixi installs for an image.
+
+        Raises:
+            PipelineError: the files cannot be used, or pixi cannot be asked.
+        """
+        return await stages.ask(self.recipe(image, spec, platform), self.read_lock(image, spec, platform))
+
+    async def listed(self, image: str, spec: ImageSpec, platform: Platform) -> Locked:
+        """The same, without a question to pixi where the lock leaves no choice: nothing is pulled to read a list.
+
+        Raises:
+            PipelineError: the files cannot be used, or pixi cannot be asked.
+        """
+        lock = self.read_lock(image, spec, platform)
+        if len(lock.candidates) == 1:
+            return lock.candidates[0]
+        return await stages.ask(self.recipe(image, spec, platform), lock)
 
     async def build_all(self, image: str) -> dict[Platform, Image]:
         """Build an image for each of its platforms, in their order.

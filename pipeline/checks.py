@@ -57,7 +57,7 @@ def located(error: PipelineError, checkout: Path) -> str:
     """An error's sentence with the lines of the files that it names."""
     sentence = str(error)
     for name, where in error.at.items():
-        text = (checkout / name).read_text(encoding="utf-8")
+        text = (checkout / name).read_text(encoding="utf-8-sig")
         line = line_with(text, where) if isinstance(where, str) else first_line_of(text, where)
         sentence = sentence.replace(name, place(name, line), 1)
     return sentence

@@ -10,6 +10,7 @@ from typing import Final
 import dagger
 
 from pipeline.fetch import ARCHIVES, DONE, fetcher
+from pipeline.pixi_list import selected
 from pipeline.recipe import Recipe
 
 #: Where the pixi stage has what is not part of the environment. It is a mount: nothing of it is in an image.
@@ -67,13 +68,11 @@ def with_environment(container: dagger.Container, recipe: Recipe, prefix: str) -
         prefix: where pixi puts the environment.
     """
     environment, settings = recipe.spec.environment, recipe.settings
-    # pixi 0.15 does not know the default environment by its name.
-    selected = [] if environment == "default" else ["--environment", environment]
     arguments = [prefix, ENTRYPOINT, LAYERS, _TOOLS, DONE, ARCHIVES, _UNPACKED, str(settings.install_timeout)]
     return (
         container.with_mounted_directory(_TOOLS, _tools(settings.fetch_base))
         .with_mounted_directory(_MADE, dagger.dag.directory())
-        .with_exec(["sh", "-euc", _INSTALL, "sh", *arguments, *selected])
+        .with_exec(["sh", "-euc", _INSTALL, "sh", *arguments, *selected(environment)])
     )
 
 

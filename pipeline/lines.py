@@ -1,8 +1,9 @@
 """Where in a TOML file a key stands: what is wrong is told with the line to change."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import tomli
 
 #: The way to a key: tables by name, elements of arrays by number.
 Keys = tuple[str | int, ...]
@@ -21,7 +22,7 @@ def line_of(text: str, keys: Keys) -> int | None:
     Returns:
         The line; None where not even the first part is there.
     """
-    while keys and not _has(tomllib.loads(text), keys):
+    while keys and not _has(tomli.loads(text), keys):
         keys = keys[:-1]
     if not keys:
         return None
@@ -29,8 +30,8 @@ def line_of(text: str, keys: Keys) -> int | None:
     start = 0
     for number in range(1, len(lines) + 1):
         try:
-            read = tomllib.loads("".join(lines[:number]))
-        except tomllib.TOMLDecodeError:
+            read = tomli.loads("".join(lines[:number]))
+        except tomli.TOMLDecodeError:
             # In the middle of a statement.
             continue
         if _has(read, keys):
@@ -41,7 +42,7 @@ def line_of(text: str, keys: Keys) -> int | None:
 
 def first_line_of(text: str, ways: Sequence[Keys]) -> int | None:
     """The line of the first key that is there whole, of several that could be."""
-    values = tomllib.loads(text)
+    values = tomli.loads(text)
     return next((line_of(text, keys) for keys in ways if _has(values, keys)), None)
 
 

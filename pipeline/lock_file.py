@@ -1,6 +1,7 @@
 """A pixi.lock as a file: formats 4 to 7, read by py-rattler, and a sentence for each one that cannot be read."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,10 @@ from rattler.lock import (
 
 from pipeline.errors import LockError
 
+#: The address of a package that is a file or folder beside the manifest, and not one that is fetched.
+LOCAL: Final = re.compile(r"(?![a-z+]+:)|file:", re.IGNORECASE)
+#: What py-rattler says of the version of a package whose own project says it when it is built.
+DYNAMIC: Final = "<dynamic>"
 #: How git marks the parts of a file that it could not merge.
 CONFLICT: Final = (b"<<<<<<< ", b">>>>>>> ")
 #: What is told of a file whose last line has no end: pixi ends every line.
@@ -71,13 +76,13 @@ def read_packages(path: Path, name: str, remedy: str) -> dict[Place, Packages]:
     with readable(path, name, remedy):
         return {
             place: unique(
-                [*map(_virtual, platform.virtual_packages), *map(described, environment.packages(platform) or [])],
+                [*map(virtual, platform.virtual_packages), *map(described, environment.packages(platform) or [])],
                 name,
                 place,
                 remedy,
             )
             for label, environment in rattler.LockFile.from_path(path).environments()
-            for place, platform in _places(label, environment)
+            for place, platform in places(label, environment)
         }
 
 
@@ -141,15 +146,16 @@ def described(locked: LockedPackage) -> Package:
     return Package(
         kind=kind,
         name=canonicalize_name(locked.name) if kind == "pypi" else locked.name.lower(),
-        version=version,
-        url=locked.location,
+        version="" if version == DYNAMIC else version,
+        # A wheel or source archive at an address of its own, as PEP 610 tells it from one of an index.
+        url=locked.location.removeprefix("direct+"),
         sha256=sha256.hex() if sha256 else None,
         md5=md5.hex() if md5 else None,
     )
 
 
-def _places(label: str, environment: Environment) -> Iterator[tuple[Place, LockPlatform]]:
-    """Where an environment is locked for; a platform has a name of its own where there are several of one kind."""
+def places(label: str, environment: Environment) -> Iterator[tuple[Place, LockPlatform]]:
+    """The platforms that an environment is locked for; where there are several of one kind, each has its own name."""
     platforms = environment.platforms()
     count = Counter(str(platform.subdir) for platform in platforms)
     for platform in platforms:
@@ -157,7 +163,7 @@ def _places(label: str, environment: Environment) -> Iterator[tuple[Place, LockP
         yield Place(label, subdir if count[subdir] == 1 else f"{subdir} ({platform.name})"), platform
 
 
-def _virtual(text: str) -> Package:
+def virtual(text: str) -> Package:
     """A virtual package, which a lock writes as name, version and build with equals signs between."""
     name, _, rest = text.partition("=")
     version, _, build = rest.partition("=")

@@ -13,12 +13,9 @@ from pipeline.checkout import Checkout
 from pipeline.credentials import Login, RegistryAuth, host_of, known_logins
 from pipeline.errors import OutdatedError, PipelineError
 from pipeline.formats import Format
-from pipeline.lock import LOCK, SUBDIRS, read_locked, refresh
-from pipeline.lock_file import read_packages
 from pipeline.newer import built_on, is_pixi, parse, pixi_of
 from pipeline.registry import Destination, Registry, Report
 from pipeline.report import IMPATIENT
-from pipeline.sbom import packages_for
 from pipeline.settings import FILE as PROJECT
 from pipeline.spec import FILE as SPEC
 from pipeline.spec import ImageSpec, load_spec
@@ -59,7 +56,7 @@ async def outdated(
     """
     specs = {image: load_spec(checkout.path, image)} if image else checkout.images()
     found = [base for name, spec in specs.items() for base in find_bases(checkout, name, spec)]
-    locked = {name: find_packages(checkout, name, spec) for name, spec in specs.items() if not spec.dockerfile}
+    locked = {name: await find_packages(checkout, name, spec) for name, spec in specs.items() if not spec.dockerfile}
     sources = Sources(checkout, (await known_logins(auths, docker_config))[0])
     async with anyio.create_task_group() as tasks:
         for repository, tags in by_repository(found).items():
@@ -159,21 +156,19 @@ def find_bases(checkout: Checkout, image: str, spec: ImageSpec) -> list[Base]:
     return found
 
 
-def find_packages(checkout: Checkout, image: str, spec: ImageSpec) -> Packages:
-    """What is locked for an image on all of its platforms.
+async def find_packages(checkout: Checkout, image: str, spec: ImageSpec) -> Packages:
+    """The packages that are locked for an image on all of its platforms.
 
     Raises:
-        LockError: its lock cannot be used.
+        PipelineError: its lock cannot be used.
     """
-    folder, name = checkout.path / image, f"{image}/{LOCK}"
-    held = read_packages(folder / LOCK, name, refresh(image))
     python: dict[Pair, str] = {}
     everything: set[str] = set()
     for platform in spec.platforms:
-        conda = read_locked(folder, spec.environment, platform).conda.values()
-        packages = packages_for(held, spec.environment, SUBDIRS[platform])
-        python |= find_python(conda, [package for package in packages if package.kind == "pypi"])
-        everything |= {package.name for package in packages if package.kind != "virtual"}
+        locked = await checkout.listed(image, spec, platform)
+        packages = [package for package in locked.packages.values() if package.kind != "virtual"]
+        python |= find_python(locked.conda.values(), [package for package in packages if package.kind == "pypi"])
+        everything |= {package.name for package in packages}
     return Packages(python, len(everything - set(python.values())))
 
 

@@ -11,13 +11,14 @@ TIMED_OUT: Final = 124
 #: pixi draws its chain of causes as a tree: the failure, then what led to it.
 _CAUSE: Final = re.compile(r"^\s*(?:×|├─▶|╰─▶)\s*(.*)$")
 _CONTINUATION: Final = re.compile(r"^\s*│\s?\s*(\S.*)$|^\s{4,}(\S.*)$")
-_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+#: The codes with which programs colour their output.
+COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def causes(output: str) -> list[str]:
     """The chain of causes in pixi's output, outermost first; its last line where it drew none."""
     found: list[str] = []
-    for line in _COLOURS.sub("", output).splitlines():
+    for line in COLOURS.sub("", output).splitlines():
         if match := _CAUSE.match(line):
             found.append(match[1].strip())
         elif found and (match := _CONTINUATION.match(line)):

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 import anyio
 import dagger
@@ -19,14 +19,11 @@ from tomlkit.exceptions import TOMLKitError
 from pipeline import changelog
 from pipeline.errors import ReleaseError
 from pipeline.history import History, read_history
-from pipeline.lock import MANIFEST
+from pipeline.manifest import PIXI_TOML, WORKSPACE
 from pipeline.settings import FILE as PROJECT
 from pipeline.spec import find_images
 from pipeline.tags import parse_version
 from pipeline.validation import listed
-
-#: The tables of pixi.toml that may say a version; the second is what older manifests call the first.
-MANIFEST_TABLES: Final = ("workspace", "project")
 
 
 @dataclass(frozen=True)
@@ -99,10 +96,10 @@ def find_places(checkout: Path) -> list[Place]:
     if not places:
         raise ReleaseError(f'{PROJECT} has no version in [project]; add version = "YEAR.MINOR.PATCH" there')
     for image in find_images(checkout):
-        file = f"{image}/{MANIFEST}"
+        file = f"{image}/{PIXI_TOML}"
         # An image that is built from a Dockerfile has no manifest.
         if (checkout / file).is_file():
-            places += [place for table in MANIFEST_TABLES if (place := _find(checkout, file, table)) is not None]
+            places += [place for table in WORKSPACE if (place := _find(checkout, file, table)) is not None]
     if len({place.version for place in places}) > 1:
         raise ReleaseError(
             f"the version is not the same everywhere: {listed(list(map(str, places)))}; make them the same"

@@ -1,6 +1,6 @@
 """The page about an image: gathers what is known about it, and has it drawn in a container."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import anyio
@@ -11,7 +11,7 @@ from pipeline.checkout import Checkout, choose_platform
 from pipeline.credentials import Login, RegistryAuth, host_of
 from pipeline.earlier import find_lock
 from pipeline.errors import ReportError
-from pipeline.lock import LOCK, SUBDIRS, refresh
+from pipeline.lock import LOCK
 from pipeline.lock_file import Packages, Place, read_packages
 from pipeline.page import (
     SHOWN,
@@ -29,7 +29,6 @@ from pipeline.page import (
 )
 from pipeline.publish import repositories
 from pipeline.registry import Destination, Registry
-from pipeline.sbom import packages_for
 from pipeline.script import with_packages, with_scripts
 from pipeline.settings import Settings
 from pipeline.smoke import probe_images
@@ -70,17 +69,15 @@ async def report(  # noqa: PLR0913  # what a person may say
     """
     spec = load_spec(checkout.path, image)
     target = choose_platform(image, spec, platform)
-    place = Place(spec.environment, SUBDIRS[target])
     locked: Packages = {}
     changes: Changes | None = None
     if spec.dockerfile is None:
-        name = f"{image}/{LOCK}"
-        held = read_packages(checkout.path / name, name, refresh(image))
-        locked = _at(held, place)
+        listed = await checkout.listed(image, spec, target)
+        locked = listed.packages
         if reference or file:
             path, earlier = await find_lock(checkout.path, image, reference or "", file)
             before = read_packages(path, f"the earlier {LOCK} ({earlier})", "compare with another one")
-            changes = describe_changes(image, earlier, place, _at(before, place), locked)
+            changes = describe_changes(image, earlier, listed.place, _at(before, listed.place), locked)
     elif reference or file:
         raise ReportError(f"{image} is built from a Dockerfile and has no {LOCK} to compare; leave --from out")
     names = repositories(image, spec, checkout.settings, [])
@@ -101,9 +98,13 @@ async def report(  # noqa: PLR0913  # what a person may say
     return await draw(page, checkout.settings.fetch_base)
 
 
-def _at(held: dict[Place, Packages], place: Place) -> Packages:
-    """What a lock holds for a place, whatever name the lock gives its platform."""
-    return {(package.kind, package.name): package for package in packages_for(held, *place)}
+def _at(held: Mapping[Place, Packages], place: Place) -> Packages:
+    """The packages of a lock for a place, or for another platform of its kind, where the lock calls it otherwise."""
+    subdir = place.platform.partition(" ")[0]
+    others = [
+        found for found in held if (found.environment, found.platform.partition(" ")[0]) == (place.environment, subdir)
+    ]
+    return held.get(place) or (held[min(others)] if others else {})
 
 
 async def ask_all(names: Sequence[str], auths: Sequence[RegistryAuth], settings: Settings) -> tuple[Repository, ...]:

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipeline.checkout import Checkout, choose_platform
 from pipeline.errors import SbomError
 from pipeline.formats import SbomFormat
-from pipeline.lock import LOCK, SUBDIRS, check_lock, refresh
-from pipeline.lock_file import Package, Packages, Place, read_packages
+from pipeline.lock import LOCK
+from pipeline.lock_file import LOCAL, Package
 from pipeline.script import with_packages
 from pipeline.spec import Platform, load_spec
 from pipeline.stages import environment_path
@@ -110,9 +110,7 @@ async def describe(checkout: Checkout, image: str, platform: Platform, container
     spec = load_spec(checkout.path, image)
     locked: list[Package] = []
     if spec.dockerfile is None:
-        check_lock(checkout.path / image, spec, platform)
-        held = read_packages(checkout.path / image / LOCK, f"{image}/{LOCK}", refresh(image))
-        locked = packages_for(held, spec.environment, SUBDIRS[platform])
+        locked = list((await checkout.locked(image, spec, platform)).packages.values())
     contents = await look(image, container, environment_path(spec.environment), checkout.settings.fetch_base)
     if spec.dockerfile is None and (problems := differences(locked, contents)):
         raise SbomError(
@@ -126,16 +124,6 @@ async def describe(checkout: Checkout, image: str, platform: Platform, container
         time=int((commit.time if commit else NEVER).timestamp()),
         components=components(locked, contents),
     )
-
-
-def packages_for(held: Mapping[Place, Packages], environment: str, subdir: str) -> list[Package]:
-    """What a lock holds for an environment on a platform, whatever name the lock gives that."""
-    return [
-        package
-        for place, packages in held.items()
-        if place.environment == environment and place.platform.partition(" ")[0] == subdir
-        for package in packages.values()
-    ]
 
 
 async def look(image: str, container: dagger.Container, prefix: str, base: str) -> Contents:
@@ -195,7 +183,7 @@ def differences(locked: Iterable[Package], contents: Contents) -> list[str]:
                 problems.append(f"{name} is locked, and not there")
             elif ours is None:
                 problems.append(f"{name} {theirs.version} is there, and not locked")
-            elif (ours.version, ours.build) != (theirs.version, theirs.build):
+            elif (ours.version or theirs.version, ours.build) != (theirs.version, theirs.build):
                 problems.append(
                     f"{name} is locked at {ours.version} {ours.build}".rstrip()
                     + f", and there at {theirs.version} {theirs.build}".rstrip()
@@ -207,16 +195,21 @@ def differences(locked: Iterable[Package], contents: Contents) -> list[str]:
 
 def components(locked: Iterable[Package], contents: Contents) -> list[Component]:
     """All lines of a bill, sorted: what was locked, with the licence that is in the image where the lock has none."""
-    licenses = {
-        (kind, _name(kind, package.name)): package.license
+    there = {
+        (kind, _name(kind, package.name)): package
         for kind, installed in (("conda", contents.conda), ("pypi", contents.pypi))
         for package in installed
     }
-    found = [
-        component.model_copy(update={"license": component.license or licenses.get((package.kind, package.name))})
-        for package in locked
-        if (component := of_lock(package))
-    ]
+    found = []
+    for package in locked:
+        if component := of_lock(package):
+            installed = there.get((package.kind, package.name))
+            known = {
+                "license": component.license or (installed.license if installed else None),
+                # A package whose version its own project says is locked without one.
+                "version": component.version or (installed.version if installed else ""),
+            }
+            found.append(component.model_copy(update=known))
     distribution = contents.distribution.partition("-")[0]
     found += [
         Component(
@@ -249,12 +242,14 @@ def of_lock(package: Package) -> Component | None:
             "subdir": subdir,
             "type": "conda" if file.endswith(".conda") else "tar.bz2" if file.endswith(".tar.bz2") else "",
         }
+    elif package.url.startswith("git+"):
+        qualifiers = {"vcs_url": package.url}
     return Component(
         type=package.kind,
         name=package.name,
         version=package.version,
         qualifiers=qualifiers,
-        url=package.url if urlsplit(package.url).scheme else "",
+        url="" if LOCAL.match(package.url) else package.url,
         sha256=package.sha256,
         md5=package.md5,
         license=package.license,

@@ -13,7 +13,8 @@ from pipeline import bases, stages
 from pipeline.checkout import Checkout
 from pipeline.errors import BuildError, SpecError
 from pipeline.kind import Kind
-from pipeline.lock import LOCK, MANIFEST
+from pipeline.lock import LOCK
+from pipeline.manifest import PIXI_TOML
 from pipeline.recipe import Recipe
 from pipeline.refresh import solve
 from pipeline.spec import FILE, ImageSpec
@@ -38,7 +39,7 @@ size_budget = "1 GB"
 scripts = ["python"]
 imports = ["numpy"]
 """,
-    MANIFEST: """\
+    PIXI_TOML: """\
 # The packages of $name. After a change: dagger call lock --image $name
 
 [$table]
@@ -167,7 +168,7 @@ async def scaffold(checkout: Checkout, name: str, kind: Kind) -> dagger.Changese
         recipe = replace(recipe, spec=spec, folder=folder)
         recipe = replace(recipe, bases=await stages.find_digests(recipe))
         folder = folder.with_new_file(bases.FILE, bases.write(name, recipe.bases))
-        folder = folder.with_file(LOCK, await solve(recipe))
+        folder = folder.with_file(LOCK, await solve(recipe, PIXI_TOML))
     return checkout.source.with_directory(name, folder).changes(checkout.source)
 
 

@@ -14,7 +14,7 @@ from pipeline.validation import FileSettings, nearest, read_toml, validate
 
 FILE: Final = "image.toml"
 #: Files that an image is made from without image.toml naming them.
-_UNNAMED: Final = (FILE, "pixi.toml", "pixi.lock", "base.lock")
+_UNNAMED: Final = (FILE, "pixi.toml", "pyproject.toml", "pixi.lock", "base.lock")
 
 #: Platforms that images are built for, as OCI writes them.
 Platform = Literal["linux/amd64", "linux/arm64", "linux/ppc64le"]
@@ -43,8 +43,9 @@ class ImageSpec(FileSettings):
     runtime_base: Annotated[str, Field(min_length=1)] | None = None
     """Image that the installed environment is put on; where there is none, it is ``base``, and so has pixi."""
 
-    cuda: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = None
-    """CUDA version that pixi is told while it installs, such as "12.8"; where there is none, the image has no CUDA."""
+    cuda: Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")] | None = None
+    """CUDA version that pixi is told while it installs, such as "12.8" or "12"; where there is none, the image has no
+    CUDA."""
 
     platforms: Annotated[tuple[Platform, ...], Field(min_length=1)] = ("linux/amd64",)
     """What the image is built for; `build` gives the first one unless it is asked for another."""

@@ -5,11 +5,16 @@ environment at the same path: where that is the same base image, it is what the 
 copied. What makes it usable by anybody comes after it, in ``finish``.
 """
 
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 import dagger
 from dagger import dag
 
+from pipeline import pixi_list
 from pipeline.activation import read_activation
 from pipeline.bases import REMEDY, to_lock
 from pipeline.environment import ENTRYPOINT as MADE_ENTRYPOINT
@@ -18,11 +23,15 @@ from pipeline.errors import BuildError
 from pipeline.fetch import DONE, explain_fetch, fetch_stage, packages, with_package_cache
 from pipeline.finish import APP, Built
 from pipeline.image import Environment
-from pipeline.lock import LOCK, MANIFEST, SUBDIRS, Locked, check_base
+from pipeline.lock import LOCK, SUBDIRS, ImageLock, Locked, check_base
+from pipeline.log import tell
 from pipeline.pixi import explain_install
+from pipeline.pixi_list import with_inputs
 from pipeline.recipe import Recipe
 
 ENTRYPOINT: Final = f"{APP}/entrypoint.sh"
+#: Where sources stand while they are made readable.
+_SOURCES: Final = "/.sources"
 
 
 def environment_path(environment: str) -> str:
@@ -30,25 +39,21 @@ def environment_path(environment: str) -> str:
     return f"{APP}/.pixi/envs/{environment}"
 
 
-def pixi_stage(base: dagger.Container, recipe: Recipe, fetched: dagger.File) -> dagger.Container:
+def pixi_stage(base: dagger.Container, recipe: Recipe, lock: ImageLock, fetched: dagger.File) -> dagger.Container:
     """The base image with the locked environment installed; all else that it needs or makes is mounted.
 
     Args:
         base: the base image; it has pixi.
         recipe: what the image is made from.
+        lock: what was read of manifest and lock.
         fetched: what the fetch stage wrote when it had filled the package cache.
     """
-    folder, spec = recipe.folder, recipe.spec
     container = (
-        base.with_workdir(APP)
-        .with_mounted_file(f"{APP}/{MANIFEST}", folder.file(MANIFEST))
-        .with_mounted_file(f"{APP}/{LOCK}", folder.file(LOCK))
+        with_inputs(base, recipe, lock)
         .with_(lambda container: with_package_cache(container, SUBDIRS[recipe.platform]))
         .with_mounted_file(DONE, fetched)
     )
-    if spec.cuda:
-        container = container.with_env_variable("CONDA_OVERRIDE_CUDA", spec.cuda)
-    return with_environment(container, recipe, environment_path(spec.environment))
+    return with_environment(container, recipe, environment_path(recipe.spec.environment))
 
 
 def final_stage(base: dagger.Container) -> dagger.Container:
@@ -56,7 +61,19 @@ def final_stage(base: dagger.Container) -> dagger.Container:
     return base.with_workdir(APP).with_entrypoint([ENTRYPOINT]).with_default_args(["bash"])
 
 
-async def build(recipe: Recipe, locked: Locked) -> Built:
+async def ask(recipe: Recipe, lock: ImageLock) -> Locked:
+    """The packages that pixi installs for an image.
+
+    Raises:
+        BuildError: its base image cannot be pulled, or its pixi cannot be asked.
+        LockError: pixi found the lock stale, or the base image's CUDA does not fit.
+        ManifestError: pixi cannot use the manifest.
+    """
+    address = recipe.spec.base or recipe.settings.base
+    return await pixi_list.ask(await pull(recipe, "base", address), recipe, lock, address)
+
+
+async def build(recipe: Recipe, lock: ImageLock) -> Built:
     """Install an image whose lock was checked: both stages, without what every image gets.
 
     Raises:
@@ -71,19 +88,23 @@ async def build(recipe: Recipe, locked: Locked) -> Built:
     else:
         runtime_address = spec.runtime_base
         runtime = await pull(recipe, "runtime_base", runtime_address)
+    locked = await pixi_list.ask(base, recipe, lock, address)
+    if spec.cuda and (note := pixi_list.platform_note(image, lock, locked)):
+        tell(note)
     wanted = packages(image, locked.conda.values())
     fetching = fetch_stage(settings.fetch_base, wanted, SUBDIRS[recipe.platform])
     try:
         await fetching.sync()
     except dagger.ExecError as error:
         raise explain_fetch(image, error.stdout, error.stderr) from error
-    installed = pixi_stage(base, recipe, fetching.file(DONE))
+    installed = pixi_stage(base, recipe, lock, fetching.file(DONE))
     try:
         await installed.sync()
     except dagger.ExecError as error:
         output = f"{error.stdout}\n{error.stderr}"
         raise explain_install(image, spec.environment, error.exit_code, output) from error
     entrypoint = installed.file(MADE_ENTRYPOINT)
+    used = await find_editable(installed.directory(environment_path(spec.environment))) if lock.has_local else set()
     environment = Environment(installed.rootfs(), environment_path(spec.environment), installed.file(LAYERS))
     bare = final_stage(runtime)
     if runtime is base:
@@ -94,23 +115,69 @@ async def build(recipe: Recipe, locked: Locked) -> Built:
         container=container,
         bare=bare,
         environment=environment,
-        tree=own_files(recipe.folder, entrypoint),
-        activation=await read_activation(container.with_mounted_file(ENTRYPOINT, entrypoint)),
+        tree=own_files(recipe.folder, entrypoint, lock, own_sources(base, recipe.folder, lock.own_paths(used))),
+        activation=await read_activation(
+            with_inputs(container, recipe, lock).with_mounted_file(ENTRYPOINT, entrypoint)
+        ),
         base=runtime_address,
     )
 
 
-def own_files(folder: dagger.Directory, entrypoint: dagger.File) -> dagger.Directory:
-    """The files beside the environment: its entrypoint, and what pixi looks for when it is asked about it."""
-    return (
+def own_files(
+    folder: dagger.Directory, entrypoint: dagger.File, lock: ImageLock, sources: dagger.Directory
+) -> dagger.Directory:
+    """The files beside the environment.
+
+    Args:
+        folder: the image's folder.
+        entrypoint: activates the environment.
+        lock: says which scripts activate the environment, and what its manifest is called.
+        sources: those of packages that are used from there, at their paths in the image's folder.
+    """
+    tree = (
         dag.directory()
+        .with_directory(APP, sources)
         .with_file(ENTRYPOINT, entrypoint, permissions=0o755)
-        .with_file(f"{APP}/{MANIFEST}", folder.file(MANIFEST), permissions=0o644)
-        .with_file(f"{APP}/{LOCK}", folder.file(LOCK), permissions=0o644)
         # pixi would write these two the first time that it looks at the environment.
         .with_new_file(f"{APP}/.pixi/.gitignore", "*\n", permissions=0o644)
         .with_new_file(f"{APP}/.pixi/.condapackageignore", ".pixi\n!.pixi/config.toml\n", permissions=0o644)
     )
+    for path in (lock.manifest.file, LOCK, *lock.scripts):
+        tree = tree.with_file(f"{APP}/{path}", folder.file(path), permissions=0o644)
+    return tree
+
+
+async def find_editable(prefix: dagger.Directory) -> set[str]:
+    """The folders of packages that an environment uses from where they are, in the image's folder."""
+    found = await prefix.glob("lib/python*/site-packages/*.dist-info/direct_url.json")
+    return editable([await prefix.file(path).contents() for path in found])
+
+
+def editable(origins: Iterable[str]) -> set[str]:
+    """The folders below /app of packages that are used from where they are.
+
+    Args:
+        origins: the text of each `direct_url.json`, by which installers say where a package is from (PEP 610).
+    """
+    said = [json.loads(text) for text in origins]
+    folders = [urlsplit(each["url"]).path for each in said if each.get("dir_info", {}).get("editable")]
+    paths = [PurePosixPath(unquote(folder)) for folder in folders]
+    return {str(path.relative_to(APP)) for path in paths if path.is_relative_to(APP)}
+
+
+def own_sources(base: dagger.Container, folder: dagger.Directory, paths: Sequence[str]) -> dagger.Directory:
+    """Files and folders of an image's folder, readable by all: their modes in a checkout are those of who cloned it.
+
+    Args:
+        base: an image with a shell, and `chmod` of coreutils or BusyBox.
+        folder: the image's folder.
+        paths: of what is taken.
+    """
+    if not paths:
+        return dag.directory()
+    taken = folder.filter(include=list(paths), exclude=["**/__pycache__", "**/*.egg-info"])
+    opening = base.with_directory(_SOURCES, taken).with_exec(["chmod", "-R", "u=rwX,go=rX", _SOURCES])
+    return opening.directory(_SOURCES)
 
 
 async def pull(recipe: Recipe, key: str, address: str) -> dagger.Container:

@@ -1,11 +1,11 @@
 """Say in one sentence what a settings file says wrongly, with the nearest right key."""
 
 import difflib
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
+import tomli
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
@@ -38,8 +38,8 @@ def read_toml(path: Path, name: str) -> dict[str, Any]:
         SpecError: the file is not TOML, or not UTF-8.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomli.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{name} is not valid TOML: {error}; correct it there") from error
 
 

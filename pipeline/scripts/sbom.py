@@ -123,6 +123,7 @@ def spdx(bill: Bill) -> tuple[str, list[str]]:
         SpdxNoAssertion,
     )
     from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document  # noqa: PLC0415
+    from spdx_tools.spdx.validation.uri_validators import validate_download_location  # noqa: PLC0415
     from spdx_tools.spdx.writer.json.json_writer import write_document_to_stream  # noqa: PLC0415
 
     licensing = get_spdx_licensing()
@@ -143,11 +144,14 @@ def spdx(bill: Bill) -> tuple[str, list[str]]:
 
     def package(number: int, component: Component) -> Package:
         sums = {ChecksumAlgorithm.SHA256: component["sha256"], ChecksumAlgorithm.MD5: component["md5"]}
+        url = component["url"]
+        # The format has no word for some addresses that packages come from, such as a host without a dot.
+        location = url if url and not validate_download_location(url) else SpdxNoAssertion()
         return Package(
             spdx_id=f"SPDXRef-{number}-{_word(component['name'])}",
             name=component["name"],
             version=component["version"],
-            download_location=component["url"] or SpdxNoAssertion(),
+            download_location=location,
             files_analyzed=False,
             license_concluded=SpdxNoAssertion(),
             license_declared=license_of(component["license"]),

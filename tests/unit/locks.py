@@ -2,7 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
+
+from pipeline.lock import Locked, check_lock
+from pipeline.spec import ImageSpec
 
 CHANNEL: Final = "https://conda.anaconda.org/conda-forge"
 FILES: Final = "https://files.pythonhosted.org/packages"
@@ -53,6 +57,12 @@ def write(
             lines += [f"      {used}" for used, _ in found]
             entries |= dict(found)
     return "\n".join([*lines, "packages:", *entries.values(), ""])
+
+
+def locked(folder: Path, environment: str = "default", cuda: str | None = None) -> Locked:
+    """The only candidate of a good image's lock on linux-64."""
+    (candidate,) = check_lock(folder, ImageSpec(description="x", environment=environment, cuda=cuda)).candidates
+    return candidate
 
 
 def _entry(first: str, values: Mapping[str, object]) -> str:

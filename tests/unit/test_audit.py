@@ -3,9 +3,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.audit import Report, Vulnerability, find_python, fixed_in, rounds
-from pipeline.lock import read_locked
 from pipeline.lock_file import Package
-from tests.unit.locks import conda, write
+from tests.unit.locks import conda, locked, write
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 def found(tmp_path: Path, *packages: tuple[str, str]) -> dict[tuple[str, str], str]:
     """What of a lock is of Python."""
     (tmp_path / "pixi.lock").write_text(write(packages))
-    return find_python(read_locked(tmp_path, "default").conda.values(), [])
+    (tmp_path / "pixi.toml").write_text("")
+    return find_python(locked(tmp_path).conda.values(), [])
 
 
 def test_a_lock_says_what_pypi_calls_a_package(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_packages_of_pypi_are_looked_up() -> None:
 
 def test_the_real_lock_has_packages_of_python() -> None:
     """Of ml_platform's 504 packages about two in five."""
-    packages = find_python(read_locked(ROOT / "ml_platform", "ml").conda.values(), [])
+    packages = find_python(locked(ROOT / "ml_platform", "ml", "12.8").conda.values(), [])
     assert {"tensorflow", "jinja2", "nbconvert", "uproot"} <= {name for name, _ in packages}
     assert "openssl" not in packages.values()
     assert len(set(packages.values())) == 202

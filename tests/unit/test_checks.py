@@ -179,22 +179,11 @@ def test_a_wrong_setting_is_told_with_its_line(checkout: CheckoutFolder) -> None
     assert located(raised.value, checkout.path).startswith("pyproject.toml:4 [tool.pipeline]: unknown key 'bas'")
 
 
-def test_a_package_that_is_not_locked_is_told_with_its_line(checkout: CheckoutFolder) -> None:
-    """The line of pixi.toml that asks for the package is told, in whatever table it stands."""
-    checkout.write(
-        "small/pixi.toml",
-        """
-        [workspace]
-        channels = ["conda-forge"]
-        [dependencies]
-        python = "3.12.*"
-        [target.linux-64.dependencies]
-        numpy = "*"
-        """,
-    )
-    assert located(error_of(checkout.path), checkout.path).startswith(
-        "small/pixi.lock does not match small/pixi.toml:6: numpy is not locked; run"
-    )
+def test_a_platform_that_the_manifest_lacks_is_told_with_its_line(checkout: CheckoutFolder) -> None:
+    """The line of the list that it is missing from."""
+    checkout.write("small/pixi.toml", '[project]\nchannels = []\nplatforms = ["osx-64"]\n')
+    said = located(error_of(checkout.path), checkout.path)
+    assert said.startswith("small/pixi.toml:3: 'platforms' of environment 'default' does not have linux-64")
 
 
 def test_cuda_versions_that_disagree_are_told_with_their_lines(checkout: CheckoutFolder) -> None:
@@ -207,7 +196,7 @@ def test_cuda_versions_that_disagree_are_told_with_their_lines(checkout: Checkou
     assert said.startswith("small/image.toml:2: key 'cuda' is 12.0, but environment 'default' of small/pixi.toml:4 req")
     checkout.write("small/image.toml", "description = 'x'\n")
     said = located(error_of(checkout.path), checkout.path)
-    assert said.startswith("small/pixi.toml:4: environment 'default' requires CUDA 12.8, but small/image.toml has no")
+    assert said.startswith("environment 'default' of small/pixi.toml:4 requires CUDA 12.8, but small/image.toml has no")
 
 
 def test_a_base_of_an_older_cuda_is_told_with_the_line_of_the_key(checkout: CheckoutFolder) -> None:

@@ -15,10 +15,10 @@ import pytest
 
 from pipeline.errors import LockError
 from pipeline.fetch import Failure, Report, explain_fetch, packages
-from pipeline.lock import read_locked
 from pipeline.scripts import fetch as script
 from tests.sandbox.channel import package
 from tests.unit.conftest import LOCK, CheckoutFolder
+from tests.unit.locks import locked
 
 ROOT = Path(__file__).parents[2]
 
@@ -169,7 +169,7 @@ def unpack(folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_a_lock_gives_its_packages() -> None:
     """Every locked package is fetched from its address, by its hash."""
-    found = packages("ml_platform", read_locked(ROOT / "ml_platform", "ml").conda.values())
+    found = packages("ml_platform", locked(ROOT / "ml_platform", "ml", "12.8").conda.values())
     assert len(found) == 504
     assert found[0].name == "_openmp_mutex-4.5-7_kmp_llvm"
     assert found[0].url == "https://conda.anaconda.org/conda-forge/linux-64/_openmp_mutex-4.5-7_kmp_llvm.conda"
@@ -180,14 +180,17 @@ def test_a_package_without_a_hash_is_refused(checkout: CheckoutFolder) -> None:
     """What cannot be checked is not installed."""
     checkout.write("small/pixi.lock", "".join(line for line in LOCK.splitlines(keepends=True) if "sha256" not in line))
     with pytest.raises(LockError, match=r"^small/pixi\.lock has no hash for python-3\.12\.1-h0_0\.conda; run"):
-        packages("small", read_locked(checkout.image, "default").conda.values())
+        packages("small", locked(checkout.image).conda.values())
 
 
 @pytest.mark.parametrize(
     ("reason", "remedy"),
     [
         ("its sha256 is 1, but 2 is locked", "otherwise do not trust the channel"),
-        ("HTTP status client error (404 Not Found)", "the channel no longer has it: run 'pixi lock' in small/"),
+        (
+            "HTTP status client error (404 Not Found)",
+            "the channel no longer has it: run 'dagger call lock --image small'",
+        ),
         ("Request failed after 4 retries", "what was fetched is kept"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.layers import LARGE, MEDIUM, REST, Layer, Limits, Package, TooLargeError, assign, divide
-from pipeline.lock import read_locked
+from tests.unit.locks import locked
 
 IMAGE = Path(__file__).parents[2] / "ml_platform"
 #: The lab's last update of its lock: how many packages it changed (of 555 then, 504 now), and which part of all bytes.
@@ -130,7 +130,7 @@ def test_files_that_do_not_fit_are_refused() -> None:
 
 def test_an_update_like_the_last_one_pushes_little() -> None:
     """107 packages and 11.7 % of the bytes changed: at most 17 % is pushed, in no more than 60 layers."""
-    records = read_locked(IMAGE, "ml").conda
+    records = locked(IMAGE, "ml", "12.8").conda
     packages = {name: record.size or 0 for name, record in records.items()}
     places = assign(packages, 60)
     assert len(set(places.values())) + 1 <= 60

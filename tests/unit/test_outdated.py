@@ -66,7 +66,8 @@ def test_a_base_lock_that_does_not_fit_is_told(checkout: CheckoutFolder) -> None
         found(checkout)
 
 
-def test_packages_of_all_platforms_are_found(checkout: CheckoutFolder) -> None:
+@pytest.mark.asyncio
+async def test_packages_of_all_platforms_are_found(checkout: CheckoutFolder) -> None:
     """In each of their versions; what is not of Python is counted."""
     places = {
         "linux-64": [conda("numpy-1.0-h_0", depends="[python]"), conda("zlib-1-h_0"), pypi("foo", "1.0")],
@@ -74,7 +75,9 @@ def test_packages_of_all_platforms_are_found(checkout: CheckoutFolder) -> None:
     }
     checkout.write("small/pixi.lock", write({"default": places}))
     spec = ImageSpec(description="x", platforms=("linux/amd64", "linux/arm64"))
-    packages = find_packages(opened(checkout), "small", spec)
+    manifest = '[workspace]\nchannels = []\nplatforms = ["linux-64", "linux-aarch64"]\n'
+    checkout.write("small/pixi.toml", manifest)
+    packages = await find_packages(opened(checkout), "small", spec)
     assert packages == Packages({("foo", "1.0"): "foo", ("numpy", "1.0"): "numpy", ("numpy", "2.0"): "numpy"}, others=1)
     own = ImageSpec(description="x", dockerfile="Dockerfile")
     assert notes({"small": spec, "own": own}, {"small": packages}) == [

@@ -1,11 +1,15 @@
 from pathlib import Path
 
 import pytest
+from dagger import dag
 
 from pipeline import channel
+from pipeline.checkout import Checkout
 from pipeline.errors import LockError, ManifestError
-from pipeline.lock_file import Package, Packages, Place, read_packages
-from pipeline.refresh import explain_solve, require_fresh, start, unsolved
+from pipeline.lock_file import Place, read_packages
+from pipeline.manifest import read_manifest
+from pipeline.refresh import check_fresh, explain_solve, start
+from pipeline.settings import Settings
 from pipeline.spec import ImageSpec
 from tests.unit.conftest import CheckoutFolder
 from tests.unit.locks import conda, pypi, write
@@ -15,21 +19,16 @@ PLACE = Place("default", "linux-64")
 LOCK = write([conda("python-3.12.1-h0_0"), conda("zlib-1.3.1-h0_0"), pypi("foo_bar", "1.0")])
 
 
-def packages(*found: tuple[str, str]) -> dict[Place, Packages]:
-    """A lock with conda packages of some names and versions."""
-    return {PLACE: {("conda", name): Package("conda", name, version, "h_0", name) for name, version in found}}
-
-
 def test_without_packages_everything_may_change(checkout: CheckoutFolder) -> None:
     """A solve that starts from nothing takes the newest; a lock that cannot be read is no hindrance."""
     checkout.write("small/pixi.lock", "version: [")
-    assert start(checkout.image, SPEC, []) is None
+    assert start(checkout.image, read_manifest(checkout.image), SPEC, []) is None
 
 
 def test_one_package_is_let_go(checkout: CheckoutFolder) -> None:
     """All others stay; names may be written as PyPI and conda allow."""
     checkout.write("small/pixi.lock", LOCK)
-    left = start(checkout.image, SPEC, ["ZLIB", "Foo.Bar"])
+    left = start(checkout.image, read_manifest(checkout.image), SPEC, ["ZLIB", "Foo.Bar"])
     assert left is not None
     checkout.write("small/pixi.lock", left)
     found = read_packages(checkout.image / "pixi.lock", "", "")
@@ -40,7 +39,7 @@ def test_a_package_that_is_only_asked_for_may_be_locked(checkout: CheckoutFolder
     """One that was just added to pixi.toml: the lock is kept as it is."""
     checkout.write("small/pixi.lock", LOCK)
     checkout.write("small/pixi.toml", '[dependencies]\npython = "*"\nnumpy = "*"\n')
-    assert start(checkout.image, SPEC, ["numpy"]) == LOCK
+    assert start(checkout.image, read_manifest(checkout.image), SPEC, ["numpy"]) == LOCK
 
 
 def test_a_package_that_nobody_knows_is_told(checkout: CheckoutFolder) -> None:
@@ -48,55 +47,47 @@ def test_a_package_that_nobody_knows_is_told(checkout: CheckoutFolder) -> None:
     with pytest.raises(
         LockError, match=r"^package 'pyton' is neither in small/pixi\.lock nor .*; did you mean 'python'\?"
     ):
-        start(checkout.image, SPEC, ["zlib", "pyton"])
+        start(checkout.image, read_manifest(checkout.image), SPEC, ["zlib", "pyton"])
 
 
 def test_one_package_needs_a_lock_to_keep(checkout: CheckoutFolder) -> None:
     """Without one, all packages have to be locked."""
     checkout.remove("small/pixi.lock")
     with pytest.raises(LockError, match=r"^small/pixi\.lock is missing, .*; lock all packages"):
-        start(checkout.image, SPEC, ["zlib"])
+        start(checkout.image, read_manifest(checkout.image), SPEC, ["zlib"])
 
 
 def test_a_manifest_that_cannot_be_used_is_told_first(checkout: CheckoutFolder) -> None:
     """Before any solver runs."""
     with pytest.raises(ManifestError, match=r"has no environment 'ml'"):
-        start(checkout.image, ImageSpec(description="x", environment="ml"), [])
-
-
-def test_what_pixi_changed_is_told() -> None:
-    """Each package in a clause."""
-    before, after = packages(("a", "1"), ("gone", "1")), packages(("a", "2"), ("new", "1"))
-    assert unsolved(before, after) == ["a 2 would be upgraded", "gone would be removed", "new 1 would be added"]
-    assert unsolved(before, before) == []
+        start(checkout.image, read_manifest(checkout.image), ImageSpec(description="x", environment="ml"), [])
 
 
 @pytest.mark.asyncio
-async def test_a_lock_that_pixi_would_change_is_refused() -> None:
-    """The channel is not asked any more."""
-    with pytest.raises(LockError, match=r"channels: a 2 would be upgraded; run 'dagger call lock --image small'"):
-        await require_fresh("small", packages(("a", "1")), packages(("a", "2")))
+async def test_a_lock_that_its_channel_contradicts_is_refused(
+    checkout: CheckoutFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where pixi takes it for good."""
+    asked: list[str] = []
 
-
-@pytest.mark.asyncio
-async def test_a_lock_that_its_channel_contradicts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What pixi takes for good."""
+    async def locked(_: Checkout, image: str, spec: ImageSpec, platform: str) -> None:
+        asked.append(f"{image} {spec.environment} {platform}")
 
     async def differences(found: object) -> list[str]:
-        assert list(found) == [*packages(("a", "1"))[PLACE].values()]  # type: ignore[call-overload]
+        assert sorted(package.name for package in found) == ["python", "zlib"]  # type: ignore[attr-defined]
         return ["its channel does not list a"]
 
+    monkeypatch.setattr(Checkout, "locked", locked)
     monkeypatch.setattr(channel, "find_differences", differences)
-    with pytest.raises(
-        LockError, match=r"^small/pixi\.lock is not what pixi makes of .*: its channel does not list a; "
-    ):
-        await require_fresh("small", packages(("a", "1")), packages(("a", "1")))
+    with pytest.raises(LockError, match=r"^small/pixi\.lock is not what its channels have: its channel does not "):
+        await check_fresh(Checkout(dag.directory(), checkout.path, Settings()), "small", SPEC)
+    assert asked == ["small default linux/amd64"]
 
 
 def test_pixi_says_why_it_found_nothing() -> None:
     """Its chain of causes is one sentence, with what to do."""
     output = "  \N{MULTIPLICATION SIGN} Unable to solve\n  ├─▶ failed to solve\n  ╰─▶ nothing provides greeter >=7\n"
-    assert str(explain_solve("small", output)) == (
+    assert str(explain_solve("small", "pixi.toml", output)) == (
         "small: pixi cannot lock what small/pixi.toml asks for: Unable to solve: failed to solve: nothing provides "
         "greeter >=7; correct it there, or if the channel was out of reach, run the same command again"
     )
@@ -105,6 +96,11 @@ def test_pixi_says_why_it_found_nothing() -> None:
 def test_the_real_lock_is_kept_but_for_one_package() -> None:
     """Of ml_platform's 504 packages one is chosen anew."""
     root = Path(__file__).parents[2]
-    left = start(root / "ml_platform", ImageSpec(description="x", environment="ml", cuda="12.8"), ["numpy"])
+    left = start(
+        root / "ml_platform",
+        read_manifest(root / "ml_platform"),
+        ImageSpec(description="x", environment="ml", cuda="12.8"),
+        ["numpy"],
+    )
     assert left is not None
     assert left.count("      - conda: ") == 503

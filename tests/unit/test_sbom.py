@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.lock_file import Package, Place, read_packages
-from pipeline.sbom import Bill, Component, Contents, Debian, Installed, components, differences, of_lock, packages_for
+from pipeline.lock_file import Package, read_packages
+from pipeline.sbom import Bill, Component, Contents, Debian, Installed, components, differences, of_lock
 from pipeline.scripts import sbom
 from tests.unit.locks import CHANNEL, FILES, conda, pypi, write
 from tests.unit.test_lock_file import OLD
@@ -88,14 +89,28 @@ def test_what_the_lock_does_not_say_is_taken_from_the_image() -> None:
     ]
 
 
-def test_a_platform_has_its_own_packages() -> None:
-    """By what conda calls it, with the lock's own name behind it or without."""
-    held = {
-        Place("ml", "linux-64 (p1)"): {("conda", "numpy"): NUMPY},
-        Place("ml", "linux-aarch64"): {("conda", "foo"): FOO},
-        Place("default", "linux-64"): {("conda", "foo"): FOO},
-    }
-    assert packages_for(held, "ml", "linux-64") == [NUMPY]
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("./tool", ""),
+        ("file:///app/tool", ""),
+        ("git+https://github.com/o/r@main#0123", "git+https://github.com/o/r@main#0123"),
+        ("https://host/foo-1.0-py3-none-any.whl", "https://host/foo-1.0-py3-none-any.whl"),
+    ],
+)
+def test_a_package_by_path_has_no_address(url: str, said: str) -> None:
+    """Its folder is in no registry; what is fetched from anywhere has the address that it is fetched from."""
+    found = of_lock(Package("pypi", "foo", "1.0", url=url))
+    assert found is not None
+    assert found.url == said
+
+
+def test_a_version_that_is_known_when_built_is_taken_from_the_image() -> None:
+    """The lock of a package by path has none, and that is no difference."""
+    unknown = replace(FOO, version="", url="./foo")
+    there = contents(pypi=(installed(FOO, name="Foo.Bar"),))
+    assert differences([unknown], there) == []
+    assert [line.version for line in components([unknown], there) if line.type == "pypi"] == [FOO.version]
 
 
 def test_cyclonedx_has_everything() -> None:
@@ -173,3 +188,22 @@ def test_every_lock_gives_a_document(tmp_path: Path, text: str, form: str) -> No
     found = document(form, components(locked, EMPTY))
     wanted = sum(package.kind != "virtual" for package in locked)
     assert len(found.get("components", [])) == wanted if form == "cyclonedx" else len(found["packages"]) == wanted + 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://packages.lab/simple/foo-1.0-py3-none-any.whl",
+        "https://packages/simple/foo-1.0-py3-none-any.whl",
+        "http://10.0.0.1:8080/foo-1.0.tar.gz",
+        "git+https://github.com/o/r?subdirectory=a&rev=1#0123456789",
+        "git+ssh://git@host/o/r.git#0123456789",
+    ],
+)
+@pytest.mark.parametrize("form", sbom.FORMATS)
+def test_a_package_may_come_from_anywhere(form: str, url: str) -> None:
+    """Where a format has no word for an address, the document is made without it; the package URL has git's."""
+    line = of_lock(replace(FOO, url=url))
+    assert line is not None
+    assert line.qualifiers == ({"vcs_url": url} if url.startswith("git") else {})
+    assert _named(document(form, [line])["components" if form == "cyclonedx" else "packages"], "foo-bar")
