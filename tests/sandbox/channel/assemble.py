@@ -17,6 +17,8 @@ from tests.sandbox.channel import bytecode, compiler, index, interpreter, packag
 type Fill = Callable[[Path], None]
 
 _HERE: Final = Path(__file__).parent
+#: A link to the folder of Python's modules that conda-forge's Python 3.10 to 3.12 has. It is of no use to anybody.
+_LINK: Final = "lib/python3.1"
 #: Wheels that are large enough to be made apart from the rest.
 _LARGE: Final = ("tensorflow", "root")
 
@@ -78,13 +80,14 @@ def _python(say: Callable[[str], None]) -> Path:
         with tempfile.TemporaryDirectory(dir=channel, prefix=".python-") as place:
             tree = Path(place)
             interpreter.copy_tree(program, tree, package.PREFIX)
+            (tree / _LINK).symlink_to(Path(interpreter.STDLIB).name)
             package.settle_times(tree)
             bytecode.compile_modules(program, tree, tree / interpreter.STDLIB, unchecked=False)
             about = package.About("Python-2.0", "General purpose programming language", "https://www.python.org/")
             constrains = ["python_abi 3.12.* *_cp312"]
             package.write(channel, "python", version, "hpacked_0_cpython", tree, constrains=constrains, about=about)
 
-    return _group("python", interpreter.inputs(program), make, say)
+    return _group("python", [*interpreter.inputs(program), _LINK], make, say)
 
 
 def _group(name: str, inputs: list[str | Path], fill: Fill, say: Callable[[str], None]) -> Path:
