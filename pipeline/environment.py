@@ -23,7 +23,7 @@ _TOOLS: Final = "/.tools"
 #: Where packages are unpacked: not in a volume, so that pixi links their files, and writes nothing again.
 _UNPACKED: Final = "/.packages"
 #: What of this package the scripts need.
-_MODULES: Final = ("layers.py", "scripts/compile.py", "scripts/divide.py", "scripts/unpack.py")
+_MODULES: Final = ("layers.py", "scripts/compile.py", "scripts/divide.py", "scripts/folders.py", "scripts/unpack.py")
 
 #: Arguments: the prefix, the entrypoint and the list of layers to write, the tools, the list of fetched packages, the
 #: archives, where to unpack them, the seconds that pixi gets, and pixi's own arguments that select the environment.
@@ -51,7 +51,7 @@ rm -rf "$unpacked"
 } > "$entrypoint"
 chmod 0755 "$entrypoint"
 if [ -x "$prefix/bin/python" ]; then
-  PYTHONHASHSEED=0 "$prefix/bin/python" -s -S "$tools/pipeline/scripts/compile.py" "$prefix"/lib/python3*
+  PYTHONHASHSEED=0 "$prefix/bin/python" -s -S "$tools/pipeline/scripts/compile.py"
 fi
 run pipeline.scripts.divide "$prefix" "$entrypoint" "$layers"
 """

@@ -16,7 +16,7 @@ from pipeline.errors import SbomError
 from pipeline.formats import SbomFormat
 from pipeline.lock import LOCK
 from pipeline.lock_file import LOCAL, Package
-from pipeline.script import with_packages
+from pipeline.script import with_packages, with_scripts
 from pipeline.spec import Platform, load_spec
 from pipeline.stages import environment_path
 from pipeline.validation import listed
@@ -135,9 +135,9 @@ async def look(image: str, container: dagger.Container, prefix: str, base: str) 
     looking = (
         dag.container()
         .from_(base)
-        .with_mounted_file("/contents.py", _script("contents.py"))
+        .with_(with_scripts("folders.py", "contents.py"))
         .with_mounted_directory("/image", container.rootfs())
-        .with_exec(["python", "/contents.py", "/image", prefix])
+        .with_exec(["python", "-m", "pipeline.scripts.contents", "/image", prefix])
     )
     try:
         return Contents.model_validate_json(await looking.stdout())

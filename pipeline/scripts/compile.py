@@ -1,9 +1,9 @@
-"""Give all modules below folders byte code that depends on nothing but what their packages have.
+"""Give all modules of an environment byte code that depends on nothing but what their packages have.
 
-Usage: compile.py FOLDER… Runs in the Python that the modules are for. The byte code is used without a look at its
-source ("unchecked"), since all files get one time later. That which a package has is kept, where Python would use it;
-the rest is compiled. What a process has compiled before shows in the bytes of what it compiles next, so each folder is
-compiled by a process of its own: a copy of this one, which compiles nothing.
+Usage: compile.py. Runs in the Python that the modules are for, which knows where they are. The byte code is used
+without a look at its source ("unchecked"), since all files get one time later. That which a package has is kept, where
+Python would use it; the rest is compiled. What a process has compiled before shows in the bytes of what it compiles
+next, so each folder is compiled by a process of its own: a copy of this one, which compiles nothing.
 """
 
 import importlib.util
@@ -11,11 +11,21 @@ import os
 import py_compile
 import struct
 import sys
+import sysconfig
 import warnings
 from collections.abc import Iterable, Iterator
 
 #: What the header of byte code says that is used without a look at its source.
 UNCHECKED = 1
+
+
+def folders() -> list[str]:
+    """The folders of this Python's modules, each once: conda-forge's 3.12 has a link to its own, lib/python3.1."""
+    top = f"{os.path.realpath(sys.prefix)}/"
+    named = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    # A link may lead out of the environment, to what is not part of it.
+    found = sorted({path for path in map(os.path.realpath, named) if path.startswith(top)})
+    return [path for path in found if not path.startswith(tuple(f"{other}/" for other in found))]
 
 
 def units(top: str) -> Iterator[list[str]]:
@@ -92,4 +102,4 @@ def main(tops: Iterable[str], most: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.cpu_count() or 1))
+    sys.exit(main(folders(), os.cpu_count() or 1))

@@ -1,7 +1,7 @@
 """List the packages that are in the file system of an image, by what package managers have written down there.
 
-Usage: contents.py ROOT PREFIX. ROOT is where the image's file system is mounted, PREFIX the environment's folder in it.
-Prints a JSON object with the keys of `Contents`.
+Usage: python -m pipeline.scripts.contents ROOT PREFIX. ROOT is where the image's file system is mounted, PREFIX the
+environment's folder in it. Prints a JSON object with the keys of `Contents`.
 """
 
 import json
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import TypedDict
+
+from pipeline.scripts.folders import wheels
 
 
 class Installed(TypedDict):
@@ -66,9 +68,7 @@ def conda_packages(prefix: Path) -> tuple[list[Installed], set[str]]:
 def pypi_packages(prefix: Path, files: set[str]) -> list[Installed]:
     """The Python packages of an environment that no conda package brought."""
     packages = []
-    for metadata in sorted(prefix.glob("lib/python3*/site-packages/*.dist-info/METADATA")):
-        if metadata.relative_to(prefix).as_posix() in files:
-            continue
+    for metadata in wheels(prefix, "METADATA", files):
         # Without the description, which follows a blank line and is long.
         head = HeaderParser().parsestr(metadata.read_text(encoding="utf-8", errors="replace"), headersonly=True)
         packages.append(

@@ -14,18 +14,20 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
 from pipeline.layers import REST, Layer, Package, divide
+from pipeline.scripts.folders import real_paths, wheels
 
 #: The time that all files get, 2 January 1980 in UTC: the first one that archives in the ZIP format know everywhere.
 TIME = 315_619_200
 #: What conda's records call a file that was copied into its place.
 COPIED = 3
 
-BYTE_CODE = re.compile(r"(?:(.*)/)?__pycache__/([^/]*?)\.[a-z]+-?\d+(?:\.opt-\d)?\.pyc")
+#: Named after its module and its Python, as in module.cpython-313t.opt-1.pyc.
+BYTE_CODE = re.compile(r"(?:(.*)/)?__pycache__/([^/]*?)\.[a-z]+-?\d+t?(?:\.opt-\d)?\.pyc")
 
 
 def order_exports(script: str) -> str:
@@ -71,12 +73,10 @@ def conda_packages(prefix: Path) -> list[Package]:
     return found
 
 
-def pypi_packages(prefix: Path, owned: frozenset[str]) -> list[Package]:
+def pypi_packages(prefix: Path, owned: Iterable[str]) -> list[Package]:
     """The PyPI packages of an environment, from their RECORDs: conda's packages have some too, which are owned."""
     found = []
-    for path in sorted(prefix.glob("lib/python*/site-packages/*.dist-info/RECORD")):
-        if path.relative_to(prefix).as_posix() in owned:
-            continue
+    for path in wheels(prefix, "RECORD", owned):
         rows = plain_rows(path.read_text(encoding="utf-8"))
         with path.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
@@ -91,6 +91,16 @@ def pypi_packages(prefix: Path, owned: frozenset[str]) -> list[Package]:
 def size(prefix: Path, files: Iterable[str]) -> int:
     """The bytes of the files that are there."""
     return sum(path.lstat().st_size for path in map(prefix.joinpath, files) if os.path.lexists(path))
+
+
+def with_real_paths(prefix: Path, packages: Iterable[Package], files: Container[str]) -> list[Package]:
+    """The packages, with the paths by which their files were found: their lists may name some through links."""
+    found = []
+    for package in packages:
+        known = [path for path in package.files if path in files]
+        others = real_paths(prefix, (path for path in package.files if path not in files))
+        found.append(Package(package.name, package.size, (*known, *others)))
+    return found
 
 
 def with_byte_code(packages: Iterable[Package], files: Iterable[str]) -> list[Package]:
@@ -155,9 +165,9 @@ def main(prefix: Path, entrypoint: Path, target: Path) -> None:
     """Run as a command; see the module's docstring."""
     entrypoint.write_text(order_exports(entrypoint.read_text(encoding="utf-8")), encoding="utf-8")
     conda = conda_packages(prefix)
-    packages = conda + pypi_packages(prefix, frozenset(path for package in conda for path in package.files))
+    packages = conda + pypi_packages(prefix, (path for package in conda for path in package.files))
     files, empty = settle(prefix)
-    layers = divide(with_byte_code(packages, files), files)
+    layers = divide(with_byte_code(with_real_paths(prefix, packages, files), files), files)
     target.write_text(json.dumps(contents(layers, empty)), encoding="utf-8")
 
 

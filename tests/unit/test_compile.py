@@ -6,6 +6,7 @@ import os
 import struct
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,34 @@ def test_modules_of_all_packages_are_compiled_one_by_one(tmp_path: Path) -> None
     write(tmp_path)
     names = [[Path(module).name for module in unit] for unit in compiling.units(str(tmp_path))]
     assert names == [["a.py"], ["b.py", "wrong.py"], ["c.py"], ["d.py"]]
+
+
+def test_each_module_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever links lead to Python's folders, as lib/python3.1 of conda-forge's Python 3.12 does."""
+    stdlib = write(tmp_path / "lib/python3.12")[0].parent
+    write(tmp_path / "share/site")
+    (stdlib / "site").symlink_to("../../share/site")
+    (tmp_path / "lib/python3.1").symlink_to("python3.12")
+    (tmp_path / "lib64").symlink_to("lib")
+    places = {
+        "stdlib": stdlib,
+        "platstdlib": tmp_path / "lib64/python3.12",
+        "purelib": tmp_path / "lib/python3.1/site-packages",
+        "platlib": stdlib / "site",
+    }
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(places[name]))
+    found = [
+        os.path.realpath(module) for top in compiling.folders() for unit in compiling.units(top) for module in unit
+    ]
+    assert sorted(found) == sorted(str(path) for path in tmp_path.rglob("*.py"))
+
+
+def test_no_module_outside_of_the_environment_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """site-packages may be a link to a folder of the base image."""
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "env"))
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path / "env-2/site-packages"))
+    assert compiling.folders() == []
 
 
 def test_a_folder_that_fails_is_told(tmp_path: Path) -> None:

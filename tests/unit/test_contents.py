@@ -44,6 +44,16 @@ def test_pypi_packages_are_those_that_conda_did_not_bring(tmp_path: Path) -> Non
     assert (found["name"], found["version"], found["license"]) == ("Foo.Bar", "1", "MIT")
 
 
+def test_conda_forge_s_link_to_python_makes_no_packages(tmp_path: Path) -> None:
+    """Its Python 3.12 has lib/python3.1, by which each package of conda would be another one, and each of PyPI two."""
+    for name in ("ours", "condas"):
+        write(tmp_path, f"{PREFIX}/{SITE}/{name}-1.dist-info/METADATA", f"Name: {name}\nVersion: 1\n")
+    (tmp_path / PREFIX.lstrip("/") / "lib/python3.1").symlink_to("python3.12")
+    said = {"name": "condas", "version": "1", "build": "0", "files": [f"{SITE}/condas-1.dist-info/METADATA"]}
+    write(tmp_path, f"{PREFIX}/conda-meta/condas-1-0.json", json.dumps(said))
+    assert [package["name"] for package in read(tmp_path, PREFIX)["pypi"]] == ["ours"]
+
+
 def test_the_text_of_a_licence_is_not_its_name(tmp_path: Path) -> None:
     """The expression is taken where there is one, and a text of several lines is not."""
     metadata = "Name: {0}\nVersion: 1\nLicense: MIT\n  Permission is hereby granted\n{1}"

@@ -9,6 +9,7 @@ from pipeline.layers import LARGE, REST, Package
 from pipeline.scripts import divide
 
 SITE = "lib/python3.12/site-packages"
+CONDAS_RECORD = "small.py,,\n__pycache__/small.cpython-312.pyc,,\n"
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"{SITE}/small.py": "small",
         f"{SITE}/__pycache__/small.cpython-312.pyc": "code",
         f"{SITE}/__pycache__/small.cpython-312.opt-1.pyc": "code",
-        f"{SITE}/small-1.dist-info/RECORD": "small.py,,\n",
+        f"{SITE}/small-1.dist-info/RECORD": CONDAS_RECORD,
         f"{SITE}/wheel/__init__.py": "wheel",
         f"{SITE}/Wheel-1.dist-info/RECORD": "wheel/__init__.py,,\nWheel-1.dist-info/RECORD,,\n../../../bin/wheel,,\n",
         "bin/wheel": "#!",
@@ -61,6 +62,24 @@ def test_files_follow_their_package(root: Path) -> None:
     (wheel,) = (files for files in layers.values() if "bin/wheel" in files)
     assert wheel >= {f"{SITE}/wheel/__init__.py", f"{SITE}/Wheel-1.dist-info/RECORD"}
     assert layers[REST] == {"conda-meta/history", "var/empty"}
+
+
+def test_conda_forge_s_link_to_python_changes_nothing_else(root: Path) -> None:
+    """Its Python 3.12 has lib/python3.1: a link is in its package's layer, and what it leads to stays where it is."""
+    before = divided(root)
+    (root / "app/env/lib/python3.1").symlink_to("python3.12")
+    write_record(root / "app/env", "big", LARGE, ["lib/libbig.so.1", "lib/libbig.so", "lib/python3.1"])
+    after = divided(root)
+    assert after == before | {"1-big": before["1-big"] | {"lib/python3.1"}}
+    # conda's own metadata is not written again as that of PyPI's.
+    assert (root / f"app/env/{SITE}/small-1.dist-info/RECORD").read_text() == CONDAS_RECORD
+
+
+def test_files_that_are_named_through_a_link_follow_their_package(root: Path) -> None:
+    """A package's list may have paths that lead through a link of another one."""
+    (root / "app/env/lib64").symlink_to("lib")
+    write_record(root / "app/env", "big", LARGE, ["lib64/libbig.so.1", "lib/libbig.so"])
+    assert {"lib/libbig.so", "lib/libbig.so.1"} <= divided(root)["1-big"]
 
 
 def test_each_file_is_in_one_layer(root: Path) -> None:
@@ -123,6 +142,13 @@ def test_byte_code_is_found_for_modules_outside_packages() -> None:
     """Byte code beside a module at the top is that module's, too."""
     found = divide.with_byte_code([Package("a", 1, ("a.b.py",))], ["__pycache__/a.b.cpython-312.pyc", "x.pyc"])
     assert found[0].files == ("a.b.py", "__pycache__/a.b.cpython-312.pyc")
+
+
+@pytest.mark.parametrize("tag", ["cpython-312", "cpython-313t", "cpython-313t.opt-2", "pypy39"])
+def test_byte_code_is_found_for_each_python(tag: str) -> None:
+    """Byte code of a Python without a lock over all threads has a letter after the number."""
+    found = divide.with_byte_code([Package("a", 1, ("m/a.py",))], [f"m/__pycache__/a.{tag}.pyc"])
+    assert found[0].files == ("m/a.py", f"m/__pycache__/a.{tag}.pyc")
 
 
 def test_a_package_without_a_size_has_that_of_its_files(root: Path) -> None:
