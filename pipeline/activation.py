@@ -5,9 +5,17 @@ from collections.abc import Mapping
 from typing import Final
 
 import dagger
+from dagger import dag
 
 #: Variables of a shell that are not part of the environment it activates.
 SHELL_VARIABLES: Final = frozenset({"_", "PWD", "OLDPWD", "SHLVL", "HOME", "HOSTNAME", "TERM", "PIXI_PROMPT", "PS1"})
+
+#: Where a file is mounted that has nothing but the text after which variables begin.
+_MARK: Final = "/.variables"
+_START: Final = "\nThe variables of the activated environment:\n"
+#: Prints the variables of a command, each ended by a zero byte, another zero byte, and those of a command that an
+#: entrypoint starts, after that text. $0 is the file that has it, the arguments are the entrypoint.
+_READ: Final = """cat /proc/self/environ; printf '\\0'; "$@" cat "$0" /proc/self/environ"""
 
 #: Names that a shell can set.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -15,16 +23,21 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 async def read_activation(container: dagger.Container) -> dict[str, str]:
     """The environment variables that an image's entrypoint sets, found by running it."""
+    marked = container.with_mounted_file(_MARK, dag.file("mark", _START))
     # In one exec: each gets variables of its own from the engine, and none of those is the image's.
-    script = "env -0; printf '\\0'; \"$0\" env -0"
-    output = await container.with_exec(["sh", "-euc", script, *await container.entrypoint()]).stdout()
-    # Each variable ends with a zero byte, so there are two of them between the outputs.
-    before, _, after = output.partition("\0\0")
-    return activation(before, after)
+    output = await marked.with_exec(["sh", "-euc", _READ, _MARK, *await container.entrypoint()]).stdout()
+    return read_variables(output)
+
+
+def read_variables(output: str) -> dict[str, str]:
+    """What an activation changed, from the output of the commands ``_READ``."""
+    before, _, rest = output.partition("\0\0")
+    # Scripts of packages may print while they are run, and before the variables are.
+    return activation(before, rest.rpartition(_START)[2])
 
 
 def activation(before: str, after: str) -> dict[str, str]:
-    """What an activation changed, from the outputs of ``env -0`` before and after it."""
+    """What an activation changed, from the variables before and after it, each ended by a zero byte."""
     old, new = parse_environment(before), parse_environment(after)
     return {
         name: value for name, value in sorted(new.items()) if name not in SHELL_VARIABLES and old.get(name) != value
@@ -32,7 +45,7 @@ def activation(before: str, after: str) -> dict[str, str]:
 
 
 def parse_environment(output: str) -> dict[str, str]:
-    """Environment variables, from the output of ``env -0``."""
+    """Environment variables, each ended by a zero byte, as the kernel tells them."""
     return dict(line.split("=", 1) for line in output.split("\0") if "=" in line)
 
 

@@ -1,11 +1,13 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
-from hypothesis import given
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.activation import activation, export_script
+from pipeline.activation import _READ, _START, activation, export_script, read_variables
 
 TEXT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]))
 
@@ -20,6 +22,34 @@ def test_what_an_entrypoint_changes_is_kept() -> None:
 def test_a_value_of_several_lines_is_kept() -> None:
     """Variables are separated by zero bytes, so a line break is part of a value."""
     assert activation("", "A=one\ntwo\0B=3\0") == {"A": "one\ntwo", "B": "3"}
+
+
+def activated(folder: Path, script: str, **before: str) -> dict[str, str]:
+    """What an entrypoint changes that has a script in it."""
+    entrypoint, mark = folder / "entrypoint", folder / "mark"
+    entrypoint.write_text(f'#!/bin/bash\n{script}\nexec "$@"\n')
+    entrypoint.chmod(0o755)
+    mark.write_text(_START)
+    command = ["sh", "-euc", _READ, str(mark), str(entrypoint)]
+    environment = {"PATH": os.environ["PATH"], **before}
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return read_variables(ended.stdout)
+
+
+@pytest.mark.parametrize(
+    "said", ["echo hello", "echo PATH=/bin", "printf no-end", "printf 'A=1\\0\\0B=2\\0'", "env -0", "exec 2>&1"]
+)
+def test_what_an_activation_prints_is_no_variable(tmp_path: Path, said: str) -> None:
+    """Scripts of packages print what they like, and it stands before the first variable."""
+    assert activated(tmp_path, f"{said}\nexport NEW=1", OLD="2") == {"NEW": "1"}
+
+
+@given(TEXT)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
+def test_any_value_is_read(tmp_path: Path, value: str) -> None:
+    """Several lines, a `$`, quotes: the value is what the entrypoint set, to the letter."""
+    quoted = value.replace("'", "'\\''")
+    assert activated(tmp_path, f"export NEW='{quoted}'\necho", OLD=value) == {"NEW": value}
 
 
 def sourced(script: str, **before: str) -> bytes:
