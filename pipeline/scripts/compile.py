@@ -32,7 +32,9 @@ def units(top: str) -> Iterator[list[str]]:
     """Modules that are compiled together: a folder's; in site-packages, where all packages meet, each is alone."""
     for folder, folders, files in os.walk(top):
         folders.sort()
-        modules = [os.path.join(folder, file) for file in sorted(files) if file.endswith(".py")]  # noqa: PTH118
+        paths = [os.path.join(folder, file) for file in sorted(files) if file.endswith(".py")]  # noqa: PTH118
+        # A link that leads nowhere is no module.
+        modules = [path for path in paths if os.path.isfile(path)]  # noqa: PTH113
         if folder.endswith("/site-packages"):
             yield from ([module] for module in modules)
         elif modules:
@@ -45,14 +47,17 @@ def adopt(module: str) -> bool:
     What the header says (PEP 552): a number for the version of Python; 0 for byte code that is as good as its source is
     unchanged; the time and the bytes of the source.
     """
+    file = importlib.util.cache_from_source(module)
+    if os.path.islink(file):  # noqa: PTH114
+        return False
     try:
-        with open(importlib.util.cache_from_source(module), "r+b") as code:  # noqa: PTH123
+        with open(file, "r+b") as code:  # noqa: PTH123
             source = os.stat(module)  # noqa: PTH116
             good = struct.pack("<III", 0, int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF)
             if code.read(16) != importlib.util.MAGIC_NUMBER + good:
                 return False
-            with open(module, "rb") as file:  # noqa: PTH123
-                checksum = importlib.util.source_hash(file.read())
+            with open(module, "rb") as text:  # noqa: PTH123
+                checksum = importlib.util.source_hash(text.read())
             code.seek(len(importlib.util.MAGIC_NUMBER))
             code.write(struct.pack("<I", UNCHECKED) + checksum)
     except OSError:
@@ -63,6 +68,10 @@ def adopt(module: str) -> bool:
 def compile_modules(modules: Iterable[str]) -> None:
     """Compile modules; those with an error in their syntax (some are test data) stay without byte code."""
     for module in modules:
+        code = importlib.util.cache_from_source(module)
+        # Through a link, byte code of something else would be written over.
+        if os.path.islink(code):  # noqa: PTH114
+            os.unlink(code)  # noqa: PTH108
         try:
             py_compile.compile(module, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
         except py_compile.PyCompileError:

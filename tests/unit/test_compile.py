@@ -109,6 +109,33 @@ def test_each_module_is_compiled_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert sorted(found) == sorted(str(path) for path in tmp_path.rglob("*.py"))
 
 
+def test_a_link_that_leads_nowhere_is_no_module(tmp_path: Path) -> None:
+    """A package may have a link to what only its authors have."""
+    (tmp_path / "a.py").write_text("A = 1\n")
+    (tmp_path / "gone.py").symlink_to("/nowhere/gone.py")
+    ended = compile_below(tmp_path, 1)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [path.name for path in tmp_path.rglob("*.pyc")] == [Path(importlib.util.cache_from_source("a.py")).name]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_byte_code_behind_a_link_is_left(tmp_path: Path, *, good: bool) -> None:
+    """A package may have its byte code as a link: the module gets its own, and what the link led to stays as it was."""
+    module, other = tmp_path / "a.py", tmp_path / "other"
+    module.write_text("A = 1\n")
+    found = module.stat()
+    header = importlib.util.MAGIC_NUMBER + struct.pack("<III", 0, int(found.st_mtime), found.st_size)
+    data = (header if good else b"") + marshal.dumps(compile("A = 'other'", "a.py", "exec"))
+    other.write_bytes(data)
+    code = Path(importlib.util.cache_from_source(str(module)))
+    code.parent.mkdir()
+    code.symlink_to(other)
+    assert compile_below(tmp_path, 1).returncode == 0
+    assert other.read_bytes() == data
+    assert not code.is_symlink()
+    assert code.read_bytes()[4:8] == b"\x01\0\0\0"
+
+
 def test_no_module_outside_of_the_environment_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """site-packages may be a link to a folder of the base image."""
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "env"))
