@@ -103,8 +103,15 @@ def find_inactive(image: str, facts: Facts, prefix: str, variables: Mapping[str,
         f"{image}/{FILE}: the environment {prefix} is not active {way}: CONDA_PREFIX is '{found}', PATH '{path}'; "
         "do not set these in [env]"
         for way, (found, path) in ways.items()
-        if found != prefix or path.split(":")[0] != f"{prefix}/bin"
+        if found != prefix or not _comes_first(prefix, path.split(":"))
     ]
+
+
+def _comes_first(prefix: str, folders: Sequence[str]) -> bool:
+    """Whether programs of an environment are found before all others; its packages may have put folders before."""
+    programs = f"{prefix}/bin"
+    before = folders[: folders.index(programs)] if programs in folders else folders
+    return programs in folders and all(folder.startswith(f"{prefix}/") for folder in before)
 
 
 def find_missing_labels(image: str, spec: ImageSpec, wanted: Iterable[str], labels: Mapping[str, str]) -> list[str]:

@@ -90,6 +90,16 @@ def test_an_active_environment_is_found_active() -> None:
     assert find_inactive("small", Facts(active={"/x.sh": (PREFIX, path)}), PREFIX, variables) == []
 
 
+def test_folders_of_the_environment_may_come_before_its_programs() -> None:
+    """An activation script of a package may put one before; nothing else may come first."""
+    found = []
+    for before in (f"{PREFIX}/share/bin", "/usr/bin", f"{PREFIX}-2/bin", ""):
+        path = f"{before}:{PREFIX}/bin:/usr/bin"
+        active = Facts(active={"/x.sh": (PREFIX, path)})
+        found.append(find_inactive("small", active, PREFIX, {"CONDA_PREFIX": PREFIX, "PATH": path}))
+    assert [len(findings) for findings in found] == [0, 2, 2, 2]
+
+
 @pytest.mark.parametrize(
     ("variables", "active", "way"),
     [
