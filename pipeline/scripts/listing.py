@@ -66,13 +66,13 @@ def _read(layer: bytes) -> dict[str, Entry]:
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive:
             file = archive.extractfile(member) if member.isreg() else None
-            found[member.name] = Entry(
+            found[_text(member.name)] = Entry(
                 kind=KINDS.get(member.type, "entry of another kind"),
                 mode=f"{member.mode:04o}",
                 owner=f"{member.uid}:{member.gid}",
                 time=str(member.pax_headers.get("mtime", member.mtime)),
                 size=str(member.size),
-                link=member.linkname,
+                link=_text(member.linkname),
                 content=hashlib.sha256(file.read()).hexdigest() if file else "",
                 attributes=" ".join(f"{name}={value}" for name, value in _attributes(member)),
             )
@@ -138,6 +138,11 @@ def _runs(digests: Iterable[str], common: set[str]) -> dict[str, list[str]]:
         else:
             runs.setdefault(last, []).append(digest)
     return runs
+
+
+def _text(name: str) -> str:
+    """A name that is told: its bytes may be no text."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _attributes(member: tarfile.TarInfo) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pytest
 from backports import zstd
 
-from pipeline.scripts import pack
+from pipeline.scripts import listing, pack
 from pipeline.scripts.divide import TIME
 
 #: Paths in the environment, by their layer.
@@ -117,6 +117,40 @@ def test_the_number_of_cores_says_nothing(tmp_path: Path, compression: str, monk
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
         found.append(packed(install(tmp_path / str(cores)), compression))
     assert found[0] == found[1]
+
+
+def test_what_is_awkward_is_packed_as_it_is(tmp_path: Path) -> None:
+    """A folder that nobody may write to, a setuid bit, links that lead out, a file by two names, names of any kind."""
+    names = ["two words", "Größe", "日本語", "new\nline", "no\udcffutf-8", "-n", "back\\slash", "n" * 200]
+    root = install(tmp_path)
+    closed = root / "app/env/closed"
+    closed.mkdir()
+    for name in names:
+        (closed / name).write_bytes(os.fsencode(name))
+    (closed / "setuid").write_text("")
+    (closed / "setuid").chmod(0o4755)
+    (closed / "other").hardlink_to(closed / "two words")
+    (closed / "file").symlink_to("/etc/passwd")
+    (closed / "folder").symlink_to("/usr")
+    closed.chmod(0o555)
+    there = [*names, "setuid", "other", "file", "folder"]
+    (root / "layers.json").write_text(json.dumps({"4-rest": [f"closed/{name}" for name in there]}))
+    (layer,) = packed(root)
+    data = (root / "out/blobs/sha256" / layer["digest"].removeprefix("sha256:")).read_bytes()
+    found = members(data)
+    assert set(found) == {"app", "app/env", "app/env/closed", *(f"app/env/closed/{name}" for name in there)}
+    assert (found["app/env/closed"].mode, found["app/env/closed/setuid"].mode) == (0o555, 0o4755)
+    assert [found[f"app/env/closed/{name}"].linkname for name in ("file", "folder")] == ["/etc/passwd", "/usr"]
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for name in names:
+            file = archive.extractfile(f"app/env/closed/{name}")
+            assert file is not None
+            assert file.read() == os.fsencode(name)
+        # Each name is a file of its own: that it is the other one, too, says nothing in an image.
+        assert found["app/env/closed/other"].isreg()
+    listed = {path: entry.kind for path, entry in listing.read(data).items()}
+    assert json.loads(json.dumps(sorted(listed)).encode()) == sorted(listed)
+    assert listed["app/env/closed/no\\udcffutf-8"] == "file"
 
 
 def test_folders_come_before_what_sorts_before_them() -> None:
