@@ -26,6 +26,10 @@ TIME = 315_619_200
 #: What conda's records call a file that was copied into its place.
 COPIED = 3
 
+#: Parts of a shell script, each of one kind: text in quotes, an escaped character, a comment, anything else in a line.
+SHELL = re.compile(
+    r"""'[^']*' | "(?:\\.|[^"\\])*" | \\. | (?<![^\s;&|()])\#[^\n]* | \# | [^'"\\\#\n]+ | \n""", re.DOTALL | re.VERBOSE
+)
 #: Named after its module and its Python, as in module.cpython-313t.opt-1.pyc.
 BYTE_CODE = re.compile(r"(?:(.*)/)?__pycache__/([^/]*?)\.[a-z]+-?\d+t?(?:\.opt-\d)?\.pyc")
 
@@ -34,13 +38,36 @@ def order_exports(script: str) -> str:
     """A shell script with its lines that set variables to plain values in one order; pixi 0.15 writes them in any."""
     ordered: list[str] = []
     run: list[str] = []
-    for line in [*script.splitlines(), ""]:
-        if line.startswith("export ") and "$" not in line and "`" not in line:
-            run.append(line)
+    for command in commands(script):
+        if command.startswith("export ") and "$" not in command and "`" not in command:
+            run.append(command)
         else:
-            ordered += [*sorted(run), line]
+            ordered += [*_by_name(run), command]
             run = []
-    return "\n".join(ordered)
+    return "\n".join([*ordered, *_by_name(run)])
+
+
+def _by_name(exports: Iterable[str]) -> list[str]:
+    """Commands that set variables, by these alone: of two values that one variable gets, the last one holds."""
+    return sorted(exports, key=lambda export: export.split("=")[0])
+
+
+def commands(script: str) -> list[str]:
+    """The commands of a shell script: most are a line each, but text in quotes may go on in the next lines.
+
+    A script with a quote that nothing ends is one command.
+    """
+    found = [""]
+    end = 0
+    for part in SHELL.finditer(script):
+        if part.start() != end:
+            break
+        if part[0] == "\n":
+            found.append("")
+        else:
+            found[-1] += part[0]
+        end = part.end()
+    return found if end == len(script) else [script]
 
 
 def plain_record(text: str) -> str:
@@ -163,7 +190,9 @@ def contents(layers: Iterable[Layer], empty: Iterable[str]) -> dict[str, list[st
 
 def main(prefix: Path, entrypoint: Path, target: Path) -> None:
     """Run as a command; see the module's docstring."""
-    entrypoint.write_text(order_exports(entrypoint.read_text(encoding="utf-8")), encoding="utf-8")
+    # As bytes: values may have line ends of other systems, or be text in another encoding.
+    script = entrypoint.read_bytes().decode(errors="surrogateescape")
+    entrypoint.write_bytes(order_exports(script).encode(errors="surrogateescape"))
     conda = conda_packages(prefix)
     packages = conda + pypi_packages(prefix, (path for package in conda for path in package.files))
     files, empty = settle(prefix)

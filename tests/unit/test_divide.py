@@ -1,6 +1,8 @@
 """An installed environment becomes the same bytes wherever it was installed, and is divided into layers of an image."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,35 @@ def test_each_file_is_in_one_layer(root: Path) -> None:
     assert sum(map(len, layers.values())) == len(files) + 1
 
 
+NAMES = ("two words", "Größe", "日本語", "🦆", "new\nline", "no\udcffutf-8", "-n", "*", "back\\slash", "n" * 200)
+
+
+def test_files_of_any_name_are_kept(root: Path) -> None:
+    """Spaces, line ends, letters beyond ASCII, and bytes that are no text at all."""
+    for name in NAMES:
+        (root / "app/env/lib" / name).write_text("")
+    # A record is text: what is none is nobody's file.
+    listed = {f"lib/{name}" for name in NAMES if name.isprintable() or "\n" in name}
+    write_record(root / "app/env", "big", LARGE, sorted(listed))
+    layers = divided(root)
+    assert (listed <= layers["1-big"], {f"lib/{name}" for name in NAMES} - listed) == (True, {"lib/no\udcffutf-8"})
+    assert "lib/no\udcffutf-8" in layers[REST]
+
+
+def test_what_is_outside_of_an_environment_is_left(root: Path) -> None:
+    """Links that lead out, to a file, a folder or nowhere, are links; what they lead to gets no time and no mode."""
+    (root / "outside").mkdir(mode=0o700)
+    (root / "outside/file").write_text("")
+    (root / "outside/file").chmod(0o600)
+    theirs = (root / "outside", root / "outside/file")
+    for path in theirs:
+        os.utime(path, (1, 1))
+    for name, target in {"folder": str(root / "outside"), "file": "../../../outside/file", "gone": "/gone"}.items():
+        (root / "app/env/lib" / name).symlink_to(target)
+    assert {"lib/folder", "lib/file", "lib/gone"} <= divided(root)[REST]
+    assert [(path.stat().st_mode & 0o777, path.stat().st_mtime) for path in theirs] == [(0o700, 1), (0o600, 1)]
+
+
 def test_all_of_an_environment_has_one_time(root: Path) -> None:
     """Files, links and folders have the same time."""
     divided(root)
@@ -106,7 +137,17 @@ def test_every_user_can_read_an_environment(root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("mode", "expected"),
-    [(0o100600, 0o644), (0o100711, 0o755), (0o100666, 0o644), (0o040700, 0o755), (0o104755, 0o4755)],
+    [
+        (0o100600, 0o644),
+        (0o100711, 0o755),
+        (0o100666, 0o644),
+        (0o040700, 0o755),
+        (0o104755, 0o4755),
+        (0o104711, 0o4755),
+        (0o040555, 0o555),
+        (0o042775, 0o2755),
+        (0o100400, 0o444),
+    ],
 )
 def test_modes_are_opened(mode: int, expected: int) -> None:
     """All may read, and run what anybody may; only the owner may write; a mode's other bits are left."""
@@ -136,6 +177,57 @@ def test_plain_exports_are_in_one_order() -> None:
     assert divide.order_exports(script).split("\n") == [
         "#!/bin/sh", 'export A="2"', 'export B="1"', 'export C="$B/c"', 'export D="4"', 'export E="5"', 'exec "$@"', "",
     ]  # fmt: skip
+
+
+def run(script: str) -> bytes:
+    """The variables that a script leaves."""
+    return subprocess.run(["bash", "-c", f"{script}\nenv -0"], capture_output=True, check=True, env={}).stdout
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "first\nexport INNER=inside", "first\nexport INNER=inside\n", "a\x0bb\x0cc\x1cd\x85e\u2028f\rg\r\nh",
+        "it's", '\\"', "a # no comment\nexport B=2", "\\\nexport C=3",
+    ],
+)  # fmt: skip
+def test_a_value_of_several_lines_stays_whole(value: str) -> None:
+    """pixi writes a value between quotes as it is; a line of one may look like a line that sets a variable."""
+    script = f'export Z="last"\nexport LINES_="{value}"\nexport A="first"\n'
+    assert divide.commands(divide.order_exports(script)) == [
+        'export A="first"',
+        f'export LINES_="{value}"',
+        'export Z="last"',
+        "",
+    ]
+    assert sorted(run(divide.order_exports(script)).split(b"\0")) == sorted(run(script).split(b"\0"))
+
+
+@pytest.mark.parametrize(
+    "script", ['export B="1"\n# Don\'t\nexport D="2"\nexport C="3"\n', "export B=#\\\"\nexport A=it\\'s\n"]
+)
+def test_quotes_that_are_none_end_nothing(script: str) -> None:
+    """A comment may have an apostrophe, and so may a value that is not in quotes."""
+    assert [len(command.splitlines()) for command in divide.commands(script)] == [1] * (script.count("\n")) + [0]
+
+
+def test_a_quote_without_an_end_changes_nothing() -> None:
+    """A script that is not understood is left as pixi wrote it."""
+    script = 'export B="1"\nexport A="\n'
+    assert divide.order_exports(script) == script
+
+
+def test_the_last_of_two_values_holds() -> None:
+    """A package may set again what pixi has set."""
+    assert b"A=1" in run(divide.order_exports('export A="2"\nexport A="1"\n')).split(b"\0")
+
+
+def test_an_entrypoint_keeps_its_bytes(root: Path) -> None:
+    """Line ends of other systems and text in another encoding are parts of values."""
+    text = b'#!/bin/bash\nexport A="\r\n\xff\r"\nexec "$@"\n'
+    (root / "entrypoint").write_bytes(text)
+    divided(root)
+    assert (root / "entrypoint").read_bytes() == text
 
 
 def test_byte_code_is_found_for_modules_outside_packages() -> None:
