@@ -4,7 +4,12 @@ Usage: compile.py. Runs in the Python that the modules are for, which knows wher
 without a look at its source ("unchecked"), since all files get one time later. That which a package has is kept, where
 Python would use it; the rest is compiled. What a process has compiled before shows in the bytes of what it compiles
 next, so each folder is compiled by a process of its own: a copy of this one, which compiles nothing.
+
+Any Python from 3.7 on runs it, since an environment may have one.
 """
+
+# Python 3.8 cannot evaluate what says of which types things are.
+from __future__ import annotations
 
 import importlib.util
 import os
