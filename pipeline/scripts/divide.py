@@ -25,6 +25,8 @@ from pipeline.scripts.folders import real_paths, wheels
 TIME = 315_619_200
 #: What conda's records call a file that was copied into its place.
 COPIED = 3
+#: What pixi calls a file that another package has at the same path: after this stands its own package.
+MOVED = "__clobber-from-"
 
 #: Parts of a shell script, each of one kind: text in quotes, an escaped character, a comment, anything else in a line.
 SHELL = re.compile(
@@ -71,14 +73,28 @@ def commands(script: str) -> list[str]:
 
 
 def plain_record(text: str) -> str:
-    """A conda package's record without what depends on the machine: its files' order, and how they were linked."""
+    """A conda package's record without what depends on the machine or on chance.
+
+    That is the order of its files, how they were linked, and whether a file that another package has at the same path
+    is said to have been there: for packages of no platform, that is as they were installed at once.
+    """
     record: dict[str, Any] = json.loads(text)
     before = json.dumps(record)
     if record.get("link"):
         record["link"]["type"] = COPIED
     record.get("files", []).sort()
-    (record.get("paths_data") or {}).get("paths", []).sort(key=lambda path: path["_path"])
+    if paths := (record.get("paths_data") or {}).get("paths"):
+        paths[:] = sorted((_with_origin(path, record["name"]) for path in paths), key=lambda path: path["_path"])
     return text if json.dumps(record) == before else json.dumps(record, indent=2, ensure_ascii=False)
+
+
+def _with_origin(path: dict[str, Any], package: str) -> dict[str, Any]:
+    """A path of a record; where another package has the place that it should be at, with that place."""
+    name = path["_path"]
+    if not name.endswith(f"{MOVED}{package}"):
+        return path
+    # In the order that pixi writes.
+    return {"_path": name, "original_path": name.removesuffix(f"{MOVED}{package}")} | path
 
 
 def plain_rows(text: str) -> list[list[str]]:

@@ -165,6 +165,21 @@ def test_records_say_nothing_of_the_machine(root: Path) -> None:
     assert divide.plain_record(text) == text
 
 
+def test_a_record_says_nothing_of_which_package_came_first() -> None:
+    """Of a path that several have, pixi says whose it should have been, or does not, as they came at once."""
+    files = ["lib/a", "lib/tests__clobber-from-small"]
+    rest = {"path_type": "hardlink", "size_in_bytes": 1}
+    plain, said = ({"_path": path, **rest} for path in files)
+    noted = {"_path": files[1], "original_path": "lib/tests", **rest}
+    texts = [
+        json.dumps({"name": "small", "files": files, "paths_data": {"paths": paths}, "link": None}, indent=2)
+        for paths in ([plain, said], [noted, plain])
+    ]
+    first, second = map(divide.plain_record, texts)
+    assert first == second
+    assert json.loads(first)["paths_data"]["paths"] == [plain, noted]
+
+
 def test_a_wheels_record_lists_no_byte_code() -> None:
     """RECORD is sorted, and names neither byte code nor the installer's cache, whose times are of the machine."""
     text = "b.py,sha256=1,2\na/__pycache__/a.cpython-312.pyc,,\nb-1.dist-info/uv_cache.json,,\na.py,sha256=1,2\n\n"
