@@ -11,7 +11,7 @@ from typing import Final
 import rattler
 
 from tests.sandbox import cache
-from tests.sandbox.channel import bytecode, compiler, index, interpreter, package, wheels
+from tests.sandbox.channel import awkward, bytecode, compiler, index, interpreter, package, wheels
 
 #: Writes packages into the `linux-64/` and `noarch/` of a folder.
 type Fill = Callable[[Path], None]
@@ -37,13 +37,13 @@ def build(say: Callable[[str], None] = print) -> Path:
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         # The longest first, for the shortest whole.
         making = [pool.submit(_wheel_group, name, groups[name], say) for name in ("wheels", *_LARGE)]
-        making += [pool.submit(_python, say), pool.submit(_compiler, say)]
+        making += [pool.submit(_python, say), pool.submit(_compiler, say), pool.submit(_awkward, say)]
         parts = [made.result() for made in making]
 
     def make(channel: Path) -> None:
         index.merge(parts, channel)
         for part in parts:
-            for found in part.glob("*/*.conda"):
+            for found in [*part.glob("*/*.conda"), *part.glob("*/*.tar.bz2")]:
                 os.link(found, channel / found.relative_to(part))
         _write_metapackages(channel)
         index.refresh(channel)
@@ -70,6 +70,10 @@ def _wheel_group(name: str, pins: list[wheels.Pin], say: Callable[[str], None]) 
 
 def _compiler(say: Callable[[str], None]) -> Path:
     return _group("compiler", _sources("compiler", "elf"), lambda channel: compiler.make(channel, say=say), say)
+
+
+def _awkward(say: Callable[[str], None]) -> Path:
+    return _group("awkward", _sources("awkward", "archive", "interpreter"), awkward.make, say)
 
 
 def _python(say: Callable[[str], None]) -> Path:
