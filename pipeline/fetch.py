@@ -9,6 +9,7 @@ import importlib.resources
 import json
 from collections.abc import Iterable
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 import dagger
 import rattler
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import BuildError, LockError
 from pipeline.lock import refresh
+from pipeline.pixi import http_status, no_access
 from pipeline.script import with_packages
 from pipeline.validation import listed
 
@@ -146,8 +148,11 @@ def _remedy(image: str, failures: list[Failure]) -> str:
     if any("is locked" in failure.reason for failure in failures):
         return (
             "the channel has another package under the locked name: if it was replaced there, "
-            f"run 'pixi lock' in {image}/; otherwise do not trust the channel"
+            f"{refresh(image)}; otherwise do not trust the channel"
         )
-    if any("404" in failure.reason for failure in failures):
+    for failure in failures:
+        if http_status(failure.reason) in {401, 403}:
+            return no_access(urlsplit(failure.url).netloc)
+    if any(http_status(failure.reason) == 404 for failure in failures):  # noqa: PLR2004  # what HTTP calls it
         return f"the channel no longer has it: {refresh(image)}"
     return "run the same command again when the channel can be reached: what was fetched is kept"

@@ -1,35 +1,208 @@
-"""What pixi says when it cannot install, in one sentence that names the file or package and the remedy."""
+"""A failed pixi's output, read as it is drawn, and told in one sentence that names file or package and the remedy."""
 
 import re
+from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.errors import BuildError, LockError, PipelineError
 from pipeline.lock import refresh
+from pipeline.manifest import PIXI_TOML
 
 #: What `timeout` of coreutils exits with when it had to stop the command.
 TIMED_OUT: Final = 124
-#: pixi draws its chain of causes as a tree: the failure, then what led to it.
-_CAUSE: Final = re.compile(r"^\s*(?:×|├─▶|╰─▶)\s*(.*)$")
-_CONTINUATION: Final = re.compile(r"^\s*│\s?\s*(\S.*)$|^\s{4,}(\S.*)$")
-#: The codes with which programs colour their output.
-COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+#: What a shell exits with when its command was killed by signal 9: by the kernel, which ran out of memory, or a person.
+KILLED: Final = 137
+#: The codes with which programs colour their output, and draw links in it.
+COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;;[^\x1b]*\x1b\\")
+#: pixi draws its chain of causes as a tree: the failure, then what led to it. A newer one puts `Error:` before it.
+_ROOT: Final = re.compile(r"^(?:Error:)?\s{0,3}×\s+(.*)$")
+_BRANCH: Final = re.compile(r"^\s*[├╰]─▶\s*(.*)$")
+#: A warning is drawn in the same way, and is no cause.
+_WARNING: Final = re.compile(r"^\s*[⚠☞]\s")
+#: The lines at the left, of as many trees as there are around a text.
+_BARS: Final = re.compile(r"^(?:\s*│)+\s?")
+#: A cause that is a diagnostic of its own may have a code, which stands in a line before it.
+_CODE: Final = re.compile(r"^[a-z][a-z0-9_-]*(?:::[a-z0-9_-]+)*$")
+#: What a solver could not do is a tree as well, with thinner lines.
+_ITEM: Final = re.compile(r"^[├└]─+\s*")
+#: A piece of a file, from its head, which has the place, to its foot; and what is said about a part of it.
+_SNIPPET: Final = re.compile(r"^\s*╭─+(?:\[(.+)\]?)?$")
+_SNIPPET_END: Final = re.compile(r"^\s*╰─+$")
+_LABEL: Final = re.compile(r"^\s*·.*╰─+\s+(\S.*)$")
+#: pixi is not to wrap its lines, but an older one does: in the middle of an address, too.
+_BROKEN: Final = re.compile(r"\w[-/]$")
+
+_ADDRESS: Final = re.compile(r"https?://(?:[^/@\s]*@)?([\w.-]+(?::\d+)?)")
+#: Which conda package is which one of PyPI; pixi does not always say which host it asked.
+_MAPPING_HOST: Final = "conda-mapping.prefix.dev"
+_NO_MAPPING: Final = re.compile(r"conda-pypi[ -]mapping|PyPI equivalents|pypi name mapping|conda-mapping\.prefix\.dev")
+#: With an equals sign after it it is one of those that the machine has.
+_NO_CUDA: Final = re.compile(r"__cuda\b(?!=)")
+_NO_CUDA_TO_SOLVE_FOR: Final = re.compile(r"__cuda\b[^;]* no candidates")
+_NO_VIRTUAL: Final = re.compile(r"irtual packages? [\[']*(__\w+)|missing virtual packages: (__\w+)")
+_NO_PROGRAM: Final = (
+    re.compile(r"(?:^|[\s:])([\w.+-]+): (?:command )?not found"),
+    re.compile(r"(?:command|linker|execute) [`'\"]([\w.+/-]+)['`\"]:?(?: failed)?:? (?:not found|No such file)"),
+    re.compile(r"\b([Gg]it) executable not found"),
+)
+_KILLED_CHILD: Final = re.compile(r"\bsignal: 9\b|\bSIGKILL\b")
+_STALE: Final = re.compile(r"up[ -]to[ -]date")
+#: pixi gives its reason for that where it is asked to be verbose.
+_STALE_REASON: Final = re.compile(r" out of date because (\S.*)")
+_NEWER_LOCK: Final = re.compile(r"newer lock-?file format|[Ll]ock-?file version \d+ is newer")
+
+
+@dataclass
+class Said:
+    """What pixi drew when it failed."""
+
+    causes: list[str] = field(default_factory=list)
+    """The chain of causes, outermost first."""
+
+    help: str = ""
+    """Its own advice."""
+
+
+def read(output: str) -> Said:
+    """Read the tree in which pixi draws a failure; where it drew none, its last words are the cause."""
+    said = Said()
+    where = ""
+    for drawn in COLOURS.sub("", output).splitlines():
+        line = drawn.rstrip()
+        if _WARNING.match(line):
+            where = ""
+        elif root := _ROOT.match(line):
+            where = "cause"
+            said.causes.append(root[1])
+        elif where and (branch := _BRANCH.match(line)):
+            where = "cause"
+            said.causes.append(re.sub(r"^×\s+", "", branch[1]))
+        elif line[:1].strip():
+            where = ""  # other output
+        elif where and line:
+            where = _continue(said, where, _BARS.sub("", line))
+    if not said.causes:
+        lines = [line.strip() for line in COLOURS.sub("", output).splitlines() if line.strip()]
+        said.causes = ([line for line in lines if line.startswith("error:")] or lines)[-1:]
+    return said
+
+
+def _continue(said: Said, where: str, line: str) -> str:
+    """Take one more line inside a tree, and return inside what the next one is: a cause, a snippet or the help."""
+    text = line.strip()
+    if where == "snippet":
+        if label := _LABEL.match(line):
+            said.causes[-1] += f": {label[1]}"
+        return "cause" if _SNIPPET_END.match(line) else where
+    if snippet := _SNIPPET.match(line):
+        if snippet[1]:
+            said.causes[-1] += f" ({snippet[1].rstrip(']')})"
+        return "snippet"
+    if text.startswith("help: "):
+        said.help = join(said.help, text.removeprefix("help: "))
+        return "help"
+    if text.startswith("× "):
+        if _CODE.match(said.causes[-1]):
+            said.causes[-1] = ""
+        else:
+            said.causes.append("")
+        said.causes[-1] += text.removeprefix("× ").strip()
+        return "cause"
+    if where == "help":
+        said.help = join(said.help, text)
+    elif _ITEM.match(text):
+        said.causes[-1] = f"{said.causes[-1].rstrip(':')}; {_ITEM.sub('', text)}"
+    else:
+        said.causes[-1] = join(said.causes[-1], text)
+    return where
+
+
+def join(before: str, after: str) -> str:
+    """Put a text together that was wrapped: after a hyphen or slash inside a word, without a space."""
+    return (before + after if _BROKEN.search(before) else f"{before} {after}").strip()
 
 
 def causes(output: str) -> list[str]:
     """The chain of causes in pixi's output, outermost first; its last line where it drew none."""
-    found: list[str] = []
-    for line in COLOURS.sub("", output).splitlines():
-        if match := _CAUSE.match(line):
-            found.append(match[1].strip())
-        elif found and (match := _CONTINUATION.match(line)):
-            found[-1] = f"{found[-1]} {(match[1] or match[2]).strip()}"
-    if found:
-        return found
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return lines[-1:]
+    return read(output).causes
 
 
-def explain_install(image: str, environment: str, exit_code: int, output: str) -> PipelineError:
+def describe(image: str, said: Said) -> str:
+    """The chain of causes in one line: nothing twice, no password, and files where a person has them."""
+    told: list[str] = []
+    for cause in said.causes:
+        if not any(cause in before for before in told):
+            told.append(cause)
+    text = re.sub(r"://[^/@\s]*@", "://***@", ": ".join(told))
+    return re.sub(r"/(?:app|solve)/(?=pixi\.|pyproject\.)", f"{image}/", text)
+
+
+def http_status(text: str) -> int:
+    """The HTTP status that a text tells of: 401, 403 or 404; 0 where it tells of none of them."""
+    match = re.search(r"\b(40[134]) (?:Unauthorized|Forbidden|Not Found)\b|status(?: code)?:? (40[134])\b", text)
+    return int(match[1] or match[2]) if match else 0
+
+
+def no_access(host: str) -> str:
+    """The remedy where a channel or an index answers 401 or 403."""
+    return (
+        f"{host} asks who you are, or does not let you have it: give it your credentials by "
+        f"'with-channel-auth --host {host}', before the function"
+    )
+
+
+def killed(what: str) -> str:
+    """The sentence about a step that signal 9 ended."""
+    return (
+        f"{what}: it was killed (exit code {KILLED}), mostly because the machine has too little memory; "
+        "give the engine more, and run the same command again"
+    )
+
+
+def remedy(image: str, text: str, manifest: str = PIXI_TOML) -> str:
+    """What to do about a failure of pixi that is no lock's fault; empty where nothing is known about it."""
+    address = _ADDRESS.search(text)
+    host = address[1] if address else "HOST"
+    if _NO_MAPPING.search(text):
+        return (
+            f"pixi asks {host if address else _MAPPING_HOST} which conda package is which one of PyPI, and that host "
+            "was out of reach: run the same command again, or set 'conda-pypi-map = false' in [workspace] of "
+            f"{image}/{manifest}, with which pixi asks nobody (before pixi 0.71: 'conda-pypi-map = {{}}')"
+        )
+    if http_status(text) in {401, 403}:
+        return no_access(host)
+    return _missing(image, text, manifest)
+
+
+def _missing(image: str, text: str, manifest: str) -> str:
+    """The remedy where the machine lacks something, as far as pixi was told what it has."""
+    spec = f"{image}/image.toml"
+    if _NO_CUDA_TO_SOLVE_FOR.search(text):
+        return (
+            f"ask for CUDA in {image}/{manifest}, such as "
+            '\'platforms = [{ name = "linux-64-cuda", platform = "linux-64", cuda = "12.8" }]\' in [workspace] '
+            f"(before pixi 0.71: 'cuda' in [system-requirements]), and in key 'cuda' of {spec}"
+        )
+    if _NO_CUDA.search(text):
+        return (
+            f"correct key 'cuda' of {spec}: pixi is told that the machine has this version, by CONDA_OVERRIDE_CUDA, "
+            "and otherwise that it has no CUDA"
+        )
+    if virtual := _NO_VIRTUAL.search(text):
+        return f"choose a 'base' in {spec} that has such a {virtual[1] or virtual[2]}, or lock for this one"
+    if _KILLED_CHILD.search(text):
+        return "it was killed, mostly because the machine has too little memory: give the engine more, and run it again"
+    if program := next(filter(None, (pattern.search(text) for pattern in _NO_PROGRAM)), None):
+        return (
+            f"'{program[1]}' is missing: choose a 'base' in {spec} that has it, or ask for a package with it in "
+            f"{image}/{manifest}"
+        )
+    return ""
+
+
+def explain_install(
+    image: str, environment: str, exit_code: int, output: str, manifest: str = PIXI_TOML
+) -> PipelineError:
     """The error to raise when ``pixi install --locked`` ended with another exit code than 0.
 
     Args:
@@ -37,25 +210,46 @@ def explain_install(image: str, environment: str, exit_code: int, output: str) -
         environment: the environment that was installed.
         exit_code: what pixi exited with.
         output: all that it printed.
+        manifest: the manifest's file in the folder.
     """
     if exit_code == TIMED_OUT:
         return BuildError(
             f"{image}: pixi did not end within the time that 'install_timeout' of [tool.pipeline] gives it; "
             "run the same command again, or give it more"
         )
-    chain = causes(output)
-    text = ": ".join(chain) or f"it exited with {exit_code} and said nothing"
-    lower = text.lower()
-    if "up-to-date" in lower or "up to date" in lower or "not satisf" in lower:
-        return LockError(f"{image}/pixi.lock does not match {image}/pixi.toml (pixi: {text}); {refresh(image)}")
-    what = f"{image}: environment '{environment}' of {image}/pixi.lock was not installed: {text}"
-    if "hash" in lower and ("mismatch" in lower or "not match" in lower or "expected" in lower):
-        return BuildError(
-            f"{what}; the package is not the one that was locked: if its channel replaced it, "
-            f"run 'pixi lock' in {image}/, otherwise do not trust the channel"
+    what = f"{image}: environment '{environment}' of {image}/pixi.lock was not installed"
+    if exit_code == KILLED:
+        return BuildError(killed(what))
+    said = read(output)
+    text = describe(image, said) or f"it exited with {exit_code} and said nothing"
+    known = remedy(image, text, manifest)
+    if not known and is_stale(text):
+        reason = _STALE_REASON.search(COLOURS.sub("", output))
+        return LockError(
+            f"{image}/pixi.lock does not match {image}/{manifest} (pixi: {reason[1].strip() if reason else text}); "
+            f"{refresh(image)}"
         )
-    if re.search(r"\b(404|not found)\b", lower):
-        return BuildError(f"{what}; the channel no longer has this package: {refresh(image)}")
-    return BuildError(
-        f"{what}; if the channel was out of reach, run the same command again: what was downloaded is kept"
-    )
+    return BuildError(f"{what}: {text}{'' if known else advice(said)}; {known or _package_remedy(image, text)}")
+
+
+def is_stale(text: str) -> bool:
+    """Whether pixi says of a lock that it does not fit the manifest, or is of a newer format than it knows."""
+    return bool(_STALE.search(text) or _NEWER_LOCK.search(text))
+
+
+def _package_remedy(image: str, text: str) -> str:
+    """The remedy where a package could not be had."""
+    lower = text.lower()
+    if "hash" in lower and ("mismatch" in lower or "not match" in lower or "expected" in lower):
+        return (
+            "the package is not the one that was locked: if its channel replaced it, "
+            f"{refresh(image)}, otherwise do not trust the channel"
+        )
+    if http_status(text) == 404:  # noqa: PLR2004  # what HTTP calls it
+        return f"the channel no longer has this package: {refresh(image)}"
+    return "if the channel was out of reach, run the same command again: what was downloaded is kept"
+
+
+def advice(said: Said) -> str:
+    """Help by pixi itself, to be put after its causes; not where it names a command that nobody can type in a build."""
+    return "" if not said.help or re.search(r"[`']pixi ", said.help) else f" ({said.help})"

@@ -16,7 +16,7 @@ from pipeline.errors import BuildError, LockError, ManifestError, PipelineError
 from pipeline.finish import APP
 from pipeline.lock import LOCK, ImageLock, Locked, refresh
 from pipeline.lock_file import Packages
-from pipeline.pixi import COLOURS, TIMED_OUT, causes
+from pipeline.pixi import COLOURS, KILLED, TIMED_OUT, advice, describe, is_stale, killed, read, remedy
 from pipeline.recipe import Recipe
 from pipeline.validation import listed
 
@@ -125,13 +125,18 @@ def explain(image: str, manifest: str, environment: str, exit_code: int, output:
             f"{image}: pixi did not list the packages of {image}/{LOCK} within the time that 'solve_timeout' of "
             "[tool.pipeline] gives it; run the same command again, or give it more"
         )
-    plain = COLOURS.sub("", output)
-    said = ": ".join(causes(output)) or f"it ended with {exit_code} and printed nothing"
-    if reasons := dict.fromkeys(match[0].strip().rstrip(".") for match in _REASON.finditer(plain)):
-        said = listed(sorted(reasons, key=lambda reason: f"environment '{environment}'" not in reason))
-    elif "up-to-date" not in said and "up to date" not in said:
-        return ManifestError(f"{image}/{manifest} cannot be used: pixi says: {said}; correct it there")
-    return LockError(f"{image}/{LOCK} does not match {image}/{manifest} (pixi: {said}); {refresh(image)}")
+    if exit_code == KILLED:
+        return BuildError(killed(f"{image}: pixi did not list the packages of {image}/{LOCK}"))
+    drawn = read(output)
+    text = describe(image, drawn) or f"it ended with {exit_code} and printed nothing"
+    reasons = dict.fromkeys(match[0].strip().rstrip(".") for match in _REASON.finditer(COLOURS.sub("", output)))
+    if reasons or is_stale(text):
+        said = listed(sorted(reasons, key=lambda reason: f"environment '{environment}'" not in reason)) or text
+        return LockError(f"{image}/{LOCK} does not match {image}/{manifest} (pixi: {said}); {refresh(image)}")
+    known = remedy(image, text, manifest)
+    if not known:
+        text, known = f"{text}{advice(drawn)}", "correct it there"
+    return ManifestError(f"{image}/{manifest} cannot be used: pixi says: {text}; {known}")
 
 
 def read_answer(image: str, answer: str) -> list[Listed]:

@@ -19,8 +19,8 @@ from pipeline.lock import LOCK, SUBDIRS, check_manifest
 from pipeline.lock_diff import compare, report
 from pipeline.lock_file import read_packages
 from pipeline.log import tell
-from pipeline.manifest import Manifest, read_manifest
-from pipeline.pixi import TIMED_OUT, causes
+from pipeline.manifest import PIXI_TOML, Manifest, read_manifest
+from pipeline.pixi import KILLED, TIMED_OUT, advice, describe, killed, read, remedy
 from pipeline.recipe import Recipe
 from pipeline.settings import Settings
 from pipeline.spec import FILE as SPEC
@@ -32,14 +32,20 @@ from pipeline.validation import listed, nearest
 FOLDER: Final = "/solve"
 #: Solving is tried as often as this, each time with twice the time: once in a while pixi waits for ever.
 TRIES: Final = 3
-#: What `timeout` exits with when it asked pixi to end, and when it had to kill it.
-STOPPED: Final = (TIMED_OUT, 137)
 #: An older pixi cannot lock without anything else, but locks what it is asked to list. Argument: the seconds it gets.
-SOLVE: Final = """
+#: A pixi that had to be killed after its time looks as if somebody else had killed it: it is told apart by the clock.
+SOLVE: Final = f"""
+began=$(date +%s)
 if pixi lock --help >/dev/null 2>&1; then
-  exec timeout --kill-after=10 "$1" pixi lock
+  set -- "$1" pixi lock
+else
+  set -- "$1" pixi list --no-install
 fi
-exec timeout --kill-after=10 "$1" pixi list --no-install
+PIXI_NO_WRAP=1 timeout --kill-after=10 "$@" || {{
+  code=$?
+  [ $(($(date +%s) - began)) -lt "$1" ] || code={TIMED_OUT}
+  exit $code
+}}
 """
 
 
@@ -156,20 +162,27 @@ async def solve(recipe: Recipe, manifest: str) -> dagger.File:
         try:
             return await solved.file(f"{FOLDER}/{LOCK}").sync()
         except dagger.ExecError as error:
-            if error.exit_code not in STOPPED:
-                raise explain_solve(image, manifest, f"{error.stdout}\n{error.stderr}") from error
+            if error.exit_code != TIMED_OUT:
+                output = f"{error.stdout}\n{error.stderr}"
+                raise explain_solve(image, error.exit_code, output, manifest) from error
     raise RefreshError(
         f"{image}: pixi found no solution for {image}/{manifest} in {TRIES} tries of up to {seconds} seconds; run the "
         "same command again, or raise 'solve_timeout' of [tool.pipeline] in pyproject.toml"
     )
 
 
-def explain_solve(image: str, manifest: str, output: str) -> RefreshError:
+def explain_solve(image: str, exit_code: int, output: str, manifest: str = PIXI_TOML) -> RefreshError:
     """The error to raise when pixi could not solve a manifest, from what it printed."""
-    text = ": ".join(causes(output)) or "it said nothing"
+    what = f"{image}: pixi cannot lock what {image}/{manifest} asks for"
+    if exit_code == KILLED:
+        return RefreshError(killed(what))
+    said = read(output)
+    text = describe(image, said) or "it said nothing"
+    if known := remedy(image, text, manifest):
+        return RefreshError(f"{what}: {text}; {known}")
     return RefreshError(
-        f"{image}: pixi cannot lock what {image}/{manifest} asks for: {text}; correct it there, or if the channel was "
-        "out of reach, run the same command again"
+        f"{what}: {text}{advice(said)}; correct it there, or if the channel was out of reach, "
+        "run the same command again"
     )
 
 

@@ -102,7 +102,7 @@ async def build(recipe: Recipe, lock: ImageLock) -> Built:
         await installed.sync()
     except dagger.ExecError as error:
         output = f"{error.stdout}\n{error.stderr}"
-        raise explain_install(image, spec.environment, error.exit_code, output) from error
+        raise explain_install(image, spec.environment, error.exit_code, output, lock.manifest.file) from error
     entrypoint = installed.file(MADE_ENTRYPOINT)
     used = await find_editable(installed.directory(environment_path(spec.environment))) if lock.has_local else set()
     environment = Environment(installed.rootfs(), environment_path(spec.environment), installed.file(LAYERS))

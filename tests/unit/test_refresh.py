@@ -87,10 +87,21 @@ async def test_a_lock_that_its_channel_contradicts_is_refused(
 def test_pixi_says_why_it_found_nothing() -> None:
     """Its chain of causes is one sentence, with what to do."""
     output = "  \N{MULTIPLICATION SIGN} Unable to solve\n  ├─▶ failed to solve\n  ╰─▶ nothing provides greeter >=7\n"
-    assert str(explain_solve("small", "pixi.toml", output)) == (
+    assert str(explain_solve("small", 1, output)) == (
         "small: pixi cannot lock what small/pixi.toml asks for: Unable to solve: failed to solve: nothing provides "
         "greeter >=7; correct it there, or if the channel was out of reach, run the same command again"
     )
+
+
+def test_a_solver_that_was_killed_is_told() -> None:
+    """Exit code 137 is a signal; the time that pixi gets ends in another one."""
+    assert "it was killed (exit code 137), mostly because" in str(explain_solve("small", 137, ""))
+
+
+def test_a_solver_that_needs_cuda_is_told_where_it_comes_from() -> None:
+    """The key of image.toml, not the channel."""
+    output = "Error:   \N{MULTIPLICATION SIGN} no solution: __cuda >=12, for which no candidates were found.\n"
+    assert "and in key 'cuda' of small/image.toml" in str(explain_solve("small", 1, output))
 
 
 def test_the_real_lock_is_kept_but_for_one_package() -> None:
