@@ -168,7 +168,7 @@ class Pipeline:
         image: Annotated[str, Doc("Name of the image")],
         digest: Annotated[str, Doc("The published image's, such as sha256:0123…")],
         repository: Annotated[
-            str | None, Doc("Where it was published, such as ghcr.io/maniaclab/ml_platform; its first if not given")
+            str | None, Doc("Where it was published, such as ghcr.io/maniaclab/ml-platform; its first if not given")
         ] = None,
         public_key: Annotated[
             dagger.File | None, Doc("Fail where the image is not signed with the private key of this public key")

@@ -78,7 +78,7 @@ class Destination:
     """A repository that an image is published to, and who publishes there."""
 
     repository: str
-    """With the registry, as in ghcr.io/maniaclab/ml_platform."""
+    """With the registry, as in ghcr.io/maniaclab/ml-platform."""
 
     login: Login
 

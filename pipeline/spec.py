@@ -102,7 +102,7 @@ class ImageSpec(FileSettings):
             if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+", name):
                 raise ValueError(
                     f"'{name}' is not a repository; write registry and path in lower case, without a tag, "
-                    "such as 'ghcr.io/maniaclab/ml_platform'"
+                    "such as 'ghcr.io/maniaclab/ml-platform'"
                 )
         return value
 

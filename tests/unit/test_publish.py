@@ -1,14 +1,15 @@
 """Where an image is published, and when what is published was made."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from pipeline.commit import Commit
 from pipeline.errors import PublishError
 from pipeline.publish import commit_time, repositories
-from pipeline.settings import Settings
-from pipeline.spec import ImageSpec
+from pipeline.settings import Settings, load_settings
+from pipeline.spec import ImageSpec, load_spec
 
 SETTINGS = Settings(registries=("ghcr.io/lab", "docker.io/lab"))
 PLAIN = ImageSpec(description="d")
@@ -26,6 +27,26 @@ OWN = ImageSpec(description="d", repositories=("quay.io/else/where",))
 def test_repositories(spec: ImageSpec, given: list[str], found: list[str]) -> None:
     """What a person names comes before what the image says, and that before what all images have in common."""
     assert repositories("small", spec, SETTINGS, given) == found
+
+
+def test_the_lab_s_images_keep_their_names() -> None:
+    """ml_platform is where the lab has always had it; columnar is below the lab's own paths."""
+    root = Path(__file__).parents[2]
+    found = {
+        name: repositories(name, load_spec(root, name), load_settings(root), []) for name in ("ml_platform", "columnar")
+    }
+    assert found == {
+        "ml_platform": [
+            "ghcr.io/maniaclab/ml-platform",
+            "docker.io/ivukotic/ml_platform",
+            "hub.opensciencegrid.org/usatlas/ml-platform",
+        ],
+        "columnar": [
+            "ghcr.io/maniaclab/columnar",
+            "docker.io/maniaclab/columnar",
+            "hub.opensciencegrid.org/maniaclab/columnar",
+        ],
+    }
 
 
 @pytest.mark.parametrize(
