@@ -23,8 +23,31 @@ from pipeline.validation import validate
 #: Folders of the repository that are no images; the functions do not see all of them.
 RESERVED: Final = frozenset({"dev", "docs", "pipeline", "sdk", "tests"})
 
-#: Whether a pixi locks by itself: since then, too, a manifest's first table is called `workspace`.
-_LOCKS: Final = "if pixi lock --help > /dev/null 2>&1; then echo workspace; else echo project; fi"
+#: Which manifest a pixi reads: the first table is called `workspace` since 0.41, and new versions wait since 0.67. An
+#: older one refuses the whole manifest for a key or a value that it does not know. It is tried, without any packages.
+ASK: Final = """
+asked=$(mktemp -d)
+cd "$asked"
+reads() {
+  printf '[%s]\\nname = "asked"\\nchannels = []\\nplatforms = ["linux-64"]\\n%s\\n' "$1" "$2" > pixi.toml
+  pixi task list > /dev/null 2>&1
+}
+if reads workspace 'exclude-newer = "14d"'; then
+  echo workspace waits
+elif reads workspace ''; then
+  echo workspace
+else
+  echo project
+fi
+"""
+_WAITS: Final = """\
+# A new version waits two weeks before it is locked: most that are broken or malicious are found out until then.
+exclude-newer = "14d"
+"""
+_TAKES_NEWEST: Final = """\
+# exclude-newer = "14d" lets new versions wait two weeks; the base's pixi is older than 0.67 and does not read it, so
+# what is locked is the newest.
+"""
 
 _PIXI: Final = {
     FILE: """\
@@ -46,7 +69,7 @@ imports = ["numpy"]
 name = "$name"
 channels = ["conda-forge"]
 platforms = ["linux-64"]
-
+$waiting
 [dependencies]
 python = "3.12.*"
 numpy = "*"
@@ -133,16 +156,18 @@ def check_name(checkout: Checkout, name: str) -> None:
         raise SpecError(f"'{name}' is something else in this repository, and is kept as it is; choose another name")
 
 
-def files(name: str, kind: Kind, table: str = "workspace") -> dict[str, str]:
+def files(name: str, kind: Kind, table: str = "workspace", *, waits: bool = True) -> dict[str, str]:
     """The files of a new image, by their names in its folder; a lock has to be added where it is pixi's.
 
     Args:
         name: of the image.
         kind: what its software comes from.
         table: what the first table of a pixi.toml is called.
+        waits: whether the pixi that locks it can let new versions wait.
     """
     templates = _PIXI if kind is Kind.PIXI else _DOCKERFILE
-    return {file: Template(text).substitute(name=name, table=table) for file, text in templates.items()}
+    values = {"name": name, "table": table, "waiting": _WAITS if waits else _TAKES_NEWEST}
+    return {file: Template(text).substitute(values) for file, text in templates.items()}
 
 
 async def scaffold(checkout: Checkout, name: str, kind: Kind) -> dagger.Changeset:
@@ -163,7 +188,8 @@ async def scaffold(checkout: Checkout, name: str, kind: Kind) -> dagger.Changese
     if kind is Kind.DOCKERFILE:
         folder = _folder(files(name, kind))
     else:
-        folder = _folder(files(name, kind, await _first_table(recipe)))
+        table, *waits = await _manifest_kind(recipe)
+        folder = _folder(files(name, kind, table, waits=bool(waits)))
         spec = validate(ImageSpec, tomllib.loads(files(name, kind)[FILE]), f"{name}/{FILE}")
         recipe = replace(recipe, spec=spec, folder=folder)
         recipe = replace(recipe, bases=await stages.find_digests(recipe))
@@ -179,10 +205,11 @@ def _folder(texts: dict[str, str]) -> dagger.Directory:
     return folder
 
 
-async def _first_table(recipe: Recipe) -> str:
+async def _manifest_kind(recipe: Recipe) -> list[str]:
+    """The name of a manifest's first table for the pixi of the base, and a second word where it lets versions wait."""
     base = await stages.pull(recipe, "base", recipe.settings.base)
     try:
-        return (await base.with_exec(["sh", "-euc", _LOCKS]).stdout()).strip()
+        return (await base.with_exec(["sh", "-euc", ASK]).stdout()).split()
     except dagger.ExecError as error:
         raise BuildError(
             f"{recipe.image}: base image {recipe.settings.base} has no shell: {error.stderr.strip()}; "

@@ -1,4 +1,7 @@
+import os
+import subprocess
 import tomllib
+from pathlib import Path
 
 import pytest
 from dagger import dag
@@ -7,7 +10,7 @@ from pipeline.checkout import Checkout
 from pipeline.errors import SpecError
 from pipeline.kind import Kind
 from pipeline.lock import LOCK
-from pipeline.scaffold import check_name, files
+from pipeline.scaffold import ASK, check_name, files
 from pipeline.settings import Settings
 from pipeline.spec import load_spec
 from tests.unit.conftest import CheckoutFolder
@@ -34,6 +37,34 @@ def test_the_manifest_is_written_for_the_pixi_that_locks_it() -> None:
     """Before it could lock by itself, pixi called the first table of its manifest `project`."""
     assert "project" in tomllib.loads(files("fresh", Kind.PIXI, "project")["pixi.toml"])
     assert "workspace" in tomllib.loads(files("fresh", Kind.PIXI)["pixi.toml"])
+
+
+def test_new_versions_wait_where_pixi_can_let_them() -> None:
+    """Another pixi gets a manifest that it can read, and a comment that says why it takes the newest."""
+    waits = files("fresh", Kind.PIXI)["pixi.toml"]
+    assert tomllib.loads(waits)["workspace"]["exclude-newer"] == "14d"
+    newest = files("fresh", Kind.PIXI, "project", waits=False)["pixi.toml"]
+    assert tomllib.loads(newest)["project"].keys() == {"name", "channels", "platforms"}
+    assert '# exclude-newer = "14d"' in newest
+
+
+@pytest.mark.parametrize(
+    ("reads", "answer"),
+    [
+        (("workspace", "exclude-newer"), "workspace waits"),
+        (("workspace",), "workspace"),
+        (("project",), "project"),
+    ],
+)
+def test_pixi_is_asked_which_manifest_it_reads(tmp_path: Path, reads: tuple[str, ...], answer: str) -> None:
+    """By giving it one, in the manner of 0.67, of 0.41 to 0.66 and of those before."""
+    pixi = tmp_path / "pixi"
+    unknown = "|".join({"workspace", "project", "exclude-newer"} - set(reads))
+    pixi.write_text(f"#!/bin/sh\n[ $# = 2 ] || exit 2\n! grep -Eq '^.?({unknown})' pixi.toml\n")
+    pixi.chmod(0o755)
+    asked = ["sh", "-euc", ASK]
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+    assert subprocess.run(asked, env=environment, capture_output=True, text=True, check=True).stdout == f"{answer}\n"
 
 
 @pytest.mark.parametrize("name", ["Fresh", "1fresh", "fresh image", "../fresh", "fresh/", "fresh__image", ".fresh", ""])
