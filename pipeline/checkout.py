@@ -1,7 +1,7 @@
 """A checkout of images: what its files say, and what is done with them."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +17,7 @@ from pipeline.formats import Format
 from pipeline.image import Image
 from pipeline.lock import ImageLock, Locked, check_lock
 from pipeline.log import tell
+from pipeline.logins import Logins
 from pipeline.recipe import Recipe
 from pipeline.results import Results
 from pipeline.settings import Settings, load_settings
@@ -40,9 +41,16 @@ class Checkout:
     commit: Commit | None = None
     """The commit that the files are at; None where they do not say."""
 
+    logins: Logins = field(default_factory=Logins)
+    """Who logs in where."""
+
     @classmethod
-    async def open(cls, source: dagger.Directory) -> Self:
+    async def open(cls, source: dagger.Directory, logins: Logins | None = None) -> Self:
         """Read a checkout.
+
+        Args:
+            source: the checkout as the engine holds it.
+            logins: who logs in where; nobody where there is nothing.
 
         Raises:
             SpecError: the settings in its pyproject.toml cannot be used.
@@ -53,7 +61,7 @@ class Checkout:
             settings = load_settings(path)
         except SpecError as error:
             raise SpecError(located(error, path)) from error
-        return cls(source, path, settings, read_commit(path))
+        return cls(source, path, settings, read_commit(path), logins or Logins())
 
     @property
     def sigstore(self) -> Sigstore:
@@ -85,7 +93,8 @@ class Checkout:
             LockError: base.lock cannot be used, or does not fit image.toml.
         """
         digests = bases.read_fitting(self.path / image, spec, self.settings) or {}
-        return Recipe(image, spec, self.settings, self.source.directory(image), platform, self.commit, digests)
+        folder = self.source.directory(image)
+        return Recipe(image, spec, self.settings, folder, platform, self.commit, digests, self.logins)
 
     async def build(self, image: str, platform: str | None = None) -> Image:
         """Check an image's files against each other, then build it.

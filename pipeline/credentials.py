@@ -3,7 +3,8 @@
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +17,12 @@ from pipeline.errors import CredentialsError
 DOCKER_HUB: Final = ("docker.io", "index.docker.io", "registry-1.docker.io")
 #: The user name by which registries are told that the password is an identity token.
 TOKEN: Final = "<token>"  # noqa: S105  # a name, not a token
+#: What the engine says where a registry does not let somebody pull, and how it names the image.
+_REFUSED_PULL: Final = re.compile(
+    r"pull access denied|401 Unauthorized|403 Forbidden|insufficient_scope|failed to authorize|no basic auth",
+    re.IGNORECASE,
+)
+_PULLED: Final = re.compile(r"(?:metadata for|resolve image) \"?([^\s\"]+?)\"?(?::\s|\s|$)")
 
 
 @object_type
@@ -125,3 +132,25 @@ def explain_missing(host: str, config: DockerConfig) -> str:
             f"in the engine; put '{give}' before publish"
         )
     return f"there are no credentials for {host}; put '{give}' before publish, or give --docker-config"
+
+
+def explain_refused_pull(said: str, address: str | None, known: Collection[str]) -> str | None:
+    """The remedy where a registry did not let an image be pulled; None where nothing of that is said.
+
+    Args:
+        said: what the engine says of it.
+        address: the image; the one that the engine names where it is not known.
+        known: the registries that credentials were given for.
+    """
+    if not _REFUSED_PULL.search(said):
+        return None
+    named = _PULLED.search(said)
+    host = host_of(address or (named[1] if named else ""))
+    if "." not in host and ":" not in host:  # an image without a registry is Docker Hub's
+        host = DOCKER_HUB[0] if address or named else "REGISTRY"
+    if host in known:
+        return f"{host} rejects its credentials, or they lack the right to pull it: check what was given for {host}"
+    return (
+        f"{host} wants credentials for it, or has no such image: put 'with-registry-auth --address {host} "
+        "--username NAME --secret env:PASSWORD' before the function"
+    )

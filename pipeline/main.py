@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import dagger
 from dagger import DefaultPath, Doc, Ignore, Name, check, field, function, object_type
 
+from pipeline.channel_auth import ChannelAuth, check_arguments
 from pipeline.credentials import RegistryAuth
 from pipeline.errors import PipelineError
 from pipeline.formats import Format, ResultFormat, SbomFormat
@@ -43,6 +44,8 @@ class Pipeline:
     ]
 
     auths: list[RegistryAuth] = field(default=list, init=False)
+
+    channel_auths: list[ChannelAuth] = field(default=list, init=False)
 
     @function
     async def images(self) -> str:
@@ -105,9 +108,24 @@ class Pipeline:
         username: Annotated[str, Doc("Who logs in there")],
         secret: Annotated[dagger.Secret, Doc("The password or token, such as env:GITHUB_TOKEN or file:PATH")],
     ) -> Self:
-        """Give the credentials of a registry to what follows, once for each registry"""
+        """Give the credentials of a registry to the next functions, to pull and publish; once for each registry"""
         auth = RegistryAuth(address=address, username=username, secret=secret)  # type: ignore[call-arg]  # mypy does not know Dagger's fields
         self.auths.append(auth)
+        return self
+
+    @function
+    def with_channel_auth(
+        self,
+        host: Annotated[str, Doc("Host of the channel or package index, such as conda.example.org")],
+        token: Annotated[dagger.Secret | None, Doc("The token, such as env:CHANNEL_TOKEN or file:PATH")] = None,
+        username: Annotated[str | None, Doc("Who logs in there, instead of a token")] = None,
+        secret: Annotated[dagger.Secret | None, Doc("The password of that user, such as env:CHANNEL_PASSWORD")] = None,
+    ) -> Self:
+        """Give the credentials of a channel or package index to the next functions, once for each host"""
+        known = [auth.host for auth in self.channel_auths]
+        name, user = check_arguments(host, username, token=token is not None, secret=secret is not None, known=known)
+        auth = ChannelAuth(host=name, username=user, secret=token or secret)  # type: ignore[call-arg]  # as above
+        self.channel_auths.append(auth)
         return self
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # the SDK's overloads leave cache out
@@ -147,7 +165,7 @@ class Pipeline:
         from pipeline.signing import choose_signing  # noqa: PLC0415  # as in _open
 
         return await publish(
-            await self._open(),
+            await self._open(docker_config),
             tag,
             image=image,
             registries=registries or [],
@@ -187,7 +205,7 @@ class Pipeline:
         from pipeline.verify import verify  # noqa: PLC0415 -- as in _open
 
         return await verify(
-            await self._open(),
+            await self._open(docker_config),
             image,
             digest,
             repository=repository,
@@ -240,7 +258,8 @@ class Pipeline:
         """Tell which base images, CUDA and pixi are newer, and which locked packages are known to be vulnerable"""
         from pipeline.outdated import outdated  # noqa: PLC0415  # as in _open
 
-        return await outdated(await self._open(), image, auths=self.auths, docker_config=docker_config, form=format)
+        checkout = await self._open(docker_config)
+        return await outdated(checkout, image, auths=self.auths, docker_config=docker_config, form=format)
 
     @function
     async def sbom(
@@ -355,8 +374,9 @@ class Pipeline:
 
         return Checker(await self._open())
 
-    async def _open(self) -> "Checkout":
+    async def _open(self, docker_config: dagger.Secret | None = None) -> "Checkout":
         # Imported here: the engine starts this module for every call, and a listing of its functions needs none of it.
         from pipeline.checkout import Checkout  # noqa: PLC0415
+        from pipeline.logins import log_in  # noqa: PLC0415
 
-        return await Checkout.open(self.source)
+        return await Checkout.open(self.source, await log_in(self.auths, docker_config, self.channel_auths))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import dagger
 
 from pipeline.commit import Commit
+from pipeline.logins import Logins
 from pipeline.settings import Settings
 from pipeline.spec import FILE, ImageSpec, Platform
 
@@ -31,6 +32,9 @@ class Recipe:
 
     bases: Mapping[str, str] = field(default_factory=dict)
     """The digests of its base images, as far as they are locked."""
+
+    logins: Logins = field(default_factory=Logins)
+    """Who logs in to registries and channels for it."""
 
     @property
     def file(self) -> str:

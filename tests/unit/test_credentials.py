@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from pipeline.credentials import DockerConfig, explain_missing, host_of, read_docker_config
+from pipeline.credentials import DockerConfig, explain_missing, explain_refused_pull, host_of, read_docker_config
 from pipeline.errors import CredentialsError
 
 BASIC = base64.b64encode(b"me:pass:word").decode()
@@ -67,3 +67,31 @@ def test_no_credentials_are_told() -> None:
         "there are no credentials for ghcr.io; put 'with-registry-auth --address ghcr.io --username NAME --secret "
         "env:PASSWORD' before publish, or give --docker-config"
     )
+
+
+REFUSED_BY_GHCR = (
+    "failed to resolve source metadata for ghcr.io/maniaclab/private:1: failed to authorize: failed to fetch anonymous "
+    "token: unexpected status from GET request to https://ghcr.io/token: 401 Unauthorized"
+)
+REFUSED_BY_HUB = "docker.io/lab/private:1: pull access denied, repository does not exist or may require authorization"
+
+
+@pytest.mark.parametrize(
+    ("said", "address", "host"),
+    [
+        (REFUSED_BY_GHCR, None, "ghcr.io"),
+        (REFUSED_BY_GHCR, "ghcr.io/maniaclab/private:1", "ghcr.io"),
+        (REFUSED_BY_HUB, "lab/private:1", "docker.io"),
+        ("pull access denied", None, "REGISTRY"),
+    ],
+)
+def test_a_refused_pull_says_where_credentials_come_from(said: str, address: str | None, host: str) -> None:
+    """The registry is the one of the image, or the one that the engine names."""
+    given = str(explain_refused_pull(said, address, []))
+    assert f"put 'with-registry-auth --address {host} --username NAME --secret env:PASSWORD' before" in given
+    assert str(explain_refused_pull(said, address, [host])).startswith(f"{host} rejects its credentials")
+
+
+def test_other_failures_to_pull_are_no_refusal() -> None:
+    """Credentials do not help against them."""
+    assert explain_refused_pull("dial tcp: lookup ghcr.io: no such host", "ghcr.io/a/b", []) is None
