@@ -44,11 +44,26 @@ $locations
 
 DIRECT: Final = Template("        listen 127.0.0.1:$port ssl;")
 
-FILES: Final = """\
-        root /srv/conda.anaconda.org;
-"""
+FILES: Final = Template("""\
+        root /srv/$name;
+""")
 
-#: Anybody may pull. The version check asks for a password, since clients learn from it that there are any.
+#: Files for those only who know the password: as a user's, or as a bearer token.
+PRIVATE_FILES: Final = Template("""\
+        root /srv/$name;
+        location / {
+            auth_basic "$name";
+            auth_basic_user_file $config/$name.htpasswd;
+        }
+        location /token/ {
+            if ($$http_authorization != "Bearer $password") {
+                return 401;
+            }
+        }
+""")
+
+#: Anybody may pull what is not private, as a repository is whose last name begins so. The version check asks for a
+#: password, since clients learn from it that there are any.
 IMAGES: Final = Template("""\
         proxy_pass_request_headers on;
         proxy_set_header Host $$host;
@@ -58,6 +73,11 @@ IMAGES: Final = Template("""\
         proxy_buffering off;
         proxy_read_timeout 900s;
         location = /v2/ {
+            auth_basic "$name";
+            auth_basic_user_file $config/$name.htpasswd;
+            proxy_pass http://127.0.0.1:$port;
+        }
+        location ~ ^/v2/[^/]+/private- {
             auth_basic "$name";
             auth_basic_user_file $config/$name.htpasswd;
             proxy_pass http://127.0.0.1:$port;
@@ -85,7 +105,7 @@ http:
 
 
 def write(state: State) -> None:
-    """Write the services' configuration files, and who may push."""
+    """Write the services' configuration files, and who may push and read what is private."""
     found = credentials.ensure(state.secrets)
     (state.config / "engine.json").write_text(
         json.dumps({"logLevel": "info", "gc": {"enabled": True, "maxUsedSpace": ENGINE_SPACE, "minFreeSpace": "10GB"}})
@@ -99,13 +119,16 @@ def write(state: State) -> None:
             "config": state.config,
             "secrets": state.secrets,
             "log": state.log,
+            "password": found[host.name].password if host.asks else "",
         }
-        locations = IMAGES.substitute(values) if host.is_registry else FILES
+        kind = IMAGES if host.is_registry else PRIVATE_FILES if host.asks else FILES
         direct = DIRECT.substitute(port=host.direct_port) if host.is_registry else ""
-        (state.config / f"{host.name}.conf").write_text(NGINX.substitute(values, locations=locations, direct=direct))
+        front = NGINX.substitute(values, locations=kind.substitute(values), direct=direct)
+        credentials.write_private(state.config / f"{host.name}.conf", front)
+        if host.asks:
+            credentials.write_private(state.config / f"{host.name}.htpasswd", credentials.password_file(host, found))
         if not host.is_registry:
             continue
-        credentials.write_private(state.config / f"{host.name}.htpasswd", credentials.password_file(host, found))
         # The other kind of registry takes all from its command line.
         if not host.lists_referrers:
             storage = STORAGE.substitute(

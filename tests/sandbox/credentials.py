@@ -1,4 +1,4 @@
-"""User names and passwords of the sandbox's registries: random, made once, readable by their owner only."""
+"""User names and passwords of the sandbox's hosts: random, made once, readable by their owner only."""
 
 import base64
 import json
@@ -6,12 +6,12 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.sandbox.hosts import REGISTRIES, Host
+from tests.sandbox.hosts import ASKING, REGISTRIES, Host
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Who may push to a registry."""
+    """Who may push to a registry, or read private files."""
 
     user: str
     password: str
@@ -23,15 +23,15 @@ class Credentials:
 
 
 def ensure(folder: Path) -> dict[str, Credentials]:
-    """The credentials of each registry by its host name, made where they are missing."""
+    """The credentials of each host that asks for them, by its name, made where they are missing."""
     file = folder / "credentials.json"
     try:
         found = {name: Credentials(**pair) for name, pair in json.loads(file.read_text()).items()}
-        if all(host.name in found for host in REGISTRIES):
+        if all(host.name in found for host in ASKING):
             return found
     except (OSError, ValueError, TypeError, AttributeError):
         pass
-    made = {host.name: Credentials("sandbox", secrets.token_urlsafe(24)) for host in REGISTRIES}
+    made = {host.name: Credentials("sandbox", secrets.token_urlsafe(24)) for host in ASKING}
     write_private(file, json.dumps({name: vars(pair) for name, pair in made.items()}))
     return made
 
@@ -40,7 +40,7 @@ def environment(found: dict[str, Credentials]) -> dict[str, str]:
     """The credentials under the environment variables that the lab's own runs use."""
     return {
         variable: value
-        for host in REGISTRIES
+        for host in ASKING
         for variable, value in (
             (host.user_variable, found[host.name].user),
             (host.password_variable, found[host.name].password),
@@ -49,7 +49,7 @@ def environment(found: dict[str, Credentials]) -> dict[str, str]:
 
 
 def password_file(host: Host, found: dict[str, Credentials]) -> str:
-    """The ``htpasswd`` file of a registry."""
+    """The ``htpasswd`` file of a host."""
     pair = found[host.name]
     return f"{pair.user}:{{PLAIN}}{pair.password}\n"
 
@@ -57,7 +57,7 @@ def password_file(host: Host, found: dict[str, Credentials]) -> str:
 def docker_config(found: dict[str, Credentials]) -> str:
     """The credentials as ``config.json`` of Docker, which skopeo reads too."""
     names = {host.name: host.name for host in REGISTRIES} | {"registry-1.docker.io": "docker.io"}
-    return json.dumps({"auths": {names[name]: {"auth": pair.basic} for name, pair in found.items()}})
+    return json.dumps({"auths": {name: {"auth": found[host].basic} for host, name in names.items()}})
 
 
 def write_private(file: Path, text: str) -> None:

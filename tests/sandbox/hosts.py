@@ -14,7 +14,7 @@ class Host:
         name: as people write it in a reference or a URL; names the service and its certificate too.
         address: IPv4, on the machine's loopback interface; from 198.18.0.0/15, which no real network uses.
         storage_port: where the registry behind it listens on 127.0.0.1, or 0 for a host of plain files.
-        user_variable: environment variable that holds the user name that may push.
+        user_variable: environment variable that holds the user name that may push, or read files that not all may.
         password_variable: environment variable that holds that user's password.
         lists_referrers: whether the registry behind it lists what refers to an image; else clients keep a tag for that.
     """
@@ -25,6 +25,11 @@ class Host:
     user_variable: str = ""
     password_variable: str = ""
     lists_referrers: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether it has a user name and a password: for all files, or to push images and to pull private ones."""
+        return bool(self.password_variable)
 
     @property
     def is_registry(self) -> bool:
@@ -54,11 +59,16 @@ HOSTS: Final = (
         lists_referrers=True,
     ),
     Host("conda.anaconda.org", "198.18.0.4"),
+    Host("packages.maniaclab.example", "198.18.0.5", 0, "CHANNEL_USERNAME", "CHANNEL_PASSWORD"),
 )
+ASKING: Final = tuple(host for host in HOSTS if host.asks)
 REGISTRIES: Final = tuple(host for host in HOSTS if host.is_registry)
 
 #: The channel that is served at https://conda.anaconda.org/.
 CHANNEL: Final = "https://conda.anaconda.org/conda-forge"
+#: A lab's own channels and wheels: a user name and a password read all of it, and below `token/` the password alone, as
+#: a bearer token. Tests put them there.
+PRIVATE: Final = HOSTS[-1]
 
 
 def registry(name: str) -> Host:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox import certificates, configuration, credentials
-from tests.sandbox.hosts import HOSTS, REGISTRIES
+from tests.sandbox.hosts import ASKING, HOSTS, PRIVATE
 from tests.sandbox.state import State
 
 
@@ -19,13 +19,14 @@ def state(tmp_path: Path) -> State:
 
 
 def test_each_name_has_its_own_web_server(state: State) -> None:
-    """Each listens on its own address, with its own certificate, and registries ask for their own password."""
+    """Each listens on its own address, with its own certificate, and those that ask for a password have their own."""
     configuration.write(state)
     for host in HOSTS:
         text = (state.config / f"{host.name}.conf").read_text()
         assert f"listen {host.address}:443 ssl;" in text
         assert f"ssl_certificate {state.secrets}/{host.name}.crt;" in text
-        assert ("auth_basic_user_file" in text) == host.is_registry
+        assert ("auth_basic_user_file" in text) == host.asks
+        assert ("Bearer" in text) == (host == PRIVATE)
         assert (f"listen 127.0.0.1:{host.direct_port} ssl;" in text) == host.is_registry
         assert text.count("{") == text.count("}")
 
@@ -36,7 +37,7 @@ def test_passwords_are_private_and_stay(state: State) -> None:
     first = credentials.ensure(state.secrets)
     configuration.write(state)
     assert credentials.ensure(state.secrets) == first
-    assert len({pair.password for pair in first.values()}) == len(REGISTRIES)
+    assert len({pair.password for pair in first.values()}) == len(ASKING)
     holding = [file for file in state.folder.rglob("*") if file.is_file() and _holds_password(file, first)]
     assert holding
     assert all(file.stat().st_mode & 0o077 == 0 for file in holding)
@@ -50,7 +51,7 @@ def _holds_password(file: Path, found: dict[str, credentials.Credentials]) -> bo
 def test_damaged_passwords_are_made_anew(state: State) -> None:
     """A file that a crash left half-written does not stop the sandbox."""
     (state.secrets / "credentials.json").write_text('{"ghcr.io"')
-    assert set(credentials.ensure(state.secrets)) == {host.name for host in REGISTRIES}
+    assert set(credentials.ensure(state.secrets)) == {host.name for host in ASKING}
 
 
 def test_certificates_are_made_once(state: State) -> None:
