@@ -11,8 +11,10 @@ import rattler
 from rattler import Config, Gateway, SourceConfig
 from rattler.networking import Client
 
+from pipeline.channel_auth import explain_refusal
 from pipeline.errors import RefreshError
 from pipeline.lock_file import Package
+from pipeline.logins import Logins
 
 #: Tries after the first one, with growing pauses, where a channel does not answer.
 RETRIES: Final = 3
@@ -39,8 +41,12 @@ def _split(package: Package) -> tuple[str, str, str]:
     return (parts[0], parts[1], parts[2]) if package.kind == "conda" and len(parts) == 3 else ("", "", "")  # noqa: PLR2004
 
 
-async def find_differences(packages: Iterable[Package]) -> list[str]:
+async def find_differences(packages: Iterable[Package], logins: Logins) -> list[str]:
     """What locked packages and their channels do not agree on, a short sentence each.
+
+    Args:
+        packages: of all channels.
+        logins: who logs in to channels.
 
     Raises:
         RefreshError: a channel cannot be asked.
@@ -48,12 +54,11 @@ async def find_differences(packages: Iterable[Package]) -> list[str]:
     differences: list[str] = []
     for channel, locked in sorted(by_channel(packages).items()):
         try:
-            listed = await _ask(channel, locked)
+            listed = await _ask(channel, locked, logins)
         except Exception as error:
-            raise RefreshError(
-                f"channel {channel} cannot be asked for what it has: {' '.join(str(error).split())}; run the same "
-                "command again when it can be reached"
-            ) from error
+            said = logins.hide(" ".join(str(error).split()))
+            remedy = explain_refusal(said, logins.channels) or "run the same command again when it can be reached"
+            raise RefreshError(f"channel {channel} cannot be asked for what it has: {said}; {remedy}") from error
         differences += compare(locked, listed)
     return differences
 
@@ -82,10 +87,11 @@ def compare(locked: Mapping[str, Package], listed: Mapping[str, rattler.RepoData
     return differences
 
 
-async def _ask(channel: str, locked: Mapping[str, Package]) -> dict[str, rattler.RepoDataRecord]:
+async def _ask(channel: str, locked: Mapping[str, Package], logins: Logins) -> dict[str, rattler.RepoDataRecord]:
     """What a channel lists under the names of the packages, by place in the channel."""
     # The certificates of the system: a lab's own network may have its own authority.
-    client = Client.from_config(Config.from_toml('tls-root-certs = "system"'), max_retries=RETRIES, timeout=TIMEOUT)
+    config = Config.from_toml(f'tls-root-certs = "system"{logins.rattler_config()}')
+    client = Client.from_config(config, max_retries=RETRIES, timeout=TIMEOUT)
     cache = await anyio.to_thread.run_sync(tempfile.mkdtemp)
     gateway = Gateway(Path(cache), default_config=SourceConfig(cache_action="no-cache"), client=client)
     names = {package.name for package in locked.values()}

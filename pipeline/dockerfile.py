@@ -3,6 +3,7 @@
 import dagger
 
 from pipeline.access import with_access
+from pipeline.credentials import explain_refused_pull
 from pipeline.errors import BuildError
 from pipeline.finish import Built, read_variables
 from pipeline.recipe import Recipe
@@ -24,9 +25,10 @@ async def build(recipe: Recipe) -> Built:
     try:
         await container.sync()
     except dagger.QueryError as error:
-        raise BuildError(
-            f"{name} was not built: {last_line(error)}; correct it there, or its 'build_args' in {recipe.file}"
-        ) from error
+        remedy = f"correct it there, or its 'build_args' in {recipe.file}"
+        if not isinstance(error, dagger.ExecError):
+            remedy = explain_refused_pull(str(error), None, recipe.logins.registries) or remedy
+        raise BuildError(f"{name} was not built: {last_line(error)}; {remedy}") from error
     user = await container.user()
     opened = with_access(container.with_user("root"))
     try:

@@ -43,7 +43,8 @@ mkdir -p "$PIXI_CACHE_DIR/uv-cache"
 ln -s "$PIXI_CACHE_DIR/uv-cache" "$unpacked/uv-cache"
 # A pixi that had to be killed after its time looks as if somebody else had killed it: it is told apart by the clock.
 began=$(date +%s)
-PIXI_NO_WRAP=1 PIXI_CACHE_DIR=$unpacked RATTLER_CACHE_DIR=$unpacked \
+# An older pixi looks for credentials below HOME.
+HOME=${LOGINS_HOME:-${HOME:-/root}} PIXI_NO_WRAP=1 PIXI_CACHE_DIR=$unpacked RATTLER_CACHE_DIR=$unpacked \
   timeout --kill-after=10 "$seconds" pixi install --locked "$@" || {
     code=$?
     [ $(($(date +%s) - began)) -lt "$seconds" ] || code=124

@@ -7,18 +7,19 @@ unpacked: pixi cannot link files out of a volume, so unpacked ones would be writ
 
 import importlib.resources
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, Literal
-from urllib.parse import urlsplit
 
 import dagger
 import rattler
 from dagger import dag
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pipeline.channel_auth import explain_refusal, without_secrets
 from pipeline.errors import BuildError, LockError
 from pipeline.lock import refresh
-from pipeline.pixi import http_status, no_access
+from pipeline.logins import Logins
+from pipeline.pixi import http_status
 from pipeline.script import with_packages
 from pipeline.validation import listed
 
@@ -110,13 +111,14 @@ def fetcher(base: str) -> dagger.Container:
     return dag.container().from_(base).with_(with_packages("fetch.lock"))
 
 
-def fetch_stage(base: str, wanted: list[Package], subdir: str) -> dagger.Container:
+def fetch_stage(base: str, wanted: list[Package], subdir: str, logins: Logins) -> dagger.Container:
     """A container that has fetched the packages into the cache, and says so in the file ``DONE``.
 
     Args:
         base: an image with Python and pip.
         wanted: the packages; the step runs again when one of them changes.
         subdir: what conda calls the platform that they are for.
+        logins: who logs in to channels.
     """
     script = importlib.resources.files("pipeline.scripts").joinpath("fetch.py").read_text(encoding="utf-8")
     listed = json.dumps([package.model_dump() for package in wanted])
@@ -125,34 +127,44 @@ def fetch_stage(base: str, wanted: list[Package], subdir: str) -> dagger.Contain
         .with_(lambda container: with_package_cache(container, subdir))
         .with_mounted_file("/fetch.py", dag.file("fetch.py", script))
         .with_mounted_file("/packages.json", dag.file("packages.json", listed))
+        .with_(logins.mounted)
         .with_exec(["python", "/fetch.py", "/packages.json", ARCHIVES, DONE])
     )
 
 
-def explain_fetch(image: str, stdout: str, stderr: str) -> BuildError:
-    """The error to raise when the fetch stage failed, from what it printed."""
+def explain_fetch(image: str, stdout: str, stderr: str, known: Collection[str] = ()) -> BuildError:
+    """The error to raise when the fetch stage failed, from what it printed.
+
+    Args:
+        image: the image's name.
+        stdout: what it printed, a report at its end.
+        stderr: what it printed besides.
+        known: hosts of channels that somebody logs in to.
+    """
     try:
         report = Report.model_validate_json(stdout)
     except ValidationError:
         reason = next(reversed(f"{stdout}\n{stderr}".strip().splitlines()), "it printed nothing")
         return BuildError(f"{image}: the step that fetches packages did not run: {reason}; run the same command again")
     total = report.fetched + report.present + len(report.failures)
-    named = listed([f"{failure.name} from {failure.url}: {failure.reason}" for failure in report.failures])
+    named = listed(
+        [f"{failure.name} from {failure.url}: {without_secrets(failure.reason)}" for failure in report.failures]
+    )
     return BuildError(
         f"{image}: {len(report.failures)} of {total} packages of {image}/pixi.lock could not be fetched: {named}; "
-        f"{_remedy(image, report.failures)}"
+        f"{_remedy(image, report.failures, known)}"
     )
 
 
-def _remedy(image: str, failures: list[Failure]) -> str:
+def _remedy(image: str, failures: list[Failure], known: Collection[str]) -> str:
     if any("is locked" in failure.reason for failure in failures):
         return (
             "the channel has another package under the locked name: if it was replaced there, "
             f"{refresh(image)}; otherwise do not trust the channel"
         )
-    for failure in failures:
-        if http_status(failure.reason) in {401, 403}:
-            return no_access(urlsplit(failure.url).netloc)
+    refusals = (explain_refusal(failure.reason, known) for failure in failures)
+    if refusal := next(filter(None, refusals), None):
+        return refusal
     if any(http_status(failure.reason) == 404 for failure in failures):  # noqa: PLR2004  # what HTTP calls it
         return f"the channel no longer has it: {refresh(image)}"
     return "run the same command again when the channel can be reached: what was fetched is kept"

@@ -11,6 +11,7 @@ from typing import Final
 import rattler
 from rattler.lock import CondaLockedSourcePackage, Environment, LockPlatform
 
+from pipeline.addresses import refuse_secrets
 from pipeline.errors import LockError, ManifestError
 from pipeline.lines import Keys
 from pipeline.lock_file import LOCAL, Packages, Place, described, places, readable, unique, virtual
@@ -94,6 +95,7 @@ def check_lock(folder: Path, spec: ImageSpec, platform: Platform = "linux/amd64"
         LockError: pixi.lock is missing or unreadable, has nothing for the environment or platform, or has packages that
             an image cannot have.
     """
+    refuse_secrets(folder)
     manifest, subdir = read_manifest(folder), SUBDIRS[platform]
     check_manifest(manifest, spec, platform)
     candidates = _candidates(folder, manifest, spec.environment, subdir)

@@ -1,9 +1,11 @@
 """A failed pixi's output, read as it is drawn, and told in one sentence that names file or package and the remedy."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
+from pipeline.channel_auth import explain_refusal
 from pipeline.errors import BuildError, LockError, PipelineError
 from pipeline.lock import refresh
 from pipeline.manifest import PIXI_TOML
@@ -143,14 +145,6 @@ def http_status(text: str) -> int:
     return int(match[1] or match[2]) if match else 0
 
 
-def no_access(host: str) -> str:
-    """The remedy where a channel or an index answers 401 or 403."""
-    return (
-        f"{host} asks who you are, or does not let you have it: give it your credentials by "
-        f"'with-channel-auth --host {host}', before the function"
-    )
-
-
 def killed(what: str) -> str:
     """The sentence about a step that signal 9 ended."""
     return (
@@ -159,8 +153,15 @@ def killed(what: str) -> str:
     )
 
 
-def remedy(image: str, text: str, manifest: str = PIXI_TOML) -> str:
-    """What to do about a failure of pixi that is no lock's fault; empty where nothing is known about it."""
+def remedy(image: str, text: str, manifest: str = PIXI_TOML, known: Collection[str] = ()) -> str:
+    """What to do about a failure of pixi that is no lock's fault; empty where nothing is known about it.
+
+    Args:
+        image: the image's name.
+        text: the chain of causes.
+        manifest: the manifest's file in the image's folder.
+        known: hosts of channels that somebody logs in to.
+    """
     address = _ADDRESS.search(text)
     host = address[1] if address else "HOST"
     if _NO_MAPPING.search(text):
@@ -169,8 +170,8 @@ def remedy(image: str, text: str, manifest: str = PIXI_TOML) -> str:
             "was out of reach: run the same command again, or set 'conda-pypi-map = false' in [workspace] of "
             f"{image}/{manifest}, with which pixi asks nobody (before pixi 0.71: 'conda-pypi-map = {{}}')"
         )
-    if http_status(text) in {401, 403}:
-        return no_access(host)
+    if refusal := explain_refusal(text, known):
+        return refusal
     return _missing(image, text, manifest)
 
 
@@ -201,7 +202,7 @@ def _missing(image: str, text: str, manifest: str) -> str:
 
 
 def explain_install(
-    image: str, environment: str, exit_code: int, output: str, manifest: str = PIXI_TOML
+    image: str, environment: str, exit_code: int, output: str, manifest: str = PIXI_TOML, known: Collection[str] = ()
 ) -> PipelineError:
     """The error to raise when ``pixi install --locked`` ended with another exit code than 0.
 
@@ -211,6 +212,7 @@ def explain_install(
         exit_code: what pixi exited with.
         output: all that it printed.
         manifest: the manifest's file in the folder.
+        known: hosts of channels that somebody logs in to.
     """
     if exit_code == TIMED_OUT:
         return BuildError(
@@ -222,14 +224,16 @@ def explain_install(
         return BuildError(killed(what))
     said = read(output)
     text = describe(image, said) or f"it exited with {exit_code} and said nothing"
-    known = remedy(image, text, manifest)
-    if not known and is_stale(text):
+    known_remedy = remedy(image, text, manifest, known)
+    if not known_remedy and is_stale(text):
         reason = _STALE_REASON.search(COLOURS.sub("", output))
         return LockError(
             f"{image}/pixi.lock does not match {image}/{manifest} (pixi: {reason[1].strip() if reason else text}); "
             f"{refresh(image)}"
         )
-    return BuildError(f"{what}: {text}{'' if known else advice(said)}; {known or _package_remedy(image, text)}")
+    return BuildError(
+        f"{what}: {text}{'' if known_remedy else advice(said)}; {known_remedy or _package_remedy(image, text)}"
+    )
 
 
 def is_stale(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ import dagger
 from packaging.utils import canonicalize_name
 
 from pipeline import bases, channel, lock, stages
+from pipeline.addresses import refuse_secrets
 from pipeline.checkout import Checkout
 from pipeline.errors import LockError, RefreshError, SpecError
 from pipeline.fetch import PACKAGE_CACHE, with_package_cache
@@ -35,6 +36,7 @@ TRIES: Final = 3
 #: An older pixi cannot lock without anything else, but locks what it is asked to list. Argument: the seconds it gets.
 #: A pixi that had to be killed after its time looks as if somebody else had killed it: it is told apart by the clock.
 SOLVE: Final = f"""
+export HOME="${{LOGINS_HOME:-${{HOME:-/root}}}}" # An older pixi looks for credentials there.
 began=$(date +%s)
 if pixi lock --help >/dev/null 2>&1; then
   set -- "$1" pixi lock
@@ -68,12 +70,13 @@ async def refresh(checkout: Checkout, image: str, packages: Sequence[str], *, ch
         await check_fresh(checkout, image, spec)
         return checkout.source.changes(checkout.source)
     folder, name, settings = checkout.path / image, f"{image}/{LOCK}", checkout.settings
+    refuse_secrets(folder)
     manifest = read_manifest(folder)
     begin = start(folder, manifest, spec, packages)
     directory = checkout.source.directory(image)
     directory = directory.without_file(LOCK) if begin is None else directory.with_new_file(LOCK, begin)
     held = kept_bases(folder, spec, settings, packages)
-    recipe = Recipe(image, spec, settings, directory, spec.platforms[0], checkout.commit, held or {})
+    recipe = Recipe(image, spec, settings, directory, spec.platforms[0], checkout.commit, held or {}, checkout.logins)
     if held is not None:
         recipe = replace(recipe, bases=await stages.find_digests(recipe))
     solved = await solve(recipe, manifest.file)
@@ -106,7 +109,7 @@ async def check_fresh(checkout: Checkout, image: str, spec: ImageSpec) -> None:
     folder, name, remedy = checkout.path / image, f"{image}/{LOCK}", lock.refresh(image)
     held = read_packages(folder / LOCK, name, remedy)
     everything = {package.url: package for place in held.values() for package in place.values()}
-    if problems := await channel.find_differences(everything.values()):
+    if problems := await channel.find_differences(everything.values(), checkout.logins):
         raise LockError(f"{name} is not what its channels have: {listed(problems)}; {remedy}")
     tell(f"{name} is fresh: pixi and the channels agree with it\n")
     if note := bases.unpinned(folder, spec, checkout.settings):
@@ -153,6 +156,7 @@ async def solve(recipe: Recipe, manifest: str) -> dagger.File:
         # Packages are needed where a PyPI package is built to be solved; what channels list is read anew each time.
         .with_mounted_temp(f"{PACKAGE_CACHE}/repodata")
         .with_env_variable("CONDA_OVERRIDE_CUDA", spec.cuda or "")
+        .with_(recipe.logins.mounted)
     )
     for attempt in range(TRIES):
         seconds = settings.solve_timeout * 2**attempt
@@ -163,23 +167,33 @@ async def solve(recipe: Recipe, manifest: str) -> dagger.File:
             return await solved.file(f"{FOLDER}/{LOCK}").sync()
         except dagger.ExecError as error:
             if error.exit_code != TIMED_OUT:
-                output = f"{error.stdout}\n{error.stderr}"
-                raise explain_solve(image, error.exit_code, output, manifest) from error
+                output = recipe.logins.hide(f"{error.stdout}\n{error.stderr}")
+                raise explain_solve(image, error.exit_code, output, manifest, recipe.logins.channels) from error
     raise RefreshError(
         f"{image}: pixi found no solution for {image}/{manifest} in {TRIES} tries of up to {seconds} seconds; run the "
         "same command again, or raise 'solve_timeout' of [tool.pipeline] in pyproject.toml"
     )
 
 
-def explain_solve(image: str, exit_code: int, output: str, manifest: str = PIXI_TOML) -> RefreshError:
-    """The error to raise when pixi could not solve a manifest, from what it printed."""
+def explain_solve(
+    image: str, exit_code: int, output: str, manifest: str = PIXI_TOML, known: Collection[str] = ()
+) -> RefreshError:
+    """The error to raise when pixi could not solve a manifest, from what it printed.
+
+    Args:
+        image: the image's name.
+        exit_code: of pixi.
+        output: all that it printed.
+        manifest: the manifest's file in the image's folder.
+        known: hosts of channels that somebody logs in to.
+    """
     what = f"{image}: pixi cannot lock what {image}/{manifest} asks for"
     if exit_code == KILLED:
         return RefreshError(killed(what))
     said = read(output)
     text = describe(image, said) or "it said nothing"
-    if known := remedy(image, text, manifest):
-        return RefreshError(f"{what}: {text}; {known}")
+    if known_remedy := remedy(image, text, manifest, known):
+        return RefreshError(f"{what}: {text}; {known_remedy}")
     return RefreshError(
         f"{what}: {text}{advice(said)}; correct it there, or if the channel was out of reach, "
         "run the same command again"

@@ -17,6 +17,7 @@ from dagger import dag
 from pipeline import pixi_list
 from pipeline.activation import read_activation
 from pipeline.bases import REMEDY, to_lock
+from pipeline.credentials import explain_refused_pull
 from pipeline.environment import ENTRYPOINT as MADE_ENTRYPOINT
 from pipeline.environment import LAYERS, with_environment
 from pipeline.errors import BuildError
@@ -25,6 +26,7 @@ from pipeline.finish import APP, Built
 from pipeline.image import Environment
 from pipeline.lock import LOCK, SUBDIRS, ImageLock, Locked, check_base
 from pipeline.log import tell
+from pipeline.logins import Logins
 from pipeline.pixi import explain_install
 from pipeline.pixi_list import with_inputs
 from pipeline.recipe import Recipe
@@ -52,6 +54,7 @@ def pixi_stage(base: dagger.Container, recipe: Recipe, lock: ImageLock, fetched:
         with_inputs(base, recipe, lock)
         .with_(lambda container: with_package_cache(container, SUBDIRS[recipe.platform]))
         .with_mounted_file(DONE, fetched)
+        .with_(recipe.logins.mounted)
     )
     return with_environment(container, recipe, environment_path(recipe.spec.environment))
 
@@ -92,17 +95,20 @@ async def build(recipe: Recipe, lock: ImageLock) -> Built:
     if spec.cuda and (note := pixi_list.platform_note(image, lock, locked)):
         tell(note)
     wanted = packages(image, locked.conda.values())
-    fetching = fetch_stage(settings.fetch_base, wanted, SUBDIRS[recipe.platform])
+    fetching = fetch_stage(settings.fetch_base, wanted, SUBDIRS[recipe.platform], recipe.logins)
     try:
         await fetching.sync()
     except dagger.ExecError as error:
-        raise explain_fetch(image, error.stdout, error.stderr) from error
+        raise explain_fetch(image, error.stdout, error.stderr, recipe.logins.channels) from error
+    except dagger.QueryError as error:
+        raise refused_tool(image, "fetch_base", settings.fetch_base, error, recipe.logins) from error
     installed = pixi_stage(base, recipe, lock, fetching.file(DONE))
     try:
         await installed.sync()
     except dagger.ExecError as error:
-        output = f"{error.stdout}\n{error.stderr}"
-        raise explain_install(image, spec.environment, error.exit_code, output, lock.manifest.file) from error
+        output = recipe.logins.hide(f"{error.stdout}\n{error.stderr}")
+        names = lock.manifest.file, recipe.logins.channels
+        raise explain_install(image, spec.environment, error.exit_code, output, *names) from error
     entrypoint = installed.file(MADE_ENTRYPOINT)
     used = await find_editable(installed.directory(environment_path(spec.environment))) if lock.has_local else set()
     environment = Environment(installed.rootfs(), environment_path(spec.environment), installed.file(LAYERS))
@@ -198,12 +204,20 @@ async def pull(recipe: Recipe, key: str, address: str) -> dagger.Container:
         cuda = await base.env_variable("CUDA_VERSION")
     except dagger.QueryError as error:
         gone = f"; if it no longer has this digest, {REMEDY.format(image=recipe.image)}" if pinned != address else ""
-        raise BuildError(
-            f"{recipe.image}: base image {pinned} cannot be pulled: {error}; "
-            f"check '{key}' in {recipe.file}, and that the registry can be reached{gone}"
-        ) from error
+        refused = explain_refused_pull(str(error), address, recipe.logins.registries)
+        remedy = refused or f"check '{key}' in {recipe.file}, and that the registry can be reached{gone}"
+        raise BuildError(f"{recipe.image}: base image {pinned} cannot be pulled: {error}; {remedy}") from error
     check_base(recipe.image, recipe.spec, address, cuda)
     return base
+
+
+def refused_tool(image: str, key: str, address: str, error: dagger.QueryError, logins: Logins) -> BuildError:
+    """The error to raise when an image of [tool.pipeline] cannot be pulled for a step of an image's build."""
+    remedy = explain_refused_pull(str(error), address, logins.registries)
+    return BuildError(
+        f"{image}: {address} of '{key}' in [tool.pipeline] cannot be pulled: {error}; "
+        f"{remedy or 'check its name, and that the registry can be reached'}"
+    )
 
 
 async def find_digests(recipe: Recipe) -> dict[str, str]:

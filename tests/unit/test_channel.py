@@ -4,6 +4,7 @@ import rattler
 from pipeline.channel import by_channel, compare, find_differences
 from pipeline.errors import RefreshError
 from pipeline.lock_file import Package
+from pipeline.logins import Logins
 from tests.sandbox.channel import index, package
 
 FORGE = "https://conda.anaconda.org/conda-forge"
@@ -60,4 +61,6 @@ async def test_a_channel_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPat
     """With its address, and as something that may pass."""
     monkeypatch.setattr("pipeline.channel.RETRIES", 0)
     with pytest.raises(RefreshError, match=r"^channel http://127\.0\.0\.1:9/none cannot be asked for what it has: "):
-        await find_differences([Package("conda", "a", "1", "h_0", "http://127.0.0.1:9/none/noarch/a-1-h_0.conda")])
+        await find_differences(
+            [Package("conda", "a", "1", "h_0", "http://127.0.0.1:9/none/noarch/a-1-h_0.conda")], Logins()
+        )

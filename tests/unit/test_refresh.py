@@ -7,6 +7,7 @@ from pipeline import channel
 from pipeline.checkout import Checkout
 from pipeline.errors import LockError, ManifestError
 from pipeline.lock_file import Place, read_packages
+from pipeline.logins import Logins
 from pipeline.manifest import read_manifest
 from pipeline.refresh import check_fresh, explain_solve, start
 from pipeline.settings import Settings
@@ -73,7 +74,8 @@ async def test_a_lock_that_its_channel_contradicts_is_refused(
     async def locked(_: Checkout, image: str, spec: ImageSpec, platform: str) -> None:
         asked.append(f"{image} {spec.environment} {platform}")
 
-    async def differences(found: object) -> list[str]:
+    async def differences(found: object, logins: Logins) -> list[str]:
+        assert logins == Logins()
         assert sorted(package.name for package in found) == ["python", "zlib"]  # type: ignore[attr-defined]
         return ["its channel does not list a"]
 
