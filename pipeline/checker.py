@@ -22,9 +22,11 @@ from pipeline.checks import (
     located,
     read_facts,
 )
+from pipeline.credentials import explain_refused_pull
 from pipeline.errors import BuildError, CheckError, PipelineError
 from pipeline.finish import read_variables
 from pipeline.lock import check_base
+from pipeline.recipe import Recipe
 from pipeline.refresh import refresh
 from pipeline.spec import FILE, ImageSpec, find_images, load_spec
 from pipeline.stages import environment_path
@@ -75,7 +77,7 @@ class Checker:
                 self.checkout.read_lock(image, spec, platform)
                 recipe = self.checkout.recipe(image, spec, platform)
                 for key, address in used(spec, self.checkout.settings).items():
-                    check_base(image, spec, address, await _cuda_of(image, key, recipe.pinned(address), platform))
+                    check_base(image, spec, address, await _cuda_of(recipe, key, address))
             return [], f"CUDA {spec.cuda}" if spec.cuda else "no CUDA"
 
         return await self._each(check)
@@ -164,11 +166,12 @@ async def inspect_image(container: dagger.Container) -> Facts:
     return read_facts(await mounted.with_exec(["sh", _INSPECT, *IS_KEPT]).stdout())
 
 
-async def _cuda_of(image: str, key: str, address: str, platform: str) -> str | None:
+async def _cuda_of(recipe: Recipe, key: str, name: str) -> str | None:
+    address = recipe.pinned(name)
+    base = dag.container(platform=dagger.Platform(recipe.platform)).from_(address)
     try:
-        return await dag.container(platform=dagger.Platform(platform)).from_(address).env_variable("CUDA_VERSION")
+        return await base.env_variable("CUDA_VERSION")
     except dagger.QueryError as error:
-        raise BuildError(
-            f"{image}/{FILE}: key '{key}': image {address} cannot be pulled: {error}; "
-            "correct it there, or try again when the registry can be reached"
-        ) from error
+        refused = explain_refused_pull(str(error), address, recipe.logins.registries)
+        remedy = refused or "correct it there, or try again when the registry can be reached"
+        raise BuildError(f"{recipe.file}: key '{key}': image {address} cannot be pulled: {error}; {remedy}") from error

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import tempfile
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from dulwich.repo import Repo
 from pipeline import bases
 from pipeline.checkout import Checkout
 from pipeline.commit import open_repository
+from pipeline.credentials import explain_refused_pull
 from pipeline.errors import EarlierLockError
 from pipeline.formats import Format
 from pipeline.lock import LOCK, refresh
@@ -51,7 +53,7 @@ async def report_changes(
     """
     load_spec(checkout.path, image)
     name = f"{image}/{LOCK}"
-    path, earlier = await find_lock(checkout.path, image, reference, file)
+    path, earlier = await find_lock(checkout, image, reference, file)
     before = read_packages(path, f"the earlier {LOCK} ({earlier})", "compare with another one")
     after = read_packages(checkout.path / name, name, refresh(image))
     committed = earlier_bases(checkout.path, image, reference, file)
@@ -59,7 +61,7 @@ async def report_changes(
     return report(compare(image, earlier, before, after, changed), format)
 
 
-async def find_lock(checkout: Path, image: str, reference: str, file: dagger.File | None) -> tuple[Path, str]:
+async def find_lock(checkout: Checkout, image: str, reference: str, file: dagger.File | None) -> tuple[Path, str]:
     """The earlier lock in a file of this process, and what messages call it.
 
     Args:
@@ -76,9 +78,9 @@ async def find_lock(checkout: Path, image: str, reference: str, file: dagger.Fil
         await file.export(str(path))
         return path, await file.name()
     if _REFERENCE.fullmatch(reference):
-        await _export_published(reference, path)
+        await _export_published(reference, path, checkout.logins.registries)
     else:
-        path.write_bytes(committed_lock(checkout, image, reference))
+        path.write_bytes(committed_lock(checkout.path, image, reference))
     return path, reference
 
 
@@ -152,14 +154,13 @@ def _commit(repository: Repo, reference: str) -> Commit:
     )
 
 
-async def _export_published(reference: str, path: Path) -> None:
+async def _export_published(reference: str, path: Path, known: Collection[str]) -> None:
     published = dag.container().from_(reference)
     try:
         await published.sync()
     except dagger.QueryError as error:
-        raise EarlierLockError(
-            f"image {reference} cannot be pulled: {error}; correct the reference, or try again"
-        ) from error
+        remedy = explain_refused_pull(str(error), reference, known) or "correct the reference, or try again"
+        raise EarlierLockError(f"image {reference} cannot be pulled: {error}; {remedy}") from error
     try:
         await published.file(PUBLISHED).export(str(path))
     except dagger.QueryError as error:

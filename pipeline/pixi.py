@@ -201,8 +201,14 @@ def _missing(image: str, text: str, manifest: str) -> str:
     return ""
 
 
-def explain_install(
-    image: str, environment: str, exit_code: int, output: str, manifest: str = PIXI_TOML, known: Collection[str] = ()
+def explain_install(  # noqa: PLR0913  # all that the sentence says
+    image: str,
+    environment: str,
+    exit_code: int,
+    output: str,
+    *,
+    manifest: str = PIXI_TOML,
+    known: Collection[str] = (),
 ) -> PipelineError:
     """The error to raise when ``pixi install --locked`` ended with another exit code than 0.
 
@@ -231,9 +237,9 @@ def explain_install(
             f"{image}/pixi.lock does not match {image}/{manifest} (pixi: {reason[1].strip() if reason else text}); "
             f"{refresh(image)}"
         )
-    return BuildError(
-        f"{what}: {text}{'' if known_remedy else advice(said)}; {known_remedy or _package_remedy(image, text)}"
-    )
+    if known_remedy:
+        return BuildError(f"{what}: {text}; {known_remedy}")
+    return BuildError(f"{what}: {text}{advice(said)}; {_package_remedy(image, text)}")
 
 
 def is_stale(text: str) -> bool:

@@ -96,7 +96,9 @@ async def ask(base: dagger.Container, recipe: Recipe, lock: ImageLock, address: 
     """
     image, settings = recipe.image, recipe.settings
     arguments = [_ANSWER, "git" if lock.git else "", str(settings.solve_timeout), *selected(recipe.spec.environment)]
-    asking = with_inputs(base, recipe, lock).with_exec(["sh", "-euc", _LIST, "sh", *arguments])
+    asking = (
+        with_inputs(base, recipe, lock).with_(recipe.logins.mounted).with_exec(["sh", "-euc", _LIST, "sh", *arguments])
+    )
     try:
         answer = await asking.file(_ANSWER).contents()
     except dagger.ExecError as error:
@@ -105,7 +107,7 @@ async def ask(base: dagger.Container, recipe: Recipe, lock: ImageLock, address: 
                 f"{image}: package '{lock.git}' of {image}/{LOCK} comes from git, and the base image {address} has no "
                 f"program git; choose a base that has it as 'base' in {recipe.file}"
             ) from error
-        output = f"{error.stdout}\n{error.stderr}"
+        output = recipe.logins.hide(f"{error.stdout}\n{error.stderr}")
         raise explain(image, lock.manifest.file, recipe.spec.environment, error.exit_code, output) from error
     return choose(image, lock, read_answer(image, answer))
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.artifact import LAYOUT, Artifact
 from pipeline.attachments import Attachment
-from pipeline.credentials import Login
+from pipeline.credentials import Login, explain_refused_pull
 from pipeline.script import last_line, with_packages, with_scripts
 from pipeline.settings import Settings
 from pipeline.signing import PROGRAM as COSIGN
@@ -177,7 +177,9 @@ class Registry:
         except ValidationError:
             return _not_run("refused", "it gave no report")
         except dagger.QueryError as error:
-            # The images of the step come from registries too.
+            # The images of the step come from registries too, and are pulled by whom `with-registry-auth` names.
+            if refused := explain_refused_pull(str(error), None, [to.host] if to.login.secret else []):
+                return _not_run("refused", f"{error}; {refused}")
             return _not_run("passing", str(error))
 
 

@@ -75,7 +75,7 @@ async def report(  # noqa: PLR0913  # what a person may say
         listed = await checkout.listed(image, spec, target)
         locked = listed.packages
         if reference or file:
-            path, earlier = await find_lock(checkout.path, image, reference or "", file)
+            path, earlier = await find_lock(checkout, image, reference or "", file)
             before = read_packages(path, f"the earlier {LOCK} ({earlier})", "compare with another one")
             changes = describe_changes(image, earlier, listed.place, _at(before, listed.place), locked)
     elif reference or file:

@@ -107,8 +107,14 @@ async def build(recipe: Recipe, lock: ImageLock) -> Built:
         await installed.sync()
     except dagger.ExecError as error:
         output = recipe.logins.hide(f"{error.stdout}\n{error.stderr}")
-        names = lock.manifest.file, recipe.logins.channels
-        raise explain_install(image, spec.environment, error.exit_code, output, *names) from error
+        raise explain_install(
+            image,
+            spec.environment,
+            error.exit_code,
+            output,
+            manifest=lock.manifest.file,
+            known=recipe.logins.channels,
+        ) from error
     entrypoint = installed.file(MADE_ENTRYPOINT)
     used = await find_editable(installed.directory(environment_path(spec.environment))) if lock.has_local else set()
     environment = Environment(installed.rootfs(), environment_path(spec.environment), installed.file(LAYERS))

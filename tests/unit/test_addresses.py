@@ -1,11 +1,17 @@
 """Passwords and tokens in addresses of manifests and locks."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.addresses import find_secrets, refuse_secrets
 from pipeline.errors import CredentialsError
+from pipeline.lock import check_lock
+from pipeline.refresh import start
+from pipeline.spec import ImageSpec
+
+SPEC = ImageSpec(description="x")
 
 
 @pytest.mark.parametrize(
@@ -70,3 +76,11 @@ def test_a_secret_in_the_lock_is_refused(tmp_path: Path) -> None:
 def test_a_folder_without_secrets_is_accepted(tmp_path: Path) -> None:
     """Also one that has neither file: others tell that."""
     refuse_secrets(tmp_path)
+
+
+@pytest.mark.parametrize("step", [lambda folder: check_lock(folder, SPEC), lambda folder: start(folder, SPEC, [])])
+def test_secrets_are_refused_before_anything_else(tmp_path: Path, step: Callable[[Path], object]) -> None:
+    """Whatever else is wrong with manifest and lock: a build and a lock tell this first."""
+    (tmp_path / "pixi.toml").write_text('channels = ["https://conda.example.org/t/hidden/mine"]\n[')
+    with pytest.raises(CredentialsError, match=r"pixi\.toml:1 has a token"):
+        step(tmp_path)

@@ -191,9 +191,11 @@ def test_a_package_without_a_hash_is_refused(checkout: CheckoutFolder) -> None:
             "HTTP status client error (404 Not Found)",
             "the channel no longer has it: run 'dagger call lock --image small'",
         ),
-        ("HTTP status client error (403 Forbidden)", "channel asks who you are, or does not let you have it"),
-        ("HTTP status client error (401 Unauthorized)", "by 'with-channel-auth --host channel', before the function"),
         ("foo-404.conda: Request failed after 4 retries", "what was fetched is kept"),
+        (
+            "HTTP status client error (401 Unauthorized) for url (https://channel/foo.conda)",
+            "'with-channel-auth --host",
+        ),
     ],
 )
 def test_failures_are_explained(reason: str, remedy: str) -> None:

@@ -241,12 +241,22 @@ def test_colours_do_not_matter() -> None:
     assert causes("  \x1b[31m×\x1b[0m lock-file \x1b[1mnot\x1b[0m up-to-date") == ["lock-file not up-to-date"]
 
 
+#: As pixi 0.15 draws it, in the width of a terminal.
+NOT_LET_IN = """
+  × Request error: HTTP status client error (401 Unauthorized) for url
+  │ (https://pypi.example.org/hushed-1.0-py3-none-any.whl)
+  ╰─▶ HTTP status client error (401 Unauthorized) for url
+      (https://pypi.example.org/hushed-1.0-py3-none-any.whl)
+"""
+
+
 @pytest.mark.parametrize(
     ("output", "error", "said"),
     [
         (STALE, LockError, "small/pixi.lock does not match small/pixi.toml (pixi: lock-file not up-to-date"),
         (NOT_FOUND, BuildError, "the channel no longer has this package"),
         (REFUSED, BuildError, "Connection refused (os error 111); if the channel was out of reach"),
+        (NOT_LET_IN, BuildError, "put 'with-channel-auth --host pypi.example.org (--token"),
         (MISMATCH, BuildError, "otherwise do not trust the channel"),
         (
             NEW_STALE,
