@@ -1,14 +1,16 @@
 """Passwords and tokens in addresses of manifests and locks."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dagger import dag
 
 from pipeline.addresses import find_secrets, refuse_secrets
+from pipeline.checkout import Checkout
 from pipeline.errors import CredentialsError
 from pipeline.lock import check_lock
-from pipeline.refresh import start
+from pipeline.refresh import refresh
+from pipeline.settings import Settings
 from pipeline.spec import ImageSpec
 
 SPEC = ImageSpec(description="x")
@@ -78,9 +80,13 @@ def test_a_folder_without_secrets_is_accepted(tmp_path: Path) -> None:
     refuse_secrets(tmp_path)
 
 
-@pytest.mark.parametrize("step", [lambda folder: check_lock(folder, SPEC), lambda folder: start(folder, SPEC, [])])
-def test_secrets_are_refused_before_anything_else(tmp_path: Path, step: Callable[[Path], object]) -> None:
+@pytest.mark.asyncio
+@pytest.mark.parametrize("check", [True, False])
+async def test_secrets_are_refused_before_anything_else(tmp_path: Path, *, check: bool) -> None:
     """Whatever else is wrong with manifest and lock: a build and a lock tell this first."""
     (tmp_path / "pixi.toml").write_text('channels = ["https://conda.example.org/t/hidden/mine"]\n[')
     with pytest.raises(CredentialsError, match=r"pixi\.toml:1 has a token"):
-        step(tmp_path)
+        check_lock(tmp_path, SPEC)
+    (tmp_path / "image.toml").write_text("description = 'x'\n")
+    with pytest.raises(CredentialsError, match=r"pixi\.toml:1 has a token"):
+        await refresh(Checkout(dag.directory(), tmp_path.parent, Settings()), tmp_path.name, [], check=check)
