@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.sandbox import cache, debian, oci
+from tests.sandbox import cache, current_pixi, debian, oci
 
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CUDA: Final = {
@@ -31,6 +31,8 @@ COSIGN: Final = oci.Settings(
 IMAGES: Final = {
     "ghcr.io/prefix-dev/pixi:noble": (("trixie", "pixi"), SHELL),
     "ghcr.io/prefix-dev/pixi:noble-cuda-13.0.0": (("trixie", "pixi"), CUDA_SHELL),
+    f"ghcr.io/prefix-dev/pixi:{current_pixi.VERSION}-noble": (("trixie", "current-pixi"), SHELL),
+    f"ghcr.io/prefix-dev/pixi:{current_pixi.VERSION}-noble-cuda-13.0.0": (("trixie", "current-pixi"), CUDA_SHELL),
     "docker.io/library/debian:bookworm-slim": (("bookworm",), SHELL),
     "docker.io/library/python:3.12-slim": (("bookworm", "python"), PYTHON),
     "docker.io/library/python:3.13-slim": (("trixie-python",), PYTHON),
@@ -59,6 +61,7 @@ class Content:
 
     Attributes:
         pixi: the program.
+        current_pixi: the layer of a current pixi, which stands in for it or is the real one.
         python: a relocatable CPython 3.12, a folder with ``bin/`` and ``lib/``.
         regctl: the program, static.
         cosign: the program, static.
@@ -66,6 +69,7 @@ class Content:
     """
 
     pixi: Path
+    current_pixi: Path
     python: Path
     regctl: Path
     cosign: Path
@@ -129,7 +133,7 @@ def _write(part: Path, roots: dict[str, Path], content: Content) -> None:
     _pack_python(own["python"], content.python)
     for name in PROGRAMS:
         _pack_program(own[name], name, content)
-    layers = roots | own
+    layers = roots | own | {"current-pixi": content.current_pixi}
     for reference, (names, settings) in IMAGES.items():
         oci.write_layout(part / _folder(reference), [layers[name] for name in names], settings)
     for layer in own.values():

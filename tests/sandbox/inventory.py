@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.sandbox import cache
+from tests.sandbox import cache, current_pixi
 from tests.sandbox.images import BaseImage
 from tests.sandbox.parts import HERE, Parts
 from tests.sandbox.sdk_content import Sdk
@@ -13,8 +13,8 @@ from tests.sandbox.state import State
 
 
 def key() -> str:
-    """Changes with any file of the sandbox and with the Python that runs it."""
-    return cache.digest(HERE, sys.version, sys.base_prefix)
+    """Changes with any file of the sandbox, with the Python that runs it, and with a real pixi that was named."""
+    return cache.digest(HERE, sys.version, sys.base_prefix, current_pixi.identity())
 
 
 def load(state: State, wanted: str) -> Parts | None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import psutil
 
-from tests.sandbox import cache, images, programs, sdk_content, tools
+from tests.sandbox import cache, current_pixi, images, programs, sdk_content, tools
 from tests.sandbox.images import BaseImage
 from tests.sandbox.progress import Progress
 from tests.sandbox.sdk_content import Sdk
@@ -208,16 +208,17 @@ def make_all(progress: Progress) -> Parts:
         sdk = step("sdk-content", lambda say: sdk_content.sdk_content(engine / "bin" / "codegen", say))
         return engine, sdk, step("pixi", make_pixi)
 
-    def download_all() -> tuple[Path, Path, Path, dict[str, Path]]:
+    def download_all() -> tuple[Path, Path, Path, Path, dict[str, Path]]:
         rootfs = step("rootfs", make_rootfs)
         tree = step("python-tree", lambda say: channel.python_tree(say=say))
+        current = step("current-pixi", lambda say: current_pixi.layer(tree, say))
         conda = step("channel", channel.build)
         # Kept in the cache, for what is made in the other thread and at the end.
         step("debian", sdk_content.root_layer)
         step("debian", images.root_layers)
         # Compiled here, since the other thread is at pixi much longer.
         made = {name: step(name, functools.partial(programs.program, name)) for name in ("regctl", "olareg", "cosign")}
-        return rootfs, tree, conda, made
+        return rootfs, tree, current, conda, made
 
     pool = ThreadPoolExecutor(2)
     compiled, downloaded = pool.submit(compile_all), pool.submit(download_all)
@@ -227,9 +228,9 @@ def make_all(progress: Progress) -> Parts:
         # An error is told at once, not when the other thread's download has ended.
         pool.shutdown(wait=False, cancel_futures=True)
     engine, sdk, pixi = compiled.result()
-    rootfs, tree, conda, made = downloaded.result()
+    rootfs, tree, current, conda, made = downloaded.result()
     bundle = rootfs / "etc/ssl/certs/ca-certificates.crt"
-    content = images.Content(pixi / "bin" / "pixi", tree, made["regctl"], made["cosign"], bundle)
+    content = images.Content(pixi / "bin" / "pixi", current, tree, made["regctl"], made["cosign"], bundle)
     bases = step("images", lambda say: images.base_images(content, say))
     return Parts(engine, pixi, rootfs, made["olareg"], sdk, conda, bases)
 

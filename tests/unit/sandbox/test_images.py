@@ -91,6 +91,13 @@ def test_an_image_says_what_it_consists_of(tree: Path, tmp_path: Path) -> None:
         assert described["digest"] == f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
+def layer(folder: Path) -> Path:
+    """A layer that somebody else has made."""
+    made = folder / "layer.tar.gz"
+    oci.pack(made, {"usr/local/bin/pixi": None})
+    return made
+
+
 def test_images_share_the_layers_they_have_in_common(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,16 +105,18 @@ def test_images_share_the_layers_they_have_in_common(
     made: list[str] = []
 
     def root_layer(suite: str, packages: list[str], say: object, name: str = "", hook: str = "") -> Path:  # noqa: ARG001
-        layer = tmp_path / (name or suite) / "key" / "part" / "layer.tar.gz"
-        layer.parent.mkdir(parents=True)
-        oci.pack(layer, {f"etc/{name or suite}": None})
+        root = tmp_path / (name or suite) / "key" / "part" / "layer.tar.gz"
+        root.parent.mkdir(parents=True)
+        oci.pack(root, {f"etc/{name or suite}": None})
         made.append(name or suite)
-        return layer
+        return root
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(debian, "root_layer", root_layer)
     tool = tree / "bin" / "tool"
-    content = images.Content(pixi=tool, python=tree, regctl=tool, cosign=tool, bundle=tree / "notes.txt")
+    content = images.Content(
+        pixi=tool, current_pixi=layer(tmp_path), python=tree, regctl=tool, cosign=tool, bundle=tree / "notes.txt"
+    )
     found = images.base_images(content, lambda line: None)  # noqa: ARG005
 
     assert sorted(made) == ["bookworm", "trixie", "trixie-python"]
@@ -133,12 +142,13 @@ def test_the_image_of_regctl_holds_little_more_than_the_program(
     monkeypatch.setattr(images, "root_layers", lambda say: {})  # noqa: ARG005
     monkeypatch.setattr(images, "IMAGES", {"ghcr.io/regclient/regctl:v1": (("regctl",), images.REGCTL)})
     tool = tree / "bin" / "tool"
-    [image] = images.base_images(images.Content(tool, tree, tool, tool, tree / "notes.txt"), lambda line: None)  # noqa: ARG005
+    content = images.Content(tool, layer(tmp_path), tree, tool, tool, tree / "notes.txt")
+    [image] = images.base_images(content, lambda line: None)  # noqa: ARG005
     manifest = read(image.layout, json.loads((image.layout / "index.json").read_text())["manifests"][0]["digest"])
     config = read(image.layout, manifest["config"]["digest"])["config"]
     assert (config["Entrypoint"], config["User"]) == (["/regctl"], "appuser")
-    [layer] = manifest["layers"]
-    with tarfile.open(blob(image.layout, layer["digest"])) as opened:
+    [only] = manifest["layers"]
+    with tarfile.open(blob(image.layout, only["digest"])) as opened:
         assert "etc/ssl/certs/ca-certificates.crt" in opened.getnames()
         assert opened.getmember("regctl").mode == 0o755
 

@@ -1,0 +1,124 @@
+"""What `pixi list` prints of the packages that are locked."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import rattler
+from packaging.utils import canonicalize_name
+
+from .lock import INDEX, Packages
+from .platforms import Platform
+from .workspace import Environment
+
+#: Fields in the order of pixi's JSON, with what they are where nothing is known.
+EMPTY: dict[str, Any] = {
+    "name": None,
+    "version": None,
+    "build": None,
+    "build_number": None,
+    "size_bytes": None,
+    "kind": None,
+    "source": None,
+    "license": None,
+    "license_family": None,
+    "is_explicit": False,
+    "md5": None,
+    "sha256": None,
+    "arch": None,
+    "platform": None,
+    "subdir": None,
+    "timestamp": None,
+    "noarch": None,
+    "file_name": None,
+    "url": None,
+    "index_url": None,
+    "requested_spec": None,
+    "constrains": [],
+    "depends": [],
+    "track_features": [],
+    "run_exports": None,
+}
+SAME = ("version", "build", "build_number", "license", "license_family", "md5", "sha256", "arch", "platform", "subdir")
+
+
+def described(environment: Environment, platform: Platform, found: Packages) -> list[dict[str, Any]]:
+    """The packages of an environment, sorted by name, each with all that pixi says of one."""
+    asked = {
+        name: ", ".join(str(one.get("version", one.get("path", one.get("git", "*")))) for one in wanted)
+        for requests in (environment.requests(platform), environment.pypi(platform))
+        for name, wanted in requests.items()
+    }
+    lines = [_conda(record) for record in found.conda] + [_pypi(one, environment.workspace.root) for one in found.pypi]
+    for line in lines:
+        spec = asked.get(line["name"], asked.get(canonicalize_name(line["name"])) if line["kind"] == "pypi" else None)
+        line |= {"is_explicit": spec is not None, "requested_spec": spec}
+    lines += [EMPTY | {"name": name, "kind": "conda"} for name in found.sources]
+    return sorted(lines, key=lambda line: line["name"])
+
+
+def selected(lines: list[dict[str, Any]], regex: str | None, *, explicit: bool) -> list[dict[str, Any]]:
+    """Those packages whose names fit, and that the manifest names where only these are asked for."""
+    return [line for line in lines if re.search(regex or "", line["name"]) and (line["is_explicit"] or not explicit)]
+
+
+def _conda(record: rattler.RepoDataRecord) -> dict[str, Any]:
+    said = json.loads(record.to_json())
+    line = EMPTY | {key: said.get(key) for key in SAME} | {"name": record.name.normalized, "kind": "conda"}
+    lists = {key: said.get(key, []) for key in ("constrains", "depends")}
+    features = said.get("track_features") or []
+    return (
+        line
+        | lists
+        | {
+            "size_bytes": said.get("size"),
+            "source": (record.channel or "").rstrip("/") or None,
+            "timestamp": said.get("timestamp"),
+            "noarch": said.get("noarch"),
+            "file_name": record.file_name,
+            "url": record.url,
+            "track_features": features.split() if isinstance(features, str) else features,
+        }
+    )
+
+
+def _pypi(package: rattler.PypiLockedPackage, root: Path) -> dict[str, Any]:
+    location = package.location
+    local = "://" not in location
+    is_wheel = re.search(r"\.whl(?:[?#]|$)", location) is not None
+    try:
+        hashes = package.hashes
+        sha256, md5 = (hashes.sha256, hashes.md5) if hashes else (None, None)
+    except AttributeError:  # what py-rattler raises where there are none
+        sha256 = md5 = None
+    path = root / location
+    return EMPTY | {
+        "name": canonicalize_name(package.name).replace("-", "_"),
+        "version": package.version or None,
+        "kind": "pypi",
+        "source": INDEX if is_wheel else location,
+        "size_bytes": sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+        if local and path.is_dir()
+        else None,
+        "md5": md5.hex() if md5 else None,
+        "sha256": sha256.hex() if sha256 else None,
+        "url": location,
+        "depends": list(package.requires_dist),
+    }
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    """Columns for a person."""
+    rows = [["Name", "Version", "Build", "Size", "Kind", "Source"]]
+    for line in lines:
+        size = line["size_bytes"]
+        shown = "" if size is None else f"{size / 1024:.2f} KiB" if size < 1 << 20 else f"{size / 2**20:.2f} MiB"
+        rows.append(
+            [str(line[key] or "") for key in ("name", "version", "build")]
+            + [shown, line["kind"], str(line["source"] or "")]
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).strip() for row in rows
+    )

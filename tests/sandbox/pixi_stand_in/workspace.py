@@ -1,0 +1,344 @@
+"""A workspace as pixi understands it: the features of its environments, their platforms, and what they ask for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import rattler
+from packaging.utils import canonicalize_name
+
+from .failures import PixiError
+from .manifest import parse, pixi_table, with_python
+from .platforms import Platform, Table, combined, declared_platform, this_machine, with_requirement
+
+type Requests = dict[str, list[Table]]
+
+DEPENDENCIES: Final = ("dependencies", "host-dependencies", "build-dependencies")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A part of a manifest that environments are made of."""
+
+    name: str
+    table: Table
+    platforms: tuple[str, ...] | None = None
+
+    def targets(self, platform: Platform) -> list[Table]:
+        """The tables that count on a platform, the most specific first."""
+        found = [table for key, table in self.table.get("target", {}).items() if platform.is_meant(key)]
+        return [*reversed(found), self.table]
+
+    def requests(self, platform: Platform, kinds: tuple[str, ...]) -> Requests:
+        """What is asked for by name, each a table."""
+        found: Requests = {}
+        for table in reversed(self.targets(platform)):
+            for kind in kinds:
+                for name, value in table.get(kind, {}).items():
+                    wanted = value if isinstance(value, list) else [value]
+                    found[name] = [one if isinstance(one, dict) else {"version": one} for one in wanted]
+        return found
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What is solved and installed together."""
+
+    name: str
+    features: tuple[Feature, ...]
+    workspace: "Workspace"
+
+    @property
+    def prefix(self) -> Path:
+        """Where it is installed."""
+        return self.workspace.root / ".pixi" / "envs" / self.name
+
+    @property
+    def title(self) -> str:
+        """How it is called in a prompt."""
+        return self.workspace.name if self.name == "default" else f"{self.workspace.name}:{self.name}"
+
+    @cached_property
+    def platforms(self) -> list[Platform]:
+        """The platforms that all of its features support, in the order of the workspace."""
+        own = self.workspace.platforms
+        pinned = {name for feature in self.features for name in feature.platforms or ()}
+        if not self.workspace.composes:
+            taken = {platform.subdir for platform in own if platform.name in pinned}
+            return [
+                platform
+                for platform in own
+                if all(
+                    one.platforms is None or {platform.name, platform.subdir} & {*one.platforms}
+                    for one in self.features
+                )
+                and (platform.name in pinned or platform.subdir not in taken)
+            ]
+        by_name = {platform.name: platform for platform in own}
+        wanted = [
+            {by_name[name].subdir for name in one.platforms} for one in self.features if one.platforms is not None
+        ]
+        return [
+            combined(subdir, [by_name[name] for name in sorted(pinned) if by_name[name].subdir == subdir])
+            for subdir in dict.fromkeys(platform.subdir for platform in own)
+            if all(subdir in subdirs for subdirs in wanted)
+        ]
+
+    @property
+    def channels(self) -> list[str]:
+        """Addresses of channels, the most preferred first."""
+        found: dict[str, int] = {}
+        for feature in self.features:
+            for channel in feature.table.get("channels", self.workspace.table.get("channels", [])):
+                table = channel if isinstance(channel, dict) else {"channel": channel}
+                found.setdefault(table["channel"], table.get("priority", 0))
+        return [channel_address(name) for name in sorted(found, key=lambda name: -found[name])]
+
+    def requests(self, platform: Platform, *kinds: str) -> Requests:
+        """What its features ask for, by name."""
+        found: Requests = {}
+        for feature in self.features:
+            for name, wanted in feature.requests(platform, kinds or DEPENDENCIES).items():
+                found[name] = [*found.get(name, []), *(one for one in wanted if one not in found.get(name, []))]
+        return found
+
+    def pypi(self, platform: Platform) -> Requests:
+        """PyPI packages by their normalized name."""
+        found: Requests = {}
+        for name, wanted in self.requests(platform, "pypi-dependencies").items():
+            found[canonicalize_name(name)] = wanted
+        return found
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What all features say about PyPI: indexes and folders with packages."""
+        found: dict[str, Any] = {}
+        for table in (*(feature.table for feature in self.features), self.workspace.table):
+            for key, value in table.get("pypi-options", {}).items():
+                found[key] = [*found.get(key, []), *value] if isinstance(value, list) else found.get(key, value)
+        return found
+
+    def activation(self, platform: Platform) -> tuple[list[str], dict[str, str]]:
+        """Scripts and variables of its activation."""
+        scripts: list[str] = []
+        variables: dict[str, str] = {}
+        for feature in self.features:
+            tables = [table.get("activation", {}) for table in feature.targets(platform)]
+            scripts += next((table["scripts"] for table in tables if "scripts" in table), [])
+            for table in tables:
+                variables = {**table.get("env", {}), **variables}
+        return scripts, variables
+
+    def platform(self) -> Platform:
+        """The platform to take on this machine: the first one that it can run.
+
+        Raises:
+            PixiError: it can run none.
+        """
+        machine = this_machine()
+        subdir = str(rattler.Subdir.current())
+        for platform in self.platforms:
+            if platform.subdir == subdir and not platform.meets(machine):
+                return platform
+        raise unsupported(self, subdir, machine)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A manifest, read."""
+
+    manifest: Path
+    document: Table
+    table: Table
+    platforms: list[Platform]
+    features: dict[str, Feature]
+    composes: bool
+
+    @property
+    def root(self) -> Path:
+        """The folder of the manifest."""
+        return self.manifest.parent
+
+    @property
+    def lock(self) -> Path:
+        """The lock file."""
+        return self.root / "pixi.lock"
+
+    @property
+    def name(self) -> str:
+        """How the workspace is called."""
+        return str(self.table.get("name") or self.document.get("project", {}).get("name") or self.root.name)
+
+    @property
+    def version(self) -> str:
+        """The version of the workspace."""
+        project = self.document.get("project", {}) if self.manifest.name == "pyproject.toml" else {}
+        return str(self.table.get("version") or project.get("version") or "NO_VERSION_SPECIFIED")
+
+    @cached_property
+    def environments(self) -> dict[str, Environment]:
+        """All environments by name."""
+        asked = {"default": {}} | self.pixi.get("environments", {})
+        return {name: self._environment(name, value) for name, value in asked.items()}
+
+    @property
+    def pixi(self) -> Table:
+        """The tables that are pixi's own."""
+        return pixi_table(self.manifest, self.document)
+
+    def environment(self, name: str) -> Environment:
+        """One environment.
+
+        Raises:
+            PixiError: there is none of this name.
+        """
+        if name not in self.environments:
+            raise PixiError(f"unknown environment '{name}'")
+        return self.environments[name]
+
+    def _environment(self, name: str, value: Table | list[str]) -> Environment:
+        table: Table = {"features": value} if isinstance(value, list) else value
+        inline = {
+            key: one for key, one in table.items() if key not in ("features", "solve-group", "no-default-feature")
+        }
+        chosen = [Feature(f"environment-{name}", inline, names(inline))] if inline else []
+        for feature in table.get("features", []):
+            if feature not in self.features:
+                raise PixiError(f"The feature '{feature}' is not defined in the manifest")
+            chosen.append(self.features[feature])
+        if not table.get("no-default-feature"):
+            chosen.append(self.features["default"])
+        return Environment(name, tuple(chosen), self)
+
+
+def find(given: str | None) -> Workspace:
+    """The workspace of a manifest that was named, or of the working folder and those above it.
+
+    Raises:
+        PixiError: there is none, or it cannot be read.
+    """
+    if given:
+        path = Path(given).absolute()
+        if path.is_dir():
+            path = next(
+                (path / name for name in ("pixi.toml", "pyproject.toml") if (path / name).exists()), path / "pixi.toml"
+            )
+        if not path.is_file():
+            raise PixiError(f"could not find '{path}'")
+        return read(path)
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        for name in ("pixi.toml", "pyproject.toml"):
+            path = folder / name
+            if path.is_file() and (name == "pixi.toml" or pixi_table(path, parse(path))):
+                return read(path)
+    if (here / "pyproject.toml").is_file():
+        raise PixiError(
+            f"found pyproject.toml without tool.pixi section at directory {here}\n\nSuggestion: Run 'pixi init' to "
+            "initialize pixi support in the existing pyproject.toml"
+        )
+    raise PixiError(f"could not find pixi.toml or pyproject.toml with tool.pixi at directory {here}")
+
+
+def read(path: Path) -> Workspace:
+    """Read a manifest.
+
+    Raises:
+        PixiError: it is not TOML, or says what cannot be.
+    """
+    document = parse(path)
+    own = pixi_table(path, document)
+    table = own.get("workspace", own.get("project"))
+    if table is None:
+        raise PixiError(f"Missing table in manifest pixi.toml. Expected '[workspace]'\n   ╭─[{path}]\n   ╰────")
+    tables: dict[str, Table] = {**own.get("feature", {}), "default": {**own, "channels": table.get("channels", [])}}
+    if path.name == "pyproject.toml":
+        tables = with_python(document, tables)
+    declared = [declared_platform(one) for one in table.get("platforms", [])]
+    platforms, features, composes = migrated(
+        declared, {name: Feature(name, one, names(one, name)) for name, one in tables.items()}
+    )
+    return Workspace(path, document, table, platforms, features, composes)
+
+
+def names(table: Table, feature: str = "") -> tuple[str, ...] | None:
+    """The platforms that a feature is for; None where it is for all."""
+    # The default feature's table is the manifest's, which has no platforms of its own.
+    return tuple(table["platforms"]) if "platforms" in table and feature != "default" else None
+
+
+def migrated(declared: list[Platform], features: dict[str, Feature]) -> tuple[list[Platform], dict[str, Feature], bool]:
+    """Platforms with what features require of the system, and those features with the platforms that this makes.
+
+    Raises:
+        PixiError: the platforms say it themselves already, or a feature names a platform that there is not.
+    """
+    simple = all(platform.name == platform.subdir for platform in declared)
+    originals = {platform.name: platform for platform in declared}
+    for feature in features.values():
+        for name in feature.platforms or ():
+            if name not in originals and simple:
+                originals[name] = Platform(name, name)
+            elif name not in originals:
+                raise PixiError(
+                    f"feature '{feature.name}' references platform '{name}' which is not declared in the workspace",
+                    remedy=f"the workspace declares: {', '.join(originals)}",
+                )
+    required = {
+        name: table for name, feature in features.items() if (table := feature.table.get("system-requirements"))
+    }
+    if not required:
+        return list(originals.values()), features, simple
+    if not simple:
+        where = "the default feature" if "default" in required else f"feature '{next(iter(required))}'"
+        raise PixiError(
+            f"{where} uses `[system-requirements]` but the workspace declares per-platform virtual packages; remove "
+            "the system-requirements table and declare the constraints on the platforms instead"
+        )
+    made: dict[str, Platform] = {}
+    found = {}
+    for name, feature in features.items():
+        platforms = [originals[one] for one in (feature.platforms if feature.platforms is not None else originals)]
+        if name in required:
+            platforms = [with_requirement(platform.subdir, required[name]) for platform in platforms]
+            feature = Feature(name, feature.table, tuple(platform.name for platform in platforms))  # noqa: PLW2901
+        if feature.platforms is not None:
+            made |= {platform.name: platform for platform in platforms}
+        found[name] = feature
+    covered = {platform.subdir for platform in made.values()}
+    made |= {name: platform for name, platform in originals.items() if platform.subdir not in covered}
+    return list(made.values()), found, True
+
+
+def channel_address(channel: str) -> str:
+    """The address of a channel, which may be given by its name."""
+    address = channel if "://" in channel else f"https://conda.anaconda.org/{channel}"
+    return f"{address.rstrip('/')}/"
+
+
+def unsupported(environment: Environment, subdir: str, machine: Mapping[str, str]) -> PixiError:
+    """The failure of an environment that this machine cannot run."""
+    lead = f"The workspace does not support '{subdir}'"
+    hint = f"\n\nAdd it with 'pixi workspace platform add {subdir}'."
+    if environment.name != "default":
+        lead, hint = f"the environment '{environment.name}' does not support '{subdir}'", ""
+    lines, missing = [], []
+    for platform in environment.platforms:
+        label = platform.name if platform.name == platform.subdir else f"{platform.name} (subdir {platform.subdir})"
+        if platform.subdir != subdir:
+            lines.append(f"  - {label}: requires subdir '{platform.subdir}', which this machine can't run")
+        else:
+            lacking = platform.meets(machine)
+            missing += [one for one in lacking if one not in missing]
+            lines.append(f"  - {label}: missing virtual packages: {', '.join(lacking)}")
+    text = f"{lead} on this machine.\n\nDeclared platforms and why none runs here:\n" + "\n".join(lines)
+    if missing:
+        text += f"\n\nUnsatisfied requirements: {', '.join(missing)}"
+    mock = [f"CONDA_OVERRIDE_{one.split()[0].strip('_').upper()}={one.split()[-1]}" for one in missing]
+    base = f"supported platforms are {', '.join(platform.name for platform in environment.platforms)}"
+    if mock:
+        base = "Mock the missing virtual packages via the environment, e.g.:\n  " + "\n  ".join(mock)
+    remedy = f"{base}\nOr install for a target this machine cannot run with `pixi install --platform <platform>`."
+    return PixiError(text + hint, remedy=remedy)
