@@ -64,7 +64,7 @@ def layer(tree: Path, say: Callable[[str], None]) -> Path:
         if program is None:
             (work / "pixi").write_text(SCRIPT)
             (work / "pixi").chmod(0o755)
-            content |= {HOME: _stand_in(tree, work), PROGRAM: work / "pixi"}
+            content |= {HOME: _stand_in(tree, work, packages(say)), PROGRAM: work / "pixi"}
         else:
             content[PROGRAM] = program
         oci.pack(part / "layer.tar.gz", content)
@@ -74,22 +74,35 @@ def layer(tree: Path, say: Callable[[str], None]) -> Path:
     return cache.ensure("current-pixi", inputs, make, say=say) / "layer.tar.gz"
 
 
-def _stand_in(tree: Path, work: Path) -> Path:
+def packages(say: Callable[[str], None]) -> Path:
+    """What the stand-in is made with, as it is installed: kept apart, since the stand-in changes more often.
+
+    Raises:
+        SandboxError: it cannot be installed.
+    """
+
+    def make(part: Path) -> None:
+        log = cache.root() / "sandbox" / "log" / "make-current-pixi.log"
+        log.unlink(missing_ok=True)
+        install = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"]
+        hashed = ["--require-hashes", "--only-binary=:all:", f"--target={part}", f"--requirement={REQUIREMENTS}"]
+        tools.run([sys.executable, "-m", "pip", *install, *hashed], log, "The Python package index")
+
+    return cache.ensure("current-pixi-packages", [sys.version, REQUIREMENTS], make, say=say)
+
+
+def _stand_in(tree: Path, work: Path, installed: Path) -> Path:
     """The Python that runs the stand-in, with it and its packages."""
     from tests.sandbox.channel import bytecode  # noqa: PLC0415 -- slow, and not needed when all is made
 
     python = work / "python"
     shutil.copytree(tree, python, symlinks=True)
-    packages = python / "lib/python3.12/site-packages"
-    log = cache.root() / "sandbox" / "log" / "make-current-pixi.log"
-    log.unlink(missing_ok=True)
-    install = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"]
-    hashed = ["--require-hashes", "--only-binary=:all:", f"--target={packages}", f"--requirement={REQUIREMENTS}"]
-    tools.run([sys.executable, "-m", "pip", *install, *hashed], log, "The Python package index")
-    (packages / "bin" / "uv").rename(python / "bin" / "uv")
-    own = packages / "pixi_stand_in"
+    site = python / "lib/python3.12/site-packages"
+    shutil.copytree(installed, site, dirs_exist_ok=True)
+    (site / "bin" / "uv").rename(python / "bin" / "uv")
+    own = site / "pixi_stand_in"
     own.mkdir()
     for module in sorted(SOURCE.glob("*.py")):
         shutil.copy(module, own)
-    bytecode.compile_modules(python / "bin" / "python3.12", python, packages, unchecked=True)
+    bytecode.compile_modules(python / "bin" / "python3.12", python, site, unchecked=True)
     return python

@@ -124,7 +124,7 @@ async def list_packages(options: argparse.Namespace) -> None:
     found = await up_to_date(workspace, options)
     platform = named_platform(workspace, options.platform) if options.platform else best_platform(environment)
     packages = (found and found.packages(environment.name, platform)) or Packages([], [], [])
-    lines = listing.described(environment, platform, packages)
+    lines = listing.described(environment, platform, packages, found.format if found else locks.FORMAT)
     lines = listing.selected(lines, options.regex, explicit=options.explicit)
     if options.json:
         print(json.dumps(lines, indent=2, ensure_ascii=False))

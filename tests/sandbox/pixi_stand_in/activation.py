@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 
-from rattler.shell import ActivationVariables, Shell, activate
+from rattler.shell import ActivationVariables, PathModificationBehavior, Shell, activate
 
 from .failures import warn
 from .platforms import Platform
@@ -24,11 +24,12 @@ def shell_hook(environment: Environment, platform: Platform, *, prompt: bool, co
     """The script; variables first, then the scripts of packages and of the manifest, then the manifest's variables."""
     paths = [path for path in os.environ.get("PATH", "").split(os.pathsep) if path]
     prefix = environment.prefix
-    script = activate(prefix, ActivationVariables(None, paths), Shell.bash, platform.subdir).script  # type: ignore[arg-type]
+    current = ActivationVariables(None, paths, PathModificationBehavior.Replace)
+    script = activate(prefix, current, Shell.bash, platform.subdir).script  # type: ignore[arg-type]
     lines = script.splitlines()
     place = next(index for index, line in enumerate(lines) if line.startswith("export CONDA_PREFIX=")) + 1
     lines[place:place] = exports(static_variables(environment), os.environ)
-    scripts, variables = environment.activation(platform)
+    scripts, own = environment.activation(platform)
     found = [environment.workspace.root / script for script in scripts]
     if missing := [str(path) for path in found if not path.is_file()]:
         print(warn(f"Could not find activation scripts: {', '.join(missing)}"), file=sys.stderr)
@@ -42,7 +43,7 @@ def shell_hook(environment: Environment, platform: Platform, *, prompt: bool, co
                 file=sys.stderr,
             )
     lines += [f". {shlex.quote(str(path))}" for path in found if path.is_file()]
-    lines += exports(variables, os.environ)
+    lines += exports(own, os.environ)
     completion = prefix / "share/bash-completion/completions"
     if completions and completion.is_dir():
         lines.append(f'for completion in {completion}/*; do [ -r "$completion" ] && . "$completion"; done')

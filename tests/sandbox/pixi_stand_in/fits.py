@@ -9,9 +9,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from .lock import Lock, Packages, declared, indexes_of
+from .lock import Lock, Packages, declared, indexes_of, version_of
 from .markers import applies
-from .metadata import of_project, written
+from .metadata import alike, of_project
 from .platforms import Platform, Table
 from .specs import conda_specs, is_source, matched
 from .workspace import Environment, Workspace, channel_address
@@ -125,7 +125,8 @@ def _pypi_complaints(environment: Environment, platform: Platform, found: Packag
             if not specifiers.contains(conda[name], prereleases=True):
                 yield f"the conda package does not satisfy the pypi requirement '{requirement}' (by '{source}')"
             continue
-        if package is None or (package.version and not specifiers.contains(package.version, prereleases=True)):
+        locked_version = version_of(package) if package else ""
+        if package is None or (locked_version and not specifiers.contains(locked_version, prereleases=True)):
             yield f"the requirement '{requirement}' could not be satisfied (required by '{source}')"
             return
         if (name, extras) in visited:
@@ -161,9 +162,10 @@ def _place_complaints(name: str, asked: Table, package: rattler.PypiLockedPackag
     if current is None:
         return
     what = f"metadata for local package '{name}' has changed"
-    if current.version and package.version and current.version != package.version:
-        yield f"{what}: version changed from {package.version} to {current.version}"
-    if set(current.requires_dist) != {written(Requirement(text)) for text in package.requires_dist}:
+    version = version_of(package)
+    if current.version and version and current.version != version:
+        yield f"{what}: version changed from {version} to {current.version}"
+    if not alike(current.requires_dist, package.requires_dist):
         yield f"{what}: dependencies changed"
     if SpecifierSet(current.requires_python) != SpecifierSet(package.requires_python or ""):
         yield f"{what}: requires-python changed"

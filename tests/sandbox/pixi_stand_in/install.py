@@ -1,11 +1,12 @@
 """What `pixi install` leaves: the packages of a lock in the environment's folder, and nothing else."""
 
+import hashlib
 import json
 import re
 
 import rattler
 
-from . import VERSION, pypi
+from . import VERSION, pypi_install
 from .config import cache_folder, client, configuration
 from .failures import PixiError
 from .lock import Lock, Packages
@@ -53,7 +54,6 @@ async def install(environment: Environment, platform: Platform, lock: Lock) -> N
         if not (root / ".pixi" / name).exists():
             (root / ".pixi" / name).write_text(text)
     settings = configuration()
-    requested = {name: rattler.MatchSpec(f"{name} *") for name in environment.requests(platform)}
     try:
         await rattler.install(
             records=found.conda,
@@ -63,27 +63,33 @@ async def install(environment: Environment, platform: Platform, lock: Lock) -> N
             execute_link_scripts=settings.run_post_link_scripts == "insecure",
             show_progress=False,
             client=client(),
-            requested_specs=list(requested.values()),
         )
     except Exception as error:
         # py-rattler's classes of errors are many.
         raise PixiError(f"failed to install environment '{environment.name}'", str(error)) from error
-    pypi.install(environment, platform, found.pypi)
+    pypi_install.install(environment, platform, found.pypi)
     meta = prefix / "conda-meta"
     meta.mkdir(parents=True, exist_ok=True)
     (meta / "history").write_text("// not relevant for pixi but for `conda run -p`")
     (meta / "pixi_env_prefix").write_text(str(meta))
-    (meta / "pixi").write_text(json.dumps(_marker(environment, platform), indent=2))
+    (meta / "pixi").write_text(json.dumps(_marker(environment, platform, fingerprint(lock.text)), indent=2))
+    (meta / ".pixi-environment-fingerprint").write_text(fingerprint(*(record.url for record in found.conda)))
 
 
-def _marker(environment: Environment, platform: Platform) -> dict[str, object]:
+def fingerprint(*texts: str) -> str:
+    """A short hash."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
+def _marker(environment: Environment, platform: Platform, locked: str) -> dict[str, object]:
     return {
         "manifest_path": str(environment.workspace.manifest),
         "environment_name": environment.name,
         "pixi_version": VERSION,
-        "environment_lock_file_hash": "",
+        "environment_lock_file_hash": locked,
         "resolved_platform": {
             "subdir": platform.subdir,
             "virtual_packages": [f"{name}={version}" for name, version in platform.virtual_packages.items()],
         },
+        "minimum_supported_platform": {"subdir": platform.subdir},
     }

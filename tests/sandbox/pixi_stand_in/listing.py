@@ -8,8 +8,8 @@ from typing import Any
 import rattler
 from packaging.utils import canonicalize_name
 
-from .lock import INDEX, Packages
-from .platforms import Platform
+from .lock import FORMAT, INDEX, Packages, indexes_of, version_of
+from .platforms import Platform, Table
 from .workspace import Environment
 
 #: Fields in the order of pixi's JSON, with what they are where nothing is known.
@@ -43,17 +43,18 @@ EMPTY: dict[str, Any] = {
 SAME = ("version", "build", "build_number", "license", "license_family", "md5", "sha256", "arch", "platform", "subdir")
 
 
-def described(environment: Environment, platform: Platform, found: Packages) -> list[dict[str, Any]]:
+def described(environment: Environment, platform: Platform, found: Packages, lock_format: int) -> list[dict[str, Any]]:
     """The packages of an environment, sorted by name, each with all that pixi says of one."""
-    asked = {
-        name: ", ".join(str(one.get("version", one.get("path", one.get("git", "*")))) for one in wanted)
-        for requests in (environment.requests(platform), environment.pypi(platform))
-        for name, wanted in requests.items()
-    }
-    lines = [_conda(record) for record in found.conda] + [_pypi(one, environment.workspace.root) for one in found.pypi]
-    for line in lines:
-        spec = asked.get(line["name"], asked.get(canonicalize_name(line["name"])) if line["kind"] == "pypi" else None)
-        line |= {"is_explicit": spec is not None, "requested_spec": spec}
+    conda, pypi = environment.requests(platform), environment.pypi(platform)
+    index = next(iter(indexes_of(environment))) if lock_format == FORMAT else None
+    lines = []
+    for record in found.conda:
+        wanted = conda.get(record.name.normalized)
+        lines.append(_conda(record) | _asked(", ".join(map(conda_spec, wanted)) if wanted else None))
+    for package in found.pypi:
+        wanted = pypi.get(canonicalize_name(package.name))
+        spec = pypi_spec(wanted[0]) if wanted else None
+        lines.append(_pypi(package, environment.workspace.root, index) | _asked(spec))
     lines += [EMPTY | {"name": name, "kind": "conda"} for name in found.sources]
     return sorted(lines, key=lambda line: line["name"])
 
@@ -61,6 +62,29 @@ def described(environment: Environment, platform: Platform, found: Packages) -> 
 def selected(lines: list[dict[str, Any]], regex: str | None, *, explicit: bool) -> list[dict[str, Any]]:
     """Those packages whose names fit, and that the manifest names where only these are asked for."""
     return [line for line in lines if re.search(regex or "", line["name"]) and (line["is_explicit"] or not explicit)]
+
+
+def conda_spec(asked: Table) -> str:
+    """What a manifest asks for of a conda package, as pixi shows it."""
+    version = re.sub(r"\s*,\s*", ",", asked.get("version", "*"))
+    if set(asked) <= {"version"}:
+        return version
+    keys = ("version", "build", "build-number", "channel", "subdir", "path", "git", "url")
+    return " ".join(f"{key}={version if key == 'version' else asked[key]}" for key in keys if key in asked)
+
+
+def pypi_spec(asked: Table) -> str:
+    """What a manifest asks for of a PyPI package, as pixi shows it: a value of TOML."""
+    values = {key: value for key, value in asked.items() if value not in ([], "*")}
+    if "version" in values:
+        values["version"] = ", ".join(part.strip() for part in values["version"].split(","))
+    if set(values) <= {"version"}:
+        return json.dumps(values.get("version", "*"))
+    return f"{{ {', '.join(f'{key} = {json.dumps(value)}' for key, value in values.items())} }}"
+
+
+def _asked(spec: str | None) -> dict[str, Any]:
+    return {"is_explicit": spec is not None, "requested_spec": spec}
 
 
 def _conda(record: rattler.RepoDataRecord) -> dict[str, Any]:
@@ -74,6 +98,7 @@ def _conda(record: rattler.RepoDataRecord) -> dict[str, Any]:
         | {
             "size_bytes": said.get("size"),
             "source": (record.channel or "").rstrip("/") or None,
+            "run_exports": said.get("run_exports") or None,
             "timestamp": said.get("timestamp"),
             "noarch": said.get("noarch"),
             "file_name": record.file_name,
@@ -83,10 +108,11 @@ def _conda(record: rattler.RepoDataRecord) -> dict[str, Any]:
     )
 
 
-def _pypi(package: rattler.PypiLockedPackage, root: Path) -> dict[str, Any]:
+def _pypi(package: rattler.PypiLockedPackage, root: Path, index: str | None) -> dict[str, Any]:
     location = package.location
     local = "://" not in location
-    is_wheel = re.search(r"\.whl(?:[?#]|$)", location) is not None
+    # A registry's file, be it a wheel or not: what is given by its address alone has another scheme.
+    is_registry = location.startswith(("https://", "http://"))
     try:
         hashes = package.hashes
         sha256, md5 = (hashes.sha256, hashes.md5) if hashes else (None, None)
@@ -95,9 +121,10 @@ def _pypi(package: rattler.PypiLockedPackage, root: Path) -> dict[str, Any]:
     path = root / location
     return EMPTY | {
         "name": canonicalize_name(package.name).replace("-", "_"),
-        "version": package.version or None,
+        "version": version_of(package) or None,
         "kind": "pypi",
-        "source": INDEX if is_wheel else location,
+        "source": (index or INDEX) if is_registry else location,
+        "index_url": index if is_registry else None,
         "size_bytes": sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
         if local and path.is_dir()
         else None,

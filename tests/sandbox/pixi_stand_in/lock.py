@@ -94,6 +94,11 @@ class Lock:
         return found
 
 
+def version_of(package: rattler.PypiLockedPackage) -> str:
+    """The locked version of a PyPI package; empty where it is made when the package is built."""
+    return "" if package.version == "<dynamic>" else package.version or ""
+
+
 def declared(platform: rattler.LockPlatform) -> dict[str, str]:
     """What a platform of a lock has beside what every machine of its subdir has."""
     pairs = (text.partition("=") for text in platform.virtual_packages)

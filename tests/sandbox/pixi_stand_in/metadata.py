@@ -1,16 +1,19 @@
 """What a PyPI package needs, from its wheel's metadata or from its project's own file."""
 
 import io
+import re
 import ssl
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from email.parser import BytesParser
 from pathlib import Path
 from typing import Final
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from .failures import PixiError
 from .manifest import parse
@@ -83,10 +86,20 @@ def of_project(folder: Path) -> Metadata | None:
 
 def written(requirement: Requirement) -> str:
     """A requirement as locks have it."""
-    marker, requirement.marker = requirement.marker, None
-    text = str(requirement)
-    requirement.marker = marker
-    return f"{text} ; {str(marker).replace('"', "'")}" if marker else text
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    place = f" @ {requirement.url}" if requirement.url else str(requirement.specifier)
+    marker = f" ; {str(requirement.marker).replace('"', "'")}" if requirement.marker else ""
+    return f"{canonicalize_name(requirement.name)}{extras}{place}{marker}"
+
+
+def alike(one: Iterable[str], other: Iterable[str]) -> bool:
+    """Whether two lists of requirements ask for the same, however their markers are written."""
+    return {_meaning(text) for text in one} == {_meaning(text) for text in other}
+
+
+def _meaning(text: str) -> tuple[str, ...]:
+    alone, _, marker = written(Requirement(text)).partition(" ; ")
+    return alone, *sorted(re.findall(r"[^\s()]+", marker.replace("python_full_version", "python_version")))
 
 
 def _parsed(content: bytes) -> Metadata:

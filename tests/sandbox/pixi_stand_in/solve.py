@@ -1,9 +1,5 @@
 """A lock made of a manifest: py-rattler solves its conda half, uv the other, and it is written as pixi writes it."""
 
-import re
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 import rattler
@@ -11,12 +7,13 @@ import rattler
 from . import pypi
 from .config import cache_folder, client
 from .failures import PixiError
-from .lock import Lock, Packages, indexes_of
+from .lock import Lock, Packages, version_of
 from .metadata import fetch
 from .platforms import Platform
 from .pypi import Locked
-from .specs import conda_specs, is_source
+from .specs import conda_specs, full_version, is_source
 from .workspace import Environment, Workspace
+from .writing import Solved, written
 
 #: What says which conda package is which PyPI package; pixi asks it while it solves for PyPI packages.
 MAPPING: Final = "https://conda-mapping.prefix.dev/compressed-v0/compressed_mapping.json"
@@ -26,8 +23,6 @@ MAPPING_HELP: Final = (
     '`mapping-mode = "replace"`, disable the channel with `<channel> = false`, or disable the mapping entirely with '
     "`conda-pypi-map = false`."
 )
-
-type Solved = dict[tuple[str, str], tuple[list[rattler.RepoDataRecord], list[Locked]]]
 
 
 async def solve(workspace: Workspace, old: Lock | None) -> str:
@@ -62,7 +57,7 @@ async def _conda(
             raise PixiError(f"failed to get the metadata of source package '{name}'", "no build backend can be fetched")
     virtual = []
     for name, text in platform.virtual_packages.items():
-        version, _, build = text.partition("=")
+        version, _, build = full_version(name, text).partition("=")
         virtual.append(
             rattler.GenericVirtualPackage(
                 rattler.PackageName(name), rattler.Version(version), rattler.BuildString(build or "0")
@@ -105,61 +100,6 @@ def _ask_mapping() -> None:
         raise PixiError(what, reason, str(error), remedy=MAPPING_HELP) from error
 
 
-def written(workspace: Workspace, solved: Solved) -> str:
-    """A lock of the newest format."""
-    platforms = {platform.name: platform for one in workspace.environments.values() for platform in one.platforms}
-    places = {
-        name: rattler.LockPlatform(
-            name,
-            rattler.Subdir(platform.subdir),
-            [f"{package}={version}" for package, version in platform.virtual_packages.items()]
-            if platform.declared
-            else None,
-        )
-        for name, platform in platforms.items()
-    }
-    lock = rattler.LockFile(list(places.values()))
-    details: dict[str, list[str]] = {}
-    for environment in workspace.environments.values():
-        lock.set_channels(environment.name, [rattler.lock.LockChannel(channel) for channel in environment.channels])
-        for platform in environment.platforms:
-            records, wheels = solved[environment.name, platform.name]
-            for record in records:
-                lock.add_conda_package(environment.name, places[platform.name], record)
-            for wheel in wheels:
-                lock.add_pypi_package(
-                    environment.name, places[platform.name], wheel.name, wheel.version or "0", wheel.location
-                )
-                details[wheel.location] = wheel.lines()
-    with tempfile.TemporaryDirectory() as folder:
-        lock.to_path(Path(folder) / "pixi.lock")
-        text = (Path(folder) / "pixi.lock").read_text()
-    indexes = {
-        one.name: indexes_of(one) for one in workspace.environments.values() if any(map(one.pypi, one.platforms))
-    }
-    return completed(text, details, indexes)
-
-
-def completed(text: str, details: Mapping[str, list[str]], indexes: Mapping[str, list[str]]) -> str:
-    """A lock with what py-rattler does not write: hashes and needs of PyPI packages, and their indexes."""
-    lines: list[str] = []
-    environment, skipping, environments = "", False, False
-    for line in text.splitlines():
-        if skipping and line.startswith("  "):
-            continue
-        skipping = False
-        environments = line == "environments:" or (environments and line.startswith(" "))
-        if environments and (match := re.fullmatch(r"  (\S+):", line)):
-            environment = match[1]
-        if environments and line == "    packages:" and environment in indexes:
-            lines += ["    indexes:", *(f"    - {index}" for index in indexes[environment])]
-        lines.append(line)
-        if match := re.fullmatch(r"- pypi: ['\"]?(\S+?)['\"]?", line):
-            lines += details[match[1]]
-            skipping = True
-    return "\n".join(lines) + "\n"
-
-
 def changes(before: Lock | None, after: Lock, workspace: Workspace) -> list[str]:
     """What changed from a lock to the next one, a line for each package."""
     lines = []
@@ -176,4 +116,4 @@ def changes(before: Lock | None, after: Lock, workspace: Workspace) -> list[str]
 def _versions(lock: Lock | None, environment: Environment, platform: Platform) -> dict[str, str]:
     found = (lock and lock.packages(environment.name, platform)) or Packages([], [], [])
     conda = {record.name.normalized: f"{record.version} {record.build}" for record in found.conda}
-    return conda | {package.name: str(package.version) for package in found.pypi}
+    return conda | {package.name: version_of(package) for package in found.pypi}

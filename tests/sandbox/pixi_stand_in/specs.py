@@ -34,6 +34,11 @@ def conda_specs(environment: Environment, platform: Platform) -> list[rattler.Ma
     return specs
 
 
+def full_version(name: str, version: str) -> str:
+    """The version of a virtual package as packages see it: that of the processor's kind is 1, whatever is declared."""
+    return f"1={version.partition('=')[2]}" if name == "__archspec" else version
+
+
 def matched(spec: rattler.MatchSpec, name: str, version: str, subdir: str) -> bool:
     """Whether a virtual package is what a requirement wants.
 
@@ -43,7 +48,7 @@ def matched(spec: rattler.MatchSpec, name: str, version: str, subdir: str) -> bo
         version: its version, with its build after an equals sign where it has one.
         subdir: the platform, as conda calls it.
     """
-    number, _, build = version.partition("=")
+    number, _, build = full_version(name, version).partition("=")
     record = rattler.PackageRecord(
         name=name,
         version=number,
