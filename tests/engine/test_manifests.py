@@ -1,0 +1,185 @@
+"""Manifests as people have them, on a current pixi: pyproject.toml, packages by path, activation scripts, CUDA."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.engine.conftest import Checkout, copy_module
+from tests.sandbox.current_pixi import VERSION
+
+BASE: Final = f"ghcr.io/prefix-dev/pixi:{VERSION}-noble"
+SPEC: Final = f'description = "Made for a test"\nbase = "{BASE}"\n'
+#: A project of Python's with one module, which says where it is.
+PROJECT: Final = """\
+[project]
+name = "{name}"
+version = "1.2"
+requires-python = ">=3.11"
+
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+"""
+MODULE: Final = "WHERE = __file__\n"
+WORKSPACE: Final = """\
+[{table}]
+name = "made"
+channels = ["conda-forge"]
+platforms = ["linux-64"]
+conda-pypi-map = false
+
+[{prefix}dependencies]
+python = "3.12.*"
+"""
+
+#: Files of each image by their paths.
+IMAGES: Final[dict[str, dict[str, str]]] = {
+    # The manifest is the project's own, and the project is installed from where it is.
+    "whole": {
+        "image.toml": SPEC + '[probes]\nscripts = ["python"]\nimports = ["whole"]\n',
+        "pyproject.toml": PROJECT.format(name="whole")
+        + WORKSPACE.format(table="tool.pixi.workspace", prefix="tool.pixi.")
+        + '\n[tool.pixi.pypi-dependencies]\nwhole = { path = ".", editable = true }\n',
+        "src/whole/__init__.py": MODULE,
+    },
+    # One package by path is built, one is used from where it is; a script activates, and a table over several lines.
+    "parts": {
+        "image.toml": SPEC + '[probes]\nimports = ["built", "used"]\n',
+        "pixi.toml": WORKSPACE.format(table="workspace", prefix="")
+        + '\n[pypi-dependencies]\nbuilt = { path = "libs/built" }\n'
+        'used = {\n  path = "./libs/used",\n  editable = true,\n}\n'
+        '\n[activation]\nscripts = ["scripts/on.sh"]\n\n[target.unix.activation]\nscripts = ["scripts/unix.sh"]\n',
+        "libs/built/pyproject.toml": PROJECT.format(name="built"),
+        "libs/built/src/built/__init__.py": MODULE,
+        "libs/used/pyproject.toml": PROJECT.format(name="used"),
+        "libs/used/src/used/__init__.py": MODULE,
+        "scripts/on.sh": 'echo on its way\nexport SAID="it\'s on"\n',
+        "scripts/unix.sh": 'export ON_UNIX="$CONDA_PREFIX"\n',
+    },
+    # Two platforms of one kind; pixi takes the first that the machine is said to be.
+    "cuda": {
+        "image.toml": SPEC + 'cuda = "12"\n[probes]\nscripts = ["python"]\n',
+        "pixi.toml": WORKSPACE.format(table="workspace", prefix="").replace(
+            '["linux-64"]', '[{ name = "linux-64-cuda", platform = "linux-64", cuda = "12.0" }, "linux-64"]'
+        )
+        + '\n[target.linux-64-cuda.dependencies]\nnumpy = "*"\n',
+    },
+}
+PREFIX: Final = "/app/.pixi/envs/default"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout with all these images, each locked by its base's own pixi."""
+    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
+    copy_module(checkout.path)
+    for image, files in IMAGES.items():
+        for name, text in files.items():
+            checkout.write(f"{image}/{name}", text)
+        # As somebody has them whose files nobody else may read.
+        for path in (checkout.path / image).rglob("*"):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+        ended = checkout.call("--auto-apply", "lock", "--image", image)
+        assert ended.returncode == 0, ended.stderr
+    return checkout
+
+
+def run(checkout: Checkout, image: str, *command: str) -> str:
+    """What a command prints in an image, by a user that it does not know, without the entrypoint."""
+    words = [f"--args={word}" for word in command]
+    ended = checkout.call("build", "--image", image, "with-user", "--name", "1234", "with-exec", *words, "stdout")
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
+
+
+def where(checkout: Checkout, image: str, module: str) -> str:
+    """Where a module is from, in Python without any variable of the image but Apptainer's own script."""
+    script = f'. /.singularity.d/env/91-environment.sh; exec python -c "import {module}; print({module}.WHERE)"'
+    return run(checkout, image, "env", "-i", "sh", "-euc", script)
+
+
+@pytest.mark.parametrize("image", list(IMAGES))
+def test_it_is_locked_built_and_works(made: Checkout, image: str) -> None:
+    """Its probes pass, and its lock is fresh by pixi's own word."""
+    tested = made.call("smoke-test", "--image", image)
+    assert tested.returncode == 0, tested.stderr
+    checked = made.call("lock", "--image", image, "--check")
+    assert checked.returncode == 0, checked.stderr
+    assert f"{image}/pixi.lock is fresh" in checked.stderr
+
+
+def test_packages_are_where_they_are_used_from(made: Checkout) -> None:
+    """Sources of an editable package are at the same place below /app; those of a built one are not in the image."""
+    assert where(made, "whole", "whole") == "/app/src/whole/__init__.py"
+    assert where(made, "parts", "used") == "/app/libs/used/src/used/__init__.py"
+    assert where(made, "parts", "built") == f"{PREFIX}/lib/python3.12/site-packages/built/__init__.py"
+    assert run(made, "parts", "sh", "-c", "ls -d /app/libs/* /app/scripts/*; ls -a /app").split() == [
+        "/app/libs/used",
+        "/app/scripts/on.sh",
+        "/app/scripts/unix.sh",
+        *(".", "..", ".jupyter", ".pixi", "entrypoint.sh", "libs", "pixi.lock", "pixi.toml", "scripts"),
+    ]
+
+
+@pytest.mark.parametrize("start", ["", "env -i "], ids=["exec", "env -i"])
+def test_activation_scripts_are_not_lost(made: Checkout, start: str) -> None:
+    """What they set is there without the entrypoint, and where variables are ignored; what they print is no matter."""
+    script = '. /.singularity.d/env/91-environment.sh; echo "$SAID|$ON_UNIX"'
+    command = 'echo "$SAID|$ON_UNIX"' if not start else script
+    assert run(made, "parts", *start.split(), "sh", "-euc", command) == f"it's on|{PREFIX}"
+
+
+def test_the_sbom_has_packages_by_path(made: Checkout, tmp_path: Path) -> None:
+    """With their versions, in both formats."""
+    for image, names in {"whole": ["whole"], "parts": ["built", "used"]}.items():
+        for form in ("cyclonedx", "spdx"):
+            target = tmp_path / f"{image}-{form}.json"
+            ended = made.call("sbom", "--image", image, "--format", form, "export", "--path", str(target))
+            assert ended.returncode == 0, ended.stderr
+            document = json.loads(target.read_text())
+            key, version = ("components", "version") if form == "cyclonedx" else ("packages", "versionInfo")
+            found = {line["name"]: line.get(version) for line in document[key]}
+            assert {name: found.get(name) for name in names} == dict.fromkeys(names, "1.2")
+
+
+def test_the_platform_is_the_one_that_pixi_takes(made: Checkout) -> None:
+    """With CUDA as image.toml says it; otherwise it says which one it takes instead, or that there is none."""
+    assert "numpy" in run(made, "cuda", "ls", f"{PREFIX}/lib/python3.12/site-packages")
+    listed = made.call("build", "--image", "cuda")
+    assert "pixi takes" not in listed.stderr
+    spec, manifest = made.read("cuda/image.toml"), made.read("cuda/pixi.toml")
+    try:
+        made.write("cuda/image.toml", spec.replace('cuda = "12"\n', ""))
+        assert "numpy" not in run(made, "cuda", "ls", f"{PREFIX}/lib/python3.12/site-packages")
+        made.write("cuda/pixi.toml", manifest.replace(', "linux-64"]', "]"))
+        said = made.refusal("build", "--image", "cuda")
+        assert "requires CUDA 12.0, but cuda/image.toml has no key 'cuda'; add cuda = \"12.0\"" in said
+    finally:
+        made.write("cuda/image.toml", spec)
+        made.write("cuda/pixi.toml", manifest)
+
+
+def test_a_stale_lock_is_told_by_pixis_own_reason(made: Checkout) -> None:
+    """Before anything is downloaded, and with the command that helps."""
+    manifest = made.read("parts/pixi.toml")
+    try:
+        made.write("parts/pixi.toml", manifest.replace('python = "3.12.*"', 'python = "3.12.*"\nscipy = "*"'))
+        said = made.refusal("build", "--image", "parts")
+        assert said.startswith("parts/pixi.lock does not match parts/pixi.toml (pixi: ")
+        assert "scipy" in said
+        assert said.endswith("run 'dagger call lock --image parts' and commit pixi.lock")
+    finally:
+        made.write("parts/pixi.toml", manifest)
+
+
+def test_other_functions_read_them_too(made: Checkout) -> None:
+    """lock-diff, the page, a lock of one package."""
+    compared = made.call("lock-diff", "--image", "whole", "--from-file", "whole/pixi.lock")
+    assert compared.returncode == 0, compared.stderr
+    page = made.call("report", "--image", "parts", "contents")
+    assert page.returncode == 0, page.stderr
+    assert ">built" in page.stdout
+    locked = made.call("--auto-apply", "lock", "--image", "whole", "--package", "python")
+    assert locked.returncode == 0, locked.stderr
