@@ -1,39 +1,19 @@
-"""A failed pixi's output, read as it is drawn, and told in one sentence that names file or package and the remedy."""
+"""A failed pixi, told in one sentence that names the file or package and the remedy."""
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.channel_auth import explain_refusal
 from pipeline.errors import BuildError, LockError, PipelineError
 from pipeline.lock import refresh
 from pipeline.manifest import PIXI_TOML
+from pipeline.pixi_output import COLOURS, Said, read
 
 #: What `timeout` of coreutils exits with when it had to stop the command.
 TIMED_OUT: Final = 124
 #: What a shell exits with when its command was killed by signal 9: by the kernel, which ran out of memory, or a person.
 KILLED: Final = 137
-#: The codes with which programs colour their output, and draw links in it.
-COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;;[^\x1b]*\x1b\\")
-#: pixi draws its chain of causes as a tree: the failure, then what led to it. A newer one puts `Error:` before it.
-_ROOT: Final = re.compile(r"^(?:Error:)?\s{0,3}×\s+(.*)$")
-_BRANCH: Final = re.compile(r"^\s*[├╰]─▶\s*(.*)$")
-#: A warning is drawn in the same way, and is no cause.
-_WARNING: Final = re.compile(r"^\s*[⚠☞]\s")
-#: The lines at the left, of as many trees as there are around a text.
-_BARS: Final = re.compile(r"^(?:\s*│)+\s?")
-#: A cause that is a diagnostic of its own may have a code, which stands in a line before it.
-_CODE: Final = re.compile(r"^[a-z][a-z0-9_-]*(?:::[a-z0-9_-]+)*$")
-#: What a solver could not do is a tree as well, with thinner lines.
-_ITEM: Final = re.compile(r"^[├└]─+\s*")
-#: A piece of a file, from its head, which has the place, to its foot; and what is said about a part of it.
-_SNIPPET: Final = re.compile(r"^\s*╭─+(?:\[(.+)\]?)?$")
-_SNIPPET_END: Final = re.compile(r"^\s*╰─+$")
-_LABEL: Final = re.compile(r"^\s*·.*╰─+\s+(\S.*)$")
-#: pixi is not to wrap its lines, but an older one does: in the middle of an address, too.
-_BROKEN: Final = re.compile(r"\w[-/]$")
-
 _ADDRESS: Final = re.compile(r"https?://(?:[^/@\s]*@)?([\w.-]+(?::\d+)?)")
 #: Which conda package is which one of PyPI; pixi does not always say which host it asked.
 _MAPPING_HOST: Final = "conda-mapping.prefix.dev"
@@ -42,6 +22,7 @@ _NO_MAPPING: Final = re.compile(r"conda-pypi[ -]mapping|PyPI equivalents|pypi na
 _NO_CUDA: Final = re.compile(r"__cuda\b(?!=)")
 _NO_CUDA_TO_SOLVE_FOR: Final = re.compile(r"__cuda\b[^;]* no candidates")
 _NO_VIRTUAL: Final = re.compile(r"irtual packages? [\[']*(__\w+)|missing virtual packages: (__\w+)")
+_NO_PLATFORM: Final = re.compile(r"no platform supported by")
 _NO_PROGRAM: Final = (
     re.compile(r"(?:^|[\s:])([\w.+-]+): (?:command )?not found"),
     re.compile(r"(?:command|linker|execute) [`'\"]([\w.+/-]+)['`\"]:?(?: failed)?:? (?:not found|No such file)"),
@@ -52,81 +33,6 @@ _STALE: Final = re.compile(r"up[ -]to[ -]date")
 #: pixi gives its reason for that where it is asked to be verbose.
 _STALE_REASON: Final = re.compile(r" out of date because (\S.*)")
 _NEWER_LOCK: Final = re.compile(r"newer lock-?file format|[Ll]ock-?file version \d+ is newer")
-
-
-@dataclass
-class Said:
-    """What pixi drew when it failed."""
-
-    causes: list[str] = field(default_factory=list)
-    """The chain of causes, outermost first."""
-
-    help: str = ""
-    """Its own advice."""
-
-
-def read(output: str) -> Said:
-    """Read the tree in which pixi draws a failure; where it drew none, its last words are the cause."""
-    said = Said()
-    where = ""
-    for drawn in COLOURS.sub("", output).splitlines():
-        line = drawn.rstrip()
-        if _WARNING.match(line):
-            where = ""
-        elif root := _ROOT.match(line):
-            where = "cause"
-            said.causes.append(root[1])
-        elif where and (branch := _BRANCH.match(line)):
-            where = "cause"
-            said.causes.append(re.sub(r"^×\s+", "", branch[1]))
-        elif line[:1].strip():
-            where = ""  # other output
-        elif where and line:
-            where = _continue(said, where, _BARS.sub("", line))
-    if not said.causes:
-        lines = [line.strip() for line in COLOURS.sub("", output).splitlines() if line.strip()]
-        said.causes = ([line for line in lines if line.startswith("error:")] or lines)[-1:]
-    return said
-
-
-def _continue(said: Said, where: str, line: str) -> str:
-    """Take one more line inside a tree, and return inside what the next one is: a cause, a snippet or the help."""
-    text = line.strip()
-    if where == "snippet":
-        if label := _LABEL.match(line):
-            said.causes[-1] += f": {label[1]}"
-        return "cause" if _SNIPPET_END.match(line) else where
-    if snippet := _SNIPPET.match(line):
-        if snippet[1]:
-            said.causes[-1] += f" ({snippet[1].rstrip(']')})"
-        return "snippet"
-    if text.startswith("help: "):
-        said.help = join(said.help, text.removeprefix("help: "))
-        return "help"
-    if text.startswith("× "):
-        if _CODE.match(said.causes[-1]):
-            said.causes[-1] = ""
-        else:
-            said.causes.append("")
-        said.causes[-1] += text.removeprefix("× ").strip()
-        return "cause"
-    if where == "help":
-        said.help = join(said.help, text)
-    elif _ITEM.match(text):
-        said.causes[-1] = f"{said.causes[-1].rstrip(':')}; {_ITEM.sub('', text)}"
-    else:
-        said.causes[-1] = join(said.causes[-1], text)
-    return where
-
-
-def join(before: str, after: str) -> str:
-    """Put a text together that was wrapped: after a hyphen or slash inside a word, without a space."""
-    return (before + after if _BROKEN.search(before) else f"{before} {after}").strip()
-
-
-def causes(output: str) -> list[str]:
-    """The chain of causes in pixi's output, outermost first; its last line where it drew none."""
-    return read(output).causes
 
 
 def describe(image: str, said: Said) -> str:
@@ -177,28 +83,36 @@ def remedy(image: str, text: str, manifest: str = PIXI_TOML, known: Collection[s
 
 def _missing(image: str, text: str, manifest: str) -> str:
     """The remedy where the machine lacks something, as far as pixi was told what it has."""
-    spec = f"{image}/image.toml"
+    spec, manifest = f"{image}/image.toml", f"{image}/{manifest}"
+    program = next(filter(None, (pattern.search(text) for pattern in _NO_PROGRAM)), None)
+    virtual = _NO_VIRTUAL.search(text)
     if _NO_CUDA_TO_SOLVE_FOR.search(text):
-        return (
-            f"ask for CUDA in {image}/{manifest}, such as "
+        found = (
+            f"ask for CUDA in {manifest}, such as "
             '\'platforms = [{ name = "linux-64-cuda", platform = "linux-64", cuda = "12.8" }]\' in [workspace] '
             f"(before pixi 0.71: 'cuda' in [system-requirements]), and in key 'cuda' of {spec}"
         )
-    if _NO_CUDA.search(text):
-        return (
+    elif _NO_CUDA.search(text):
+        found = (
             f"correct key 'cuda' of {spec}: pixi is told that the machine has this version, by CONDA_OVERRIDE_CUDA, "
             "and otherwise that it has no CUDA"
         )
-    if virtual := _NO_VIRTUAL.search(text):
-        return f"choose a 'base' in {spec} that has such a {virtual[1] or virtual[2]}, or lock for this one"
-    if _KILLED_CHILD.search(text):
-        return "it was killed, mostly because the machine has too little memory: give the engine more, and run it again"
-    if program := next(filter(None, (pattern.search(text) for pattern in _NO_PROGRAM)), None):
-        return (
-            f"'{program[1]}' is missing: choose a 'base' in {spec} that has it, or ask for a package with it in "
-            f"{image}/{manifest}"
+    elif virtual:
+        found = f"choose a 'base' in {spec} that has such a {virtual[1] or virtual[2]}, or lock for this one"
+    elif _NO_PLATFORM.search(text):
+        found = (
+            f"its platforms in {manifest} ask for what pixi was not told of: make key 'cuda' of {spec} what they ask "
+            "for, or let it be on a platform without CUDA"
         )
-    return ""
+    elif _KILLED_CHILD.search(text):
+        found = (
+            "it was killed, mostly because the machine has too little memory: give the engine more, and run it again"
+        )
+    elif program:
+        found = f"'{program[1]}' is missing: choose a 'base' in {spec} that has it, or ask for it in {manifest}"
+    else:
+        found = ""
+    return found
 
 
 def explain_install(  # noqa: PLR0913  # all that the sentence says

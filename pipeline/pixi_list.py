@@ -16,7 +16,8 @@ from pipeline.errors import BuildError, LockError, ManifestError, PipelineError
 from pipeline.finish import APP
 from pipeline.lock import LOCK, ImageLock, Locked, refresh
 from pipeline.lock_file import Packages
-from pipeline.pixi import COLOURS, KILLED, TIMED_OUT, advice, describe, is_stale, killed, read, remedy
+from pipeline.pixi import KILLED, TIMED_OUT, advice, describe, is_stale, killed, remedy
+from pipeline.pixi_output import COLOURS, read
 from pipeline.recipe import Recipe
 from pipeline.validation import listed
 

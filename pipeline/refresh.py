@@ -21,7 +21,8 @@ from pipeline.lock_diff import compare, report
 from pipeline.lock_file import read_packages
 from pipeline.log import tell
 from pipeline.manifest import PIXI_TOML, Manifest, read_manifest
-from pipeline.pixi import KILLED, TIMED_OUT, advice, describe, killed, read, remedy
+from pipeline.pixi import KILLED, TIMED_OUT, advice, describe, killed, remedy
+from pipeline.pixi_output import read
 from pipeline.recipe import Recipe
 from pipeline.settings import Settings
 from pipeline.spec import FILE as SPEC

@@ -3,7 +3,8 @@
 import pytest
 
 from pipeline.errors import BuildError, LockError, PipelineError
-from pipeline.pixi import causes, explain_install, http_status, read
+from pipeline.pixi import explain_install, http_status
+from pipeline.pixi_output import causes, read
 
 STALE = """
   × lock-file not up-to-date with the project
@@ -141,6 +142,10 @@ Error:   × failed to solve requirements of environment 'default' for platform '
 
 
 """
+NO_PLATFORM = """\
+Error:   × no platform supported by environment 'ml' matches the current system
+
+"""
 #: As its source draws them.
 NO_GLIBC = """\
 Error:   × Cannot install environment 'default'
@@ -273,6 +278,7 @@ NOT_LET_IN = """
         (NO_MAPPING, BuildError, "'conda-pypi-map = false' in [workspace] of small/pixi.toml"),
         (NO_CUDA, BuildError, "correct key 'cuda' of small/image.toml: pixi is told"),
         (NO_CUDA_TO_SOLVE_FOR, BuildError, "ask for CUDA in small/pixi.toml"),
+        (NO_PLATFORM, BuildError, "make key 'cuda' of small/image.toml what they ask for"),
         (NO_GLIBC, BuildError, "choose a 'base' in small/image.toml that has such a __glibc"),
         (BAD_KEY, BuildError, "(small/pixi.toml:5:1): 'exclude-never' was not expected here (Did you mean"),
         (UNREACHABLE, BuildError, "Connection refused (os error 111); if the channel was out of reach"),
