@@ -18,18 +18,25 @@ _MADE: Final = "/.made"
 #: There: the entrypoint, and which files are a layer together, from the script ``divide``.
 ENTRYPOINT: Final = f"{_MADE}/entrypoint.sh"
 LAYERS: Final = f"{_MADE}/layers.json"
+#: There: which post-link scripts did not run, and the messages of those that did, from the script ``post_link``.
+POST_LINK: Final = f"{_MADE}/post-link.json"
 #: Where the image with Python is mounted while the environment is installed: the base image may have none.
 _TOOLS: Final = "/.tools"
 #: Where packages are unpacked: not in a volume, so that pixi links their files, and writes nothing again.
 _UNPACKED: Final = "/.packages"
 #: What of this package the scripts need.
-_MODULES: Final = ("layers.py", "scripts/compile.py", "scripts/divide.py", "scripts/folders.py", "scripts/unpack.py")
+_MODULES: Final = (
+    "layers.py",
+    *(f"scripts/{name}.py" for name in ("compile", "divide", "folders", "post_link", "unpack")),
+)
 
 #: Arguments: the prefix, the entrypoint and the list of layers to write, the tools, the list of fetched packages, the
-#: archives, where to unpack them, the seconds that pixi gets, and pixi's own arguments that select the environment.
+#: archives, where to unpack them, the seconds that pixi gets, the report about post-link scripts, "run" where these are
+#: to run, and pixi's own arguments that select the environment.
 _INSTALL: Final = """
-prefix=$1 entrypoint=$2 layers=$3 tools=$4 fetched=$5 archives=$6 unpacked=$7 seconds=$8
-shift 8
+prefix=$1 entrypoint=$2 layers=$3 tools=$4 fetched=$5 archives=$6 unpacked=$7 seconds=$8 post_link=$9
+scripts=${10}
+shift 10
 run() { # Python with its own loader and libraries: those of the base image may be others
   loader=$(echo "$tools"/lib/*/ld-linux-*.so.*)
   folder=${loader%/*}
@@ -51,6 +58,7 @@ HOME=${LOGINS_HOME:-${HOME:-/root}} PIXI_NO_WRAP=1 PIXI_CACHE_DIR=$unpacked RATT
     exit $code
   }
 rm -rf "$unpacked"
+run pipeline.scripts.post_link "$prefix" "$post_link" "$scripts" "$seconds"
 {
   printf '%s\\n' '#!/bin/bash' '# Runs a command in the activated environment.'
   pixi shell-hook --shell bash "$@"
@@ -76,6 +84,11 @@ def with_environment(container: dagger.Container, recipe: Recipe, prefix: str) -
     """
     environment, settings = recipe.spec.environment, recipe.settings
     arguments = [prefix, ENTRYPOINT, LAYERS, _TOOLS, DONE, ARCHIVES, _UNPACKED, str(settings.install_timeout)]
+    scripts = recipe.spec.post_link_scripts
+    if scripts:
+        # What they leave there is no part of an image.
+        container = container.with_mounted_temp("/tmp")  # noqa: S108  # of the container
+    arguments += [POST_LINK, "run" if scripts else ""]
     return (
         container.with_mounted_directory(_TOOLS, _tools(settings.fetch_base))
         .with_mounted_directory(_MADE, dagger.dag.directory())

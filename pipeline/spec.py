@@ -21,7 +21,7 @@ Platform = Literal["linux/amd64", "linux/arm64", "linux/ppc64le"]
 Compression = Literal["gzip", "zstd"]
 
 #: Keys that say how a pixi environment becomes an image: a Dockerfile says that itself.
-_PIXI_KEYS: Final = ("environment", "base", "runtime_base", "cuda")
+_PIXI_KEYS: Final = ("environment", "base", "runtime_base", "cuda", "post_link_scripts")
 #: Keys that mean something to a Dockerfile only.
 _DOCKERFILE_KEYS: Final = ("build_args",)
 
@@ -46,6 +46,9 @@ class ImageSpec(FileSettings):
     cuda: Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")] | None = None
     """CUDA version that pixi is told while it installs, such as "12.8" or "12"; where there is none, the image has no
     CUDA."""
+
+    post_link_scripts: Annotated[bool, Field(strict=True)] = False
+    """Whether the post-link scripts of its conda packages run; pixi runs none by itself."""
 
     platforms: Annotated[tuple[Platform, ...], Field(min_length=1)] = ("linux/amd64",)
     """What the image is built for; `build` gives the first one unless it is asked for another."""

@@ -14,12 +14,12 @@ from urllib.parse import unquote, urlsplit
 import dagger
 from dagger import dag
 
-from pipeline import pixi_list
+from pipeline import pixi_list, post_link
 from pipeline.activation import read_activation
 from pipeline.bases import REMEDY, to_lock
 from pipeline.credentials import explain_refused_pull
 from pipeline.environment import ENTRYPOINT as MADE_ENTRYPOINT
-from pipeline.environment import LAYERS, with_environment
+from pipeline.environment import LAYERS, POST_LINK, with_environment
 from pipeline.errors import BuildError
 from pipeline.fetch import DONE, explain_fetch, fetch_stage, packages, with_package_cache
 from pipeline.finish import APP, Built
@@ -107,7 +107,7 @@ async def build(recipe: Recipe, lock: ImageLock) -> Built:
         await installed.sync()
     except dagger.ExecError as error:
         output = recipe.logins.hide(f"{error.stdout}\n{error.stderr}")
-        raise explain_install(
+        raise post_link.explain(image, output) or explain_install(
             image,
             spec.environment,
             error.exit_code,
@@ -115,6 +115,7 @@ async def build(recipe: Recipe, lock: ImageLock) -> Built:
             manifest=lock.manifest.file,
             known=recipe.logins.channels,
         ) from error
+    tell(post_link.describe(image, await installed.file(POST_LINK).contents()))
     entrypoint = installed.file(MADE_ENTRYPOINT)
     used = await find_editable(installed.directory(environment_path(spec.environment))) if lock.has_local else set()
     environment = Environment(installed.rootfs(), environment_path(spec.environment), installed.file(LAYERS))

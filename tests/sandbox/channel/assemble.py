@@ -11,7 +11,7 @@ from typing import Final
 import rattler
 
 from tests.sandbox import cache
-from tests.sandbox.channel import awkward, bytecode, compiler, index, interpreter, package, wheels
+from tests.sandbox.channel import awkward, bytecode, compiler, graphviz, index, interpreter, package, wheels
 
 #: Writes packages into the `linux-64/` and `noarch/` of a folder.
 type Fill = Callable[[Path], None]
@@ -46,10 +46,11 @@ def build(say: Callable[[str], None] = print) -> Path:
             for found in [*part.glob("*/*.conda"), *part.glob("*/*.tar.bz2")]:
                 os.link(found, channel / found.relative_to(part))
         _write_metapackages(channel)
+        graphviz.make(channel)
         index.refresh(channel)
 
     keys = [part.parent.name for part in parts]
-    return cache.ensure("channel", [*keys, *_sources("assemble"), *_shared()], make, say=say)
+    return cache.ensure("channel", [*keys, *_sources("assemble", "graphviz"), *_shared()], make, say=say)
 
 
 def _shared() -> list[str | Path]:

@@ -1,0 +1,157 @@
+"""Run the post-link scripts of an environment's conda packages as conda does, or note that they did not run.
+
+Usage: post_link.py PREFIX REPORT RUN SECONDS. REPORT is written: a JSON object with the keys of `Report`. RUN is "run",
+or empty; with it each script gets SECONDS. At the first one that fails it exits with 1, and the last line says how:
+MARK and a JSON object with the keys of `Failure`.
+
+Runs in a Python other than the environment's, which may have none. The scripts see nothing of the machine that could
+show in what they make: a few variables, a home and a folder for temporary files that are gone afterwards.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+#: What the line starts with that tells a failure.
+MARK = "post-link: "
+#: Variables that are passed on: how the network is reached.
+PASSED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+#: The time that the environment's files get later; what dates its results by the clock asks for it.
+TIME = "315619200"
+#: As conda and pixi do, the script is read by a shell in which the environment is active.
+ACTIVE = """
+for activation in "$PREFIX"/etc/conda/activate.d/*.sh; do
+  [ ! -f "$activation" ] || . "$activation"
+done
+unset activation
+. "$0"
+"""
+
+
+class Report(TypedDict):
+    """Packages whose scripts did not run, and what those that did had to say to people, by package."""
+
+    skipped: list[str]
+    messages: dict[str, str]
+
+
+class Failure(TypedDict):
+    """The package, what its script exited with (nothing where its time was over), and what it printed last."""
+
+    package: str
+    code: int | None
+    line: str
+
+
+def read_records(prefix: Path) -> dict[str, dict[str, Any]]:
+    """The records of the conda packages of an environment, by name."""
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(prefix.glob("conda-meta/*.json"))]
+    return {record["name"]: record for record in records}
+
+
+def in_order(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The names of packages, each after those that it depends on; where they depend on each other, by name."""
+    ordered: dict[str, None] = {}
+    seen = set()
+
+    def visit(name: str) -> None:
+        if name in records and name not in seen:
+            seen.add(name)
+            for dependency in sorted(spec.split()[0] for spec in records[name].get("depends", ())):
+                visit(dependency)
+            ordered[name] = None
+
+    for name in sorted(records):
+        visit(name)
+    return list(ordered)
+
+
+def script(prefix: Path, name: str) -> Path:
+    """Where a package has its script."""
+    return prefix / "bin" / f".{name}-post-link.sh"
+
+
+def variables(prefix: Path, record: Mapping[str, Any], scratch: str) -> dict[str, str]:
+    """The environment that a script gets."""
+    return {
+        **{name: os.environ[name] for name in PASSED if name in os.environ},
+        "PATH": f"{prefix}/bin:{os.environ.get('PATH', os.defpath)}",
+        "HOME": scratch,
+        "TMPDIR": scratch,
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "SOURCE_DATE_EPOCH": TIME,
+        # What a process has compiled before shows in the bytes: all is compiled later, in one way.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTHONNOUSERSITE": "1",
+        "CONDA_PREFIX": str(prefix),
+        "PREFIX": str(prefix),
+        "ROOT_PREFIX": str(prefix),
+        "PKG_NAME": str(record["name"]),
+        "PKG_VERSION": str(record["version"]),
+        "PKG_BUILDNUM": str(record["build_number"]),
+    }
+
+
+def run(prefix: Path, record: Mapping[str, Any], seconds: float) -> tuple[int | None, str, str]:
+    """Run a package's script.
+
+    Returns:
+        What it exited with, or nothing where its time was over; what it printed; its message to people.
+    """
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as output:
+        environment = variables(prefix, record, scratch)
+        shell = shutil.which("bash", path=environment["PATH"]) or "sh"
+        started = subprocess.Popen(
+            [shell, "-c", ACTIVE, str(script(prefix, record["name"]))],
+            cwd=prefix / "bin",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        code: int | None
+        try:
+            code = started.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+            code = None
+        output.seek(0)
+        printed = output.read().decode(errors="replace")
+    messages = prefix / ".messages.txt"
+    message = messages.read_text(encoding="utf-8", errors="replace").strip() if messages.is_file() else ""
+    messages.unlink(missing_ok=True)
+    return code, printed, message
+
+
+def main(prefix: Path, target: Path, wanted: str, seconds: float) -> int:
+    """Run as a command; see the module's docstring."""
+    records = read_records(prefix)
+    names = [name for name in in_order(records) if script(prefix, name).is_file()]
+    report = Report(skipped=[] if wanted else sorted(names), messages={})
+    for name in names if wanted else ():
+        code, printed, message = run(prefix, records[name], seconds)
+        print(f"post-link script of {name}:\n{printed}", end="", file=sys.stderr)
+        if code != 0:
+            lines = [line.strip() for line in f"{message}\n{printed}".splitlines() if line.strip()]
+            failure = Failure(package=name, code=code, line=lines[-1] if lines else "")
+            print(f"\n{MARK}{json.dumps(failure)}", file=sys.stderr)
+            return 1
+        if message:
+            report["messages"][name] = message
+    target.write_text(json.dumps(report), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], float(sys.argv[4])))

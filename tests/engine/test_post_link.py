@@ -1,0 +1,120 @@
+"""What conda's packages do after they were linked is done where image.toml asks for it, and otherwise named."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import dagger
+import pytest
+from dagger import dag
+
+from pipeline import artifact
+from pipeline.artifact import make_artifact
+from pipeline.checkout import Checkout as Images
+from pipeline.errors import BuildError
+from pipeline.image import Image
+from pipeline.refresh import refresh
+from pipeline.scripts.divide import TIME
+from pipeline.settings import Settings
+from tests.engine.inside import ANYBODY, run
+from tests.engine.oci import Layout
+from tests.engine.test_lock import Channel
+from tests.engine.test_same_bytes import listing, number
+from tests.sandbox.channel import index, package
+from tests.sandbox.channel.graphviz import FORMATS
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("connection")]
+PREFIX: Final = "app/.pixi/envs/default"
+SPEC: Final = 'description = "Draws graphs"\n'
+MANIFEST: Final = """\
+[project]
+name = "drawing"
+channels = ["conda-forge", "{channel}"]
+platforms = ["linux-64"]
+
+[dependencies]
+{package} = "*"
+"""
+DRAW: Final = "echo 'digraph { this -> that }' | dot -Tsvg"
+#: By name it comes before graphviz, whose list it needs; it leaves something behind wherever it can.
+EAGER: Final = f"""\
+#!/bin/bash
+grep svg "$PREFIX/{FORMATS}" > "$PREFIX/share/eager/formats"
+echo left > "$HOME/left"
+echo left > /tmp/left
+echo "Graphs can be drawn now." > "$PREFIX/.messages.txt"
+"""
+BROKEN: Final = "#!/bin/bash\necho trying\necho 'there is no plotter' >&2\nexit 3\n"
+
+
+@pytest.fixture(scope="module")
+def channel() -> Iterator[Channel]:
+    """A channel with packages that have scripts: one needs what another's has made, one fails."""
+    made = Channel(f"post-link-{time.time_ns():x}")
+    for name, script in {"eager": EAGER, "broken": BROKEN}.items():
+        files = {f"bin/.{name}-post-link.sh": script, f"share/{name}/README": name}
+        package.write(made.folder, name, "1.0", "h_0", files, depends=["graphviz"], noarch="generic")
+    index.refresh(made.folder)
+    made.serve()
+    yield made
+    made.remove()
+
+
+async def build(folder: Path, channel: Channel, *, wanted: bool, name: str = "eager", seconds: int = 3600) -> Image:
+    """Lock and build an image with a package; with other seconds, the engine has no answer from before."""
+    (folder / "drawing").mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(f"[tool.pipeline]\ninstall_timeout = {seconds}\n")
+    (folder / "drawing/image.toml").write_text(SPEC + ("post_link_scripts = true\n" if wanted else ""))
+    (folder / "drawing/pixi.toml").write_text(MANIFEST.format(channel=channel.name, package=name))
+    locking = await Images.open(dag.host().directory(str(folder)))
+    locked = (await refresh(locking, "drawing", [], check=False)).after()
+    return await (await Images.open(locked)).build("drawing")
+
+
+async def test_a_build_names_scripts_that_did_not_run(
+    tmp_path: Path, channel: Channel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody is surprised when a program of theirs does not work."""
+    image = await build(tmp_path / "checkout", channel, wanted=False)
+    assert (
+        "drawing: the post-link scripts of eager, graphviz did not run; if the image needs what they make, set "
+        "'post_link_scripts = true' in drawing/image.toml\n"
+    ) in capsys.readouterr().out
+    with pytest.raises(dagger.ExecError) as raised:
+        await run(image.container, "sh", "-c", DRAW)
+    assert "No formats found" in raised.value.stderr
+
+
+async def test_scripts_run_where_they_are_asked_for(
+    tmp_path: Path, channel: Channel, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order of dependencies, for any user, as the same bytes twice; messages are told, and nothing is left."""
+    first = await build(tmp_path / "first", channel, wanted=True, seconds=number())
+    said = capsys.readouterr().out
+    assert "drawing: message of eager: Graphs can be drawn now.\n" in said
+    assert "did not run" not in said
+    assert "<text>that</text>" in await run(first.container.with_user(ANYBODY), "sh", "-c", DRAW)
+    assert await first.container.file(f"/{PREFIX}/share/eager/formats").contents() == "svg\n"
+    assert not [line for line in await listing(first.container) if "/left" in line or ".messages.txt" in line]
+
+    one = await make_artifact(Settings().fetch_base, [first], None, "gzip")
+    monkeypatch.setattr(artifact, "VOLUME", f"layers-{secrets.token_hex(4)}")
+    second = await build(tmp_path / "second", channel, wanted=True, seconds=number())
+    other = await make_artifact(Settings().fetch_base, [second], None, "gzip")
+    assert await first.container.id() != await second.container.id()
+    assert one.digest == other.digest
+    layout = await Layout.of(one.layout, tmp_path / "layout")
+    member = layout.everything()[f"{PREFIX}/{FORMATS}"]
+    assert (member.mtime, member.mode) == (TIME, 0o644)
+
+
+async def test_a_script_that_fails_is_one_sentence(tmp_path: Path, channel: Channel) -> None:
+    """It names the package and the last line, and there is no image without what the script should have made."""
+    with pytest.raises(BuildError) as raised:
+        await build(tmp_path / "checkout", channel, wanted=True, name="broken")
+    assert str(raised.value) == (
+        "drawing: the post-link script of broken failed (exit code 3): there is no plotter; give it what it needs, by "
+        "another 'base' or package, or remove 'post_link_scripts' from drawing/image.toml"
+    )
