@@ -16,7 +16,7 @@ from dagger import dag
 from pipeline.channel_auth import ChannelAuth, check_secret, netrc, rattler_file, without_secrets
 from pipeline.credentials import TOKEN, RegistryAuth, known_logins
 
-#: Where a step has the files; a folder in memory.
+#: Where a step has the files: a folder of its own, which is mounted, and gone when it ends.
 _FOLDER: Final = "/.logins"
 #: Below it: what pixi and rattler read. An older pixi reads it below HOME only, and writes a file beside it.
 _RATTLER: Final = f"{_FOLDER}/.rattler/credentials.json"
@@ -42,7 +42,8 @@ class Logins:
         # By these names the engine tells secrets apart: a new token for a host does not make a step run again.
         name = "channels-" + "-".join(sorted(self.channels))
         container = (
-            container.with_mounted_temp(_FOLDER)
+            # No folder in memory: the engine would mount that over the secrets in it, which are in memory themselves.
+            container.with_mounted_directory(_FOLDER, dag.directory())
             .with_mounted_secret(_RATTLER, dag.set_secret(f"{name}-rattler", rattler_file(self.channels)))
             .with_mounted_secret(_NETRC, dag.set_secret(f"{name}-netrc", netrc(self.channels)))
             .with_env_variable("RATTLER_AUTH_FILE", _RATTLER)
