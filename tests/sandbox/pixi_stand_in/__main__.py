@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import VERSION, activation, fits, install, listing
+from . import VERSION, activation, deprecated, fits, install, listing
 from . import lock as locks
 from . import workspace as workspaces
 from .failures import PixiError, draw, warn
@@ -79,6 +79,14 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
+def opened(options: argparse.Namespace) -> Workspace:
+    """The workspace that a command is about; warns of what is deprecated in its manifest."""
+    workspace = workspaces.find(options.manifest_path)
+    if said := deprecated.warnings(workspace):
+        print(said, file=sys.stderr)
+    return workspace
+
+
 def is_set(variable: str) -> bool:
     """Whether a variable of the environment says yes."""
     return os.environ.get(variable, "").lower() in ("1", "true", "yes", "on")
@@ -119,7 +127,7 @@ def of_environment(options: argparse.Namespace, workspace: Workspace) -> Environ
 
 async def list_packages(options: argparse.Namespace) -> None:
     """`pixi list`."""
-    workspace = workspaces.find(options.manifest_path)
+    workspace = opened(options)
     environment = of_environment(options, workspace)
     found = await up_to_date(workspace, options)
     platform = named_platform(workspace, options.platform) if options.platform else best_platform(environment)
@@ -165,7 +173,7 @@ def named_platform(workspace: Workspace, name: str) -> Platform:
 
 async def lock(options: argparse.Namespace) -> None:
     """`pixi lock`, which writes also where it only checks."""
-    workspace = workspaces.find(options.manifest_path)
+    workspace = opened(options)
     before = locks.load(workspace)
     if before and before.format >= locks.FORMAT and not next(fits.complaints(workspace, before), None):
         print("✔ Lock-file was already up-to-date", file=sys.stderr)
@@ -184,7 +192,7 @@ async def lock(options: argparse.Namespace) -> None:
 
 async def install_environments(options: argparse.Namespace) -> None:
     """`pixi install`."""
-    workspace = workspaces.find(options.manifest_path)
+    workspace = opened(options)
     asked = list(workspace.environments) if options.all else options.environment or ["default"]
     environments = [workspace.environment(name) for name in asked]
     found = await up_to_date(workspace, options)
@@ -204,7 +212,7 @@ async def install_environments(options: argparse.Namespace) -> None:
 
 async def shell_hook(options: argparse.Namespace) -> None:
     """`pixi shell-hook`."""
-    workspace = workspaces.find(options.manifest_path)
+    workspace = opened(options)
     environment = of_environment(options, workspace)
     options.frozen = options.frozen or options.as_is
     found = await up_to_date(workspace, options)

@@ -1,8 +1,9 @@
 """Whether a lock fits its manifest: each environment on each platform has what it asks for, and nothing else."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 import rattler
 from packaging.requirements import Requirement
@@ -15,6 +16,9 @@ from .metadata import alike, of_project
 from .platforms import Platform, Table
 from .specs import conda_specs, is_source, matched
 from .workspace import Environment, Workspace, channel_address
+
+#: The first format that has indexes.
+INDEXED: Final = 5
 
 
 def complaints(workspace: Workspace, lock: Lock | None) -> Iterator[str]:
@@ -58,9 +62,9 @@ def _environment_complaints(environment: Environment, lock: Lock, locked: rattle
     pypi = any(lock_has_pypi(lock, environment, platform) for platform in environment.platforms)
     if any(environment.pypi(platform) for platform in environment.platforms) and (pypi or "indexes" in section):
         indexes = [line.removeprefix("- ") for line in section.get("indexes", [])]
-        if "indexes" not in section:
+        if "indexes" not in section and lock.format >= INDEXED:
             yield "the indexes used to previously solve to lock file are missing"
-        if indexes != indexes_of(environment):
+        if "indexes" in section and indexes != indexes_of(environment):
             yield "the indexes used to previously solve to lock file do not match the environments indexes."
     options = dict(line.split(": ", 1) for line in section.get("options", []) if ": " in line)
     wanted = environment.workspace.table.get("channel-priority", "strict")
@@ -81,12 +85,25 @@ def _platform_complaints(environment: Environment, platform: Platform, found: Pa
     if found.sources or any(is_source(one) for wanted in environment.requests(platform).values() for one in wanted):
         yield "source packages need a build backend"
     visited: set[str] = set()
-    queue = [(spec, "<environment>") for spec in conda_specs(environment, platform)]
+    specs = [(spec, "<environment>") for spec in conda_specs(environment, platform)]
+    yield from _conda_complaints(specs, records, platform, visited)
+    pypi = list(_pypi_complaints(environment, platform, found, visited))
+    if unused := sorted(set(records) - visited):
+        yield f"there are more conda packages in the lock file than are used by the environment: {', '.join(unused)}"
+    yield from pypi
+
+
+def _conda_complaints(
+    queue: list[tuple[rattler.MatchSpec, str]],
+    records: Mapping[str, rattler.RepoDataRecord],
+    platform: Platform,
+    visited: set[str],
+) -> Iterator[str]:
+    """What is not met, from some requirements on; notes the names of packages that are used."""
     while queue:
         spec, source = queue.pop()
         name = spec.name.normalized if spec.name else ""
-        record = records.get(name)
-        virtual = platform.virtual_packages.get(name)
+        record, virtual = records.get(name), platform.virtual_packages.get(name)
         if record is None and virtual and matched(spec, name, virtual, platform.subdir):
             continue
         if record is None or not spec.matches(record):
@@ -95,12 +112,9 @@ def _platform_complaints(environment: Environment, platform: Platform, found: Pa
         if name not in visited:
             visited.add(name)
             queue += [(rattler.MatchSpec(text), record.file_name) for text in record.depends if "[when=" not in text]
-    if unused := sorted(set(records) - visited):
-        yield f"there are more conda packages in the lock file than are used by the environment: {', '.join(unused)}"
-    yield from _pypi_complaints(environment, platform, found)
 
 
-def _pypi_complaints(environment: Environment, platform: Platform, found: Packages) -> Iterator[str]:
+def _pypi_complaints(environment: Environment, platform: Platform, found: Packages, used: set[str]) -> Iterator[str]:
     wanted, root = environment.pypi(platform), environment.workspace.root
     if wanted and not found.pypi and all("purls" not in json.loads(record.to_json()) for record in found.conda):
         yield "missing purls"
@@ -108,7 +122,7 @@ def _pypi_complaints(environment: Environment, platform: Platform, found: Packag
         return
     python = next((str(record.version) for record in found.conda if record.name.normalized == "python"), "")
     locked: dict[str, rattler.PypiLockedPackage] = {canonicalize_name(one.name): one for one in found.pypi}
-    conda = found.by_pypi_name()
+    conda, records = found.by_pypi_name(), {record.name.normalized: record for record in found.conda}
     queue: list[tuple[str, str, frozenset[str], Table, str]] = [
         (name, one.get("version", "*"), frozenset(one.get("extras", [])), one, "<environment>")
         for name, each in wanted.items()
@@ -122,7 +136,10 @@ def _pypi_complaints(environment: Environment, platform: Platform, found: Packag
         package = locked.get(name)
         specifiers = SpecifierSet("" if version == "*" else version)
         if name in conda:
-            if not specifiers.contains(conda[name], prereleases=True):
+            record = conda[name]
+            # With all that it needs it is there for this package.
+            yield from _conda_complaints([(rattler.MatchSpec(record.name.normalized), name)], records, platform, used)
+            if not specifiers.contains(str(record.version), prereleases=True):
                 yield f"the conda package does not satisfy the pypi requirement '{requirement}' (by '{source}')"
             continue
         locked_version = version_of(package) if package else ""

@@ -45,16 +45,14 @@ SAME = ("version", "build", "build_number", "license", "license_family", "md5", 
 
 def described(environment: Environment, platform: Platform, found: Packages, lock_format: int) -> list[dict[str, Any]]:
     """The packages of an environment, sorted by name, each with all that pixi says of one."""
-    conda, pypi = environment.requests(platform), environment.pypi(platform)
+    specs = {name: ", ".join(map(conda_spec, wanted)) for name, wanted in environment.requests(platform).items()}
+    specs |= {name.replace("-", "_"): pypi_spec(wanted[0]) for name, wanted in environment.pypi(platform).items()}
     index = next(iter(indexes_of(environment))) if lock_format == FORMAT else None
-    lines = []
-    for record in found.conda:
-        wanted = conda.get(record.name.normalized)
-        lines.append(_conda(record) | _asked(", ".join(map(conda_spec, wanted)) if wanted else None))
-    for package in found.pypi:
-        wanted = pypi.get(canonicalize_name(package.name))
-        spec = pypi_spec(wanted[0]) if wanted else None
-        lines.append(_pypi(package, environment.workspace.root, index) | _asked(spec))
+    lines = [_conda(record) for record in found.conda]
+    lines += [_pypi(package, environment.workspace.root, index) for package in found.pypi]
+    for line in lines:
+        spec = specs.get(line["name"])
+        line |= {"is_explicit": spec is not None, "requested_spec": spec}
     lines += [EMPTY | {"name": name, "kind": "conda"} for name in found.sources]
     return sorted(lines, key=lambda line: line["name"])
 
@@ -81,10 +79,6 @@ def pypi_spec(asked: Table) -> str:
     if set(values) <= {"version"}:
         return json.dumps(values.get("version", "*"))
     return f"{{ {', '.join(f'{key} = {json.dumps(value)}' for key, value in values.items())} }}"
-
-
-def _asked(spec: str | None) -> dict[str, Any]:
-    return {"is_explicit": spec is not None, "requested_spec": spec}
 
 
 def _conda(record: rattler.RepoDataRecord) -> dict[str, Any]:

@@ -25,9 +25,9 @@ class Packages:
     sources: list[str]
     pypi: list[rattler.PypiLockedPackage]
 
-    def by_pypi_name(self) -> dict[str, str]:
-        """The versions of PyPI packages that conda packages bring, by normalized name."""
-        found: dict[str, str] = {}
+    def by_pypi_name(self) -> dict[str, rattler.RepoDataRecord]:
+        """The conda packages that are PyPI packages, too, by the normalized names of these."""
+        found: dict[str, rattler.RepoDataRecord] = {}
         for record in self.conda:
             purls = json.loads(record.to_json()).get("purls")
             names = [
@@ -35,7 +35,7 @@ class Packages:
             ]
             if purls is None and "/conda-forge/" in record.url:  # as locks were before they had it
                 names = [record.name.normalized]
-            found |= {canonicalize_name(name): str(record.version) for name in names}
+            found |= {canonicalize_name(name): record for name in names}
         return found
 
 

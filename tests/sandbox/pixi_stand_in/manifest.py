@@ -21,10 +21,10 @@ def parse(path: Path) -> Table:
     """
     try:
         return tomli.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        line = re.search(r"line (\d+), column (\d+)", str(error))
-        place = f":{line[1]}:{line[2]}" if line else ""
-        raise PixiError(f"{error}\n   ╭─[{path}{place}]\n   ╰────") from error
+    except tomli.TOMLDecodeError as error:
+        raise PixiError(f"{error.msg}\n   ╭─[{path}:{error.lineno}:{error.colno}]\n   ╰────") from error
+    except UnicodeDecodeError as error:
+        raise PixiError(f"stream did not contain valid UTF-8: {path}") from error
 
 
 def pixi_table(path: Path, document: Table) -> Table:
@@ -70,7 +70,8 @@ def with_requirements(table: Table, requirements: list[str]) -> Table:
     }
     for text in requirements:
         requirement = Requirement(text)
-        wanted = {"version": str(requirement.specifier) or "*", "extras": sorted(requirement.extras)}
+        version = re.sub(r"^[\w.-]+\s*(?:\[[^]]*\])?\s*\(?|\)?\s*(?:;.*)?$", "", text)
+        wanted = {"version": version or "*", "extras": sorted(requirement.extras)}
         if requirement.url:
             wanted = {"url": requirement.url, "extras": sorted(requirement.extras)}
         if requirement.marker:

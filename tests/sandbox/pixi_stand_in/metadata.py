@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from .failures import PixiError
-from .manifest import parse
+from .manifest import expanded, parse
 
 CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -73,8 +73,9 @@ def of_project(folder: Path) -> Metadata | None:
         return None
     dynamic = table.get("dynamic", [])
     needs = [Requirement(text) for text in table.get("dependencies", [])]
-    for extra, group in table.get("optional-dependencies", {}).items():
-        for text in group:
+    groups = table.get("optional-dependencies", {})
+    for extra, group in groups.items():
+        for text in expanded(canonicalize_name(table.get("name", "")), groups, group):
             requirement = Requirement(text)
             alone = f"extra == '{extra}'"
             both = f"({requirement.marker}) and {alone}" if requirement.marker else alone
@@ -87,7 +88,8 @@ def of_project(folder: Path) -> Metadata | None:
 def written(requirement: Requirement) -> str:
     """A requirement as locks have it."""
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-    place = f" @ {requirement.url}" if requirement.url else str(requirement.specifier)
+    # Versions are numbers: 2023.08 is 2023.8.
+    place = f" @ {requirement.url}" if requirement.url else re.sub(r"(?<!\w)0+(?=\d)", "", str(requirement.specifier))
     marker = f" ; {str(requirement.marker).replace('"', "'")}" if requirement.marker else ""
     return f"{canonicalize_name(requirement.name)}{extras}{place}{marker}"
 

@@ -1,5 +1,6 @@
 """Platforms that a workspace is solved for, and what each has to have."""
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +8,8 @@ from functools import cached_property
 from typing import Any, Final
 
 import rattler
+
+from .failures import PixiError
 
 type Table = Mapping[str, Any]
 
@@ -86,7 +89,15 @@ def declared_platform(value: str | Table) -> Platform:
 
 
 def with_requirement(subdir: str, required: Table) -> Platform:
-    """The platform of a subdir with a table of system requirements."""
+    """The platform of a subdir with a table of system requirements.
+
+    Raises:
+        PixiError: it has a key that there is not.
+    """
+    if unknown := set(required) - {"macos", "linux", "cuda", "libc", "archspec"}:
+        text = "Unexpected keys, expected only 'macos', 'linux', 'cuda', 'libc', 'archspec'"
+        near = difflib.get_close_matches(min(unknown), ["macos", "linux", "cuda", "libc", "archspec"], 1, 0)
+        raise PixiError(text, remedy=f"Did you mean '{near[0]}'?")
     libc = required.get("libc")
     family, version = (libc.get("family", "glibc"), libc["version"]) if isinstance(libc, dict) else ("glibc", libc)
     wanted = {"__linux": required.get("linux"), "__cuda": required.get("cuda"), "__osx": required.get("macos")}

@@ -101,7 +101,8 @@ class Environment:
             tables = [table.get("activation", {}) for table in feature.targets(platform)]
             scripts += next((table["scripts"] for table in tables if "scripts" in table), [])
             for table in tables:
-                variables = {**table.get("env", {}), **variables}
+                for name, value in table.get("env", {}).items():
+                    variables.setdefault(name, value)
         return scripts, variables
 
     def platform(self) -> Platform:
