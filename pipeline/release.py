@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import anyio
 import dagger
@@ -24,6 +24,9 @@ from pipeline.settings import FILE as PROJECT
 from pipeline.spec import find_images
 from pipeline.tags import parse_version
 from pipeline.validation import listed
+
+#: What some editors put before a file's text; pixi passes over it, tomlkit does not.
+MARK: Final = "\ufeff"
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,10 @@ def find_places(checkout: Path) -> list[Place]:
 
 def replace_version(place: Place, version: Version) -> str:
     """The text of a file with another version in one of its tables, and nothing else changed."""
-    document = tomlkit.parse(place.text)
+    text = place.text.removeprefix(MARK)
+    document = tomlkit.parse(text)
     cast("dict[str, str]", document[place.table])["version"] = str(version)
-    return tomlkit.dumps(document)
+    return place.text[: len(place.text) - len(text)] + tomlkit.dumps(document)
 
 
 def next_version(current: Version, released: Collection[Version], day: date) -> Version:
@@ -194,7 +198,7 @@ def _find(checkout: Path, file: str, name: str) -> Place | None:
     """The version in a table of a file; None where it has none."""
     try:
         text = (checkout / file).read_text(encoding="utf-8")
-        table = tomlkit.parse(text).get(name, {})
+        table = tomlkit.parse(text.removeprefix(MARK)).get(name, {})
     except FileNotFoundError as error:
         raise ReleaseError(f"{file} is missing, and has the version; add it") from error
     except (TOMLKitError, UnicodeDecodeError) as error:

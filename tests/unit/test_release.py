@@ -40,6 +40,15 @@ def test_a_release_changes_the_version_wherever_it_stands(repository: Repository
     assert set(release.files) == {"pyproject.toml", "large/pixi.toml", "CHANGELOG.md"}
 
 
+def test_a_manifest_of_today_is_changed_where_the_version_is(repository: Repository) -> None:
+    """A byte order mark and a table over several lines stay as they are."""
+    manifest = '\ufeff[workspace]\nversion = "2026.2.0"\n[dependencies]\nzlib = {\n  version = "*",\n}\n'
+    repository.write("large/pixi.toml", manifest)
+    repository.commit("Write it otherwise")
+    release = prepare(repository.path, None, None)
+    assert release.files["large/pixi.toml"] == manifest.replace("2026.2.0", "2026.3.0")
+
+
 def test_it_is_told_what_to_type_next(repository: Repository) -> None:
     """The tag and the push are the person's: nothing publishes before."""
     told = prepare(repository.path, "2026.3.0", None).told
