@@ -9,9 +9,11 @@ from pipeline.errors import CredentialsError
 
 #: Files of an image that have addresses of channels, indexes and packages.
 FILES: Final = ("pixi.toml", "pyproject.toml", "pixi.lock")
-#: An address: who asks, where somebody is named; the host; the token that conda has in front of a channel's name.
+#: An address: who asks, where somebody is named; the host; the token that conda has in front of a channel's name. Its
+#: scheme begins where a word does: in a line of megabytes each letter could.
 _ADDRESS: Final = re.compile(
-    r"[a-z][a-z0-9+.-]*://(?:(?P<who>[^/\s\"'@]*)@)?(?P<host>[^/\s\"'@:?#,\]]+)(?::\d+)?(?P<token>/t/[^/\s\"'<>]+)?",
+    r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://(?:(?P<who>[^/\s\"'@]*)@)?"
+    r"(?P<host>[^/\s\"'@:?#,\]]+)(?::\d+)?(?P<token>/t/[^/\s\"'<>]+)?",
     re.IGNORECASE,
 )
 #: How long a name without a password is that can only be a token; such as `oauth2accesstoken` are shorter.

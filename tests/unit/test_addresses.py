@@ -75,6 +75,12 @@ def test_a_secret_in_the_lock_is_refused(tmp_path: Path) -> None:
     assert "hidden" not in str(caught.value)
 
 
+def test_a_long_line_is_read_once() -> None:
+    """Were each letter a beginning of an address, fifty megabytes would take days."""
+    assert list(find_secrets("x" * 50_000_000)) == []
+    assert list(find_secrets("x" * 5_000_000 + " https://me:pw@host/a")) == [(1, "host", "password")]
+
+
 def test_a_folder_without_secrets_is_accepted(tmp_path: Path) -> None:
     """Also one that has neither file: others tell that."""
     refuse_secrets(tmp_path)
