@@ -125,7 +125,7 @@ def explain_refusal(text: str, known: Collection[str]) -> str | None:
             f"{host} rejects what 'with-channel-auth --host {host} …' gave, or it lacks the right to read this: check "
             "the user name, the secret and what they may read"
         )
-    return f"{host} lets only those in whom it knows: put '{GIVE.format(host=host)}' before the function"
+    return f"{host} wants credentials: put '{GIVE.format(host=host)}' before the function"
 
 
 def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:

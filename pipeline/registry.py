@@ -177,7 +177,7 @@ class Registry:
         except ValidationError:
             return _not_run("refused", "it gave no report")
         except dagger.QueryError as error:
-            # The images of the step come from registries too, and are pulled by whom `with-registry-auth` names.
+            # The images of the step come from registries too, and are pulled with the same credentials.
             if refused := explain_refused_pull(str(error), None, [to.host] if to.login.secret else []):
                 return _not_run("refused", f"{error}; {refused}")
             return _not_run("passing", str(error))

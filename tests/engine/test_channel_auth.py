@@ -152,7 +152,7 @@ def test_an_image_with_a_private_channel(
     wrong = [word.partition("=env:")[0] + "=env:WRONG" if "=env:" in word else word for word in private.credentials]
     output = []
 
-    give = f"{PRIVATE.name} lets only those in whom it knows: put 'with-channel-auth --host {PRIVATE.name} "
+    give = f"{PRIVATE.name} wants credentials: put 'with-channel-auth --host {PRIVATE.name} "
     rejected = f"{PRIVATE.name} rejects what 'with-channel-auth --host {PRIVATE.name} …' gave"
     said = secretive.refusal("lock", "--image", "secretive")
     assert said.startswith("secretive: pixi cannot lock what secretive/pixi.toml asks for: ")
