@@ -216,7 +216,8 @@ async def shell_hook(options: argparse.Namespace) -> None:
     environment = of_environment(options, workspace)
     options.frozen = options.frozen or options.as_is
     found = await up_to_date(workspace, options)
-    if not (options.no_install or options.as_is) and found is not None:
+    wanted = found is not None and not (options.no_install or options.as_is)
+    if wanted and found and not install.is_installed(environment, found):
         await install.install(environment, environment.platform(), found)
     prompt = options.change_ps1 == "true"
     print(
@@ -233,4 +234,8 @@ async def info(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # After a failed download py-rattler's threads would crash while Python shuts down.
+    os._exit(ended)

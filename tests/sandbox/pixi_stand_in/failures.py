@@ -1,6 +1,7 @@
 """How a failure is drawn on the standard error: a chain of causes, and help."""
 
 import os
+import re
 import textwrap
 from typing import Final
 
@@ -42,10 +43,23 @@ def warn(text: str) -> str:
     return f" WARN {text}"
 
 
+def chain(text: str) -> list[str]:
+    """The causes that py-rattler writes below each other in one text."""
+    return re.split(r"\s*\n\s*Caused by:\s*", text.strip())
+
+
+def nested(text: str) -> str:
+    """A cause that is drawn as a failure of its own."""
+    return "  × {}\n\n".format("\n  │ ".join([text] if _is_whole() else textwrap.wrap(text, WIDTH - 20)))
+
+
+def _is_whole() -> bool:
+    """Whether lines are not to be broken."""
+    return any(os.environ.get(name, "").lower() in ("1", "true") for name in ("CI", "PIXI_NO_WRAP"))
+
+
 def _hang(start: str, indent: str, text: str) -> list[str]:
-    whole = any(os.environ.get(name, "").lower() in ("1", "true") for name in ("CI", "PIXI_NO_WRAP"))
     lines: list[str] = []
     for line in text.splitlines() or [""]:
-        broken = [line] if whole else textwrap.wrap(line, WIDTH - len(start), break_on_hyphens=False) or [""]
-        lines += broken
-    return [start + lines[0], *(f"{indent}{line}".rstrip() for line in lines[1:])]
+        lines += [line] if _is_whole() else textwrap.wrap(line, WIDTH - len(start)) or [""]
+    return [start + lines[0], *(f"{indent}{line}" for line in lines[1:])]

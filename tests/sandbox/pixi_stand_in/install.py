@@ -8,7 +8,7 @@ import rattler
 
 from . import VERSION, pypi_install
 from .config import cache_folder, client, configuration
-from .failures import PixiError
+from .failures import PixiError, chain
 from .lock import Lock, Packages
 from .platforms import Platform, this_machine
 from .specs import matched
@@ -66,7 +66,7 @@ async def install(environment: Environment, platform: Platform, lock: Lock) -> N
         )
     except Exception as error:
         # py-rattler's classes of errors are many.
-        raise PixiError(f"failed to install environment '{environment.name}'", str(error)) from error
+        raise PixiError(*chain(str(error))) from error
     pypi_install.install(environment, platform, found.pypi)
     meta = prefix / "conda-meta"
     meta.mkdir(parents=True, exist_ok=True)
@@ -79,6 +79,14 @@ async def install(environment: Environment, platform: Platform, lock: Lock) -> N
 def fingerprint(*texts: str) -> str:
     """A short hash."""
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
+def is_installed(environment: Environment, lock: Lock) -> bool:
+    """Whether an environment was installed from the very lock: then only `pixi install` looks at it again."""
+    marker = environment.prefix / "conda-meta" / "pixi"
+    if not marker.is_file():
+        return False
+    return bool(json.loads(marker.read_text())["environment_lock_file_hash"] == fingerprint(lock.text))
 
 
 def _marker(environment: Environment, platform: Platform, locked: str) -> dict[str, object]:

@@ -64,7 +64,7 @@ def selected(lines: list[dict[str, Any]], regex: str | None, *, explicit: bool) 
 
 def conda_spec(asked: Table) -> str:
     """What a manifest asks for of a conda package, as pixi shows it."""
-    version = re.sub(r"\s*,\s*", ",", asked.get("version", "*"))
+    version = re.sub(r"\s+", "", asked.get("version", "*"))
     if set(asked) <= {"version"}:
         return version
     keys = ("version", "build", "build-number", "channel", "subdir", "path", "git", "url")
@@ -73,7 +73,7 @@ def conda_spec(asked: Table) -> str:
 
 def pypi_spec(asked: Table) -> str:
     """What a manifest asks for of a PyPI package, as pixi shows it: a value of TOML."""
-    values = {key: value for key, value in asked.items() if value not in ([], "*")}
+    values = {key: value for key, value in asked.items() if value != []}
     if "version" in values:
         values["version"] = ", ".join(part.strip() for part in values["version"].split(","))
     if set(values) <= {"version"}:
@@ -106,7 +106,7 @@ def _pypi(package: rattler.PypiLockedPackage, root: Path, index: str | None) -> 
     location = package.location
     local = "://" not in location
     # A registry's file, be it a wheel or not: what is given by its address alone has another scheme.
-    is_registry = location.startswith(("https://", "http://"))
+    is_registry = location.startswith(("https://", "http://") if index is None else ("https://", "http://", "git+"))
     try:
         hashes = package.hashes
         sha256, md5 = (hashes.sha256, hashes.md5) if hashes else (None, None)

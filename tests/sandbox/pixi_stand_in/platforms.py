@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -163,3 +163,29 @@ def this_machine() -> dict[str, str]:
     found = rattler.VirtualPackage.detect(rattler.VirtualPackageOverrides.from_env())
     generic = [package.into_generic() for package in found]
     return {package.name.normalized: str(package.version) for package in generic}
+
+
+def unsupported(environment: str, platforms: Sequence[Platform], subdir: str, machine: Mapping[str, str]) -> PixiError:
+    """The failure of an environment that this machine cannot run."""
+    lead = f"The workspace does not support '{subdir}'"
+    hint = f"\n\nAdd it with 'pixi workspace platform add {subdir}'."
+    if environment != "default":
+        lead, hint = f"the environment '{environment}' does not support '{subdir}'", ""
+    lines, missing = [], []
+    for platform in platforms:
+        label = platform.name if platform.name == platform.subdir else f"{platform.name} (subdir {platform.subdir})"
+        if platform.subdir != subdir:
+            lines.append(f"  - {label}: requires subdir '{platform.subdir}', which this machine can't run")
+        else:
+            lacking = platform.meets(machine)
+            missing += [one for one in lacking if one not in missing]
+            lines.append(f"  - {label}: missing virtual packages: {', '.join(lacking)}")
+    text = f"{lead} on this machine.\n\nDeclared platforms and why none runs here:\n" + "\n".join(lines)
+    if missing:
+        text += f"\n\nUnsatisfied requirements: {', '.join(missing)}"
+    mock = [f"CONDA_OVERRIDE_{one.split()[0].strip('_').upper()}={one.split()[-1]}" for one in missing]
+    base = f"supported platforms are {', '.join(platform.name for platform in platforms)}"
+    if mock:
+        base = "Mock the missing virtual packages via the environment, e.g.:\n  " + "\n  ".join(mock)
+    remedy = f"{base}\nOr install for a target this machine cannot run with `pixi install --platform <platform>`."
+    return PixiError(text + hint, remedy=remedy, code="unsupported-platform")

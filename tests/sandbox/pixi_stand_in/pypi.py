@@ -65,6 +65,8 @@ def resolve(
         PixiError: there is no Python among these, or uv finds no solution.
     """
     python = next((str(record.version) for record in records if record.name.normalized == "python"), None)
+    if not environment.pypi(platform):
+        return []
     if python is None:
         name = next(iter(environment.pypi(platform)))
         raise PixiError(

@@ -6,11 +6,10 @@ import rattler
 
 from . import pypi
 from .config import cache_folder, client
-from .failures import PixiError
+from .failures import PixiError, chain, nested
 from .lock import Lock, Packages, version_of
 from .metadata import fetch
 from .platforms import Platform
-from .pypi import Locked
 from .specs import conda_specs, full_version, is_source
 from .workspace import Environment, Workspace
 from .writing import Solved, written
@@ -36,16 +35,18 @@ async def solve(workspace: Workspace, old: Lock | None) -> str:
     for environment in workspace.environments.values():
         for platform in environment.platforms:
             before = (old and old.packages(environment.name, platform)) or Packages([], [], [])
+            where = f"requirements of environment '{environment.name}' for platform '{platform.name}'"
             try:
                 records = await _conda(environment, platform, before, gateway)
-                solved[environment.name, platform.name] = records, _pypi(environment, platform, records, before)
             except PixiError as error:
-                if error.causes[0].startswith("failed to fetch conda-pypi"):
-                    raise
-                where = (
-                    f"failed to solve requirements of environment '{environment.name}' for platform '{platform.name}'"
-                )
-                raise PixiError(where, *error.causes, remedy=error.help) from error
+                raise PixiError(f"failed to solve {where}", *error.causes, remedy=error.help) from error
+            if environment.pypi(platform) and workspace.table.get("conda-pypi-map") is not False:
+                _ask_mapping()
+            try:
+                packages = pypi.resolve(environment, platform, records, before.pypi)
+            except PixiError as error:
+                raise PixiError(f"failed to solve the pypi {where}", *error.causes, remedy=error.help) from error
+            solved[environment.name, platform.name] = records, packages
     return written(workspace, solved)
 
 
@@ -77,27 +78,24 @@ async def _conda(
             else rattler.ChannelPriority.Strict,
         )
     except Exception as error:
-        # py-rattler's classes of errors are many.
-        raise PixiError("failed to solve the environment", str(error)) from error
-
-
-def _pypi(
-    environment: Environment, platform: Platform, records: list[rattler.RepoDataRecord], before: Packages
-) -> list[Locked]:
-    if not environment.pypi(platform):
-        return []
-    if environment.workspace.table.get("conda-pypi-map") is not False:
-        _ask_mapping()
-    return pypi.resolve(environment, platform, records, before.pypi)
+        # py-rattler's classes of errors are many. pixi draws one of them within the other, and leaves a line after it.
+        first, *others = chain(str(error))
+        if first.startswith("Cannot solve"):
+            raise PixiError("  × failed to solve the environment\n\n", f"{first}\n\n") from error
+        raise PixiError(nested(first), *others) from error
 
 
 def _ask_mapping() -> None:
     try:
         fetch(MAPPING)
     except OSError as error:
-        reason = f"error sending request for url ({MAPPING})"
-        what = "failed to fetch conda-pypi mapping from remote source"
-        raise PixiError(what, reason, str(error), remedy=MAPPING_HELP) from error
+        raise PixiError(
+            "failed to map conda packages to their PyPI equivalents. This mapping is required when using PyPI "
+            "dependencies alongside conda packages.",
+            "failed to fetch conda-pypi mapping from remote source",
+            f"Cache error: Request failed after 3 retries: {error}",
+            remedy=MAPPING_HELP,
+        ) from error
 
 
 def changes(before: Lock | None, after: Lock, workspace: Workspace) -> list[str]:

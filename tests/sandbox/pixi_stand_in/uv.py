@@ -37,14 +37,15 @@ def uv(arguments: list[str], folder: Path) -> str:
 
 
 def causes(output: str) -> list[str]:
-    """The chain of causes in what uv printed."""
+    """The chain of causes in what uv printed, as pixi has it, which is uv itself."""
     found: list[str] = []
     for line in output.splitlines():
-        match = re.match(r"\s*(?:×|├─▶|╰─▶|error:|Caused by:)\s*(.*)$", line)
-        if match:
+        if match := re.match(r"\s*(?:×|├─▶|╰─▶|error:|[Cc]ause:|Caused by:)\s*(.*)$", line):
             found.append(match[1].strip())
         elif found and line.strip() and not line.lstrip().startswith("help:"):
             found[-1] += f"\n{line.strip(' │')}"
+    if found and found[0].startswith("No solution found"):
+        found[0] = "failed to resolve pypi dependencies"
     return found
 
 

@@ -1,6 +1,5 @@
 """A workspace as pixi understands it: the features of its environments, their platforms, and what they ask for."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,7 @@ from packaging.utils import canonicalize_name
 from .failures import PixiError
 from .features import DEPENDENCIES, Feature, Requests, migrated, names
 from .manifest import parse, pixi_table, with_python
-from .platforms import Platform, Table, combined, declared_platform, this_machine
+from .platforms import Platform, Table, combined, declared_platform, this_machine, unsupported
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ class Environment:
         for platform in self.platforms:
             if platform.subdir == subdir and not platform.meets(machine):
                 return platform
-        raise unsupported(self, subdir, machine)
+        raise unsupported(self.name, self.platforms, subdir, machine)
 
 
 @dataclass(frozen=True)
@@ -241,29 +240,3 @@ def channel_address(channel: str) -> str:
     """The address of a channel, which may be given by its name."""
     address = channel if "://" in channel else f"https://conda.anaconda.org/{channel}"
     return f"{address.rstrip('/')}/"
-
-
-def unsupported(environment: Environment, subdir: str, machine: Mapping[str, str]) -> PixiError:
-    """The failure of an environment that this machine cannot run."""
-    lead = f"The workspace does not support '{subdir}'"
-    hint = f"\n\nAdd it with 'pixi workspace platform add {subdir}'."
-    if environment.name != "default":
-        lead, hint = f"the environment '{environment.name}' does not support '{subdir}'", ""
-    lines, missing = [], []
-    for platform in environment.platforms:
-        label = platform.name if platform.name == platform.subdir else f"{platform.name} (subdir {platform.subdir})"
-        if platform.subdir != subdir:
-            lines.append(f"  - {label}: requires subdir '{platform.subdir}', which this machine can't run")
-        else:
-            lacking = platform.meets(machine)
-            missing += [one for one in lacking if one not in missing]
-            lines.append(f"  - {label}: missing virtual packages: {', '.join(lacking)}")
-    text = f"{lead} on this machine.\n\nDeclared platforms and why none runs here:\n" + "\n".join(lines)
-    if missing:
-        text += f"\n\nUnsatisfied requirements: {', '.join(missing)}"
-    mock = [f"CONDA_OVERRIDE_{one.split()[0].strip('_').upper()}={one.split()[-1]}" for one in missing]
-    base = f"supported platforms are {', '.join(platform.name for platform in environment.platforms)}"
-    if mock:
-        base = "Mock the missing virtual packages via the environment, e.g.:\n  " + "\n  ".join(mock)
-    remedy = f"{base}\nOr install for a target this machine cannot run with `pixi install --platform <platform>`."
-    return PixiError(text + hint, remedy=remedy)

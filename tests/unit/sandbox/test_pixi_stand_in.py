@@ -7,10 +7,21 @@ from pathlib import Path
 import pytest
 import rattler
 
-from tests.sandbox.pixi_stand_in import activation, deprecated, fits, listing, lock, manifest, pypi_install, uv, writing
+from tests.sandbox.pixi_stand_in import (
+    activation,
+    deprecated,
+    fits,
+    install,
+    listing,
+    lock,
+    manifest,
+    pypi_install,
+    uv,
+    writing,
+)
 from tests.sandbox.pixi_stand_in import workspace as workspaces
 from tests.sandbox.pixi_stand_in.__main__ import main
-from tests.sandbox.pixi_stand_in.failures import PixiError, draw
+from tests.sandbox.pixi_stand_in.failures import PixiError, chain, draw
 from tests.sandbox.pixi_stand_in.workspace import Workspace
 
 HEAD = '[workspace]\nname = "w"\nchannels = ["conda-forge"]\nplatforms = ["linux-64"]\n'
@@ -132,7 +143,8 @@ def test_targets_and_features_are_put_together(write: Write) -> None:
 def test_a_python_project_says_what_it_needs(write: Write) -> None:
     """Its dependencies are PyPI packages, its extras are features, and it needs a Python."""
     found = write(
-        '[project]\nname = "mine"\nrequires-python = ">=3.11"\ndependencies = ["click[x]>=8,<9 ; os_name==\'posix\'"]\n'
+        '[project]\nname = "mine"\nrequires-python = ">=3.11"\ndependencies = '
+        "[\"click[x]>=8, <9 ; os_name=='posix'\"]\n"
         '[project.optional-dependencies]\ntest = ["pytest"]\nall = ["mine[test]", "rich"]\n[tool.pixi.workspace]\n'
         'channels = []\nplatforms = ["linux-64"]\n[tool.pixi.environments]\nall = ["all"]\n',
         "pyproject.toml",
@@ -183,7 +195,7 @@ def test_a_locked_package_is_listed_as_pixi_lists_it(
     [
         ({"version": ">=1,<2"}, '">=1, <2"'),
         ({"path": ".", "editable": True}, '{ path = ".", editable = true }'),
-        ({"version": "*", "extras": ["x"]}, '{ extras = ["x"] }'),
+        ({"version": "*", "extras": ["x"]}, '{ version = "*", extras = ["x"] }'),
     ],
 )
 def test_what_is_asked_for_is_shown_as_toml(asked: dict[str, object], shown: str) -> None:
@@ -307,8 +319,32 @@ def test_what_uv_says_becomes_causes() -> None:
         "  × No solution found when resolving dependencies:\n  ╰─▶ Because a was not found\n      we can conclude it\n"
     )
     assert uv.causes(said) == [
-        "No solution found when resolving dependencies:",
+        "failed to resolve pypi dependencies",
         "Because a was not found\nwe can conclude it",
+    ]
+
+
+def test_what_is_installed_from_the_very_lock_is_not_looked_at_again(write: Write) -> None:
+    """It is told by the lock's hash, as in the file that pixi leaves."""
+    found = write(HEAD + '[dependencies]\nwords = "1.*"\n')
+    found.lock.write_text(LOCK)
+    locked, environment = lock.load(found), found.environment("default")
+    assert locked is not None
+    assert not install.is_installed(environment, locked)
+    meta = environment.prefix / "conda-meta"
+    meta.mkdir(parents=True)
+    (meta / "pixi").write_text(json.dumps({"environment_lock_file_hash": install.fingerprint(LOCK)}))
+    assert install.is_installed(environment, locked)
+    (meta / "pixi").write_text(json.dumps({"environment_lock_file_hash": install.fingerprint("another")}))
+    assert not install.is_installed(environment, locked)
+
+
+def test_a_failure_of_rattler_becomes_causes() -> None:
+    """It writes them into one text."""
+    assert chain("failed to fetch a\nCaused by: no network\nCaused by: dns error") == [
+        "failed to fetch a",
+        "no network",
+        "dns error",
     ]
 
 
