@@ -1,12 +1,18 @@
 """Manifests as people have them, on a current pixi: pyproject.toml, packages by path, activation scripts, CUDA."""
 
 import json
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
+from dagger import dag
 
+from pipeline.artifact import make_artifact
+from pipeline.checkout import Checkout as Images
 from tests.engine.conftest import Checkout, copy_module
+from tests.engine.test_same_bytes import number
 from tests.sandbox.current_pixi import VERSION
 
 BASE: Final = f"ghcr.io/prefix-dev/pixi:{VERSION}-noble"
@@ -46,10 +52,12 @@ IMAGES: Final[dict[str, dict[str, str]]] = {
     },
     # One package by path is built, one is used from where it is; a script activates, and a table over several lines.
     "parts": {
-        "image.toml": SPEC + '[probes]\nimports = ["built", "used"]\n',
+        "image.toml": SPEC + '[probes]\nimports = ["built", "used", "packed", "linked"]\n',
         "pixi.toml": WORKSPACE.format(table="workspace", prefix="")
         + '\n[pypi-dependencies]\nbuilt = { path = "libs/built" }\n'
+        'packed = { path = "wheels/packed-1.2-py3-none-any.whl" }\nlinked = "*"\n'
         'used = {\n  path = "./libs/used",\n  editable = true,\n}\n'
+        '\n[pypi-options]\nfind-links = [{ path = "links" }]\n'
         '\n[activation]\nscripts = ["scripts/on.sh"]\n\n[target.unix.activation]\nscripts = ["scripts/unix.sh"]\n',
         "libs/built/pyproject.toml": PROJECT.format(name="built"),
         "libs/built/src/built/__init__.py": MODULE,
@@ -70,6 +78,21 @@ IMAGES: Final[dict[str, dict[str, str]]] = {
 PREFIX: Final = "/app/.pixi/envs/default"
 
 
+def write_wheel(folder: Path, name: str) -> None:
+    """A wheel with one module."""
+    folder.mkdir(parents=True)
+    information = f"{name}-1.2.dist-info"
+    files = {
+        f"{name}.py": MODULE,
+        f"{information}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n",
+        f"{information}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[f"{information}/RECORD"] = "".join(f"{path},,\n" for path in (*files, f"{information}/RECORD"))
+    with zipfile.ZipFile(folder / f"{name}-1.2-py3-none-any.whl", "w") as wheel:
+        for path, text in files.items():
+            wheel.writestr(zipfile.ZipInfo(path), text)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout with all these images, each locked by its base's own pixi."""
@@ -78,6 +101,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     for image, files in IMAGES.items():
         for name, text in files.items():
             checkout.write(f"{image}/{name}", text)
+        if image == "parts":
+            write_wheel(checkout.path / image / "wheels", "packed")
+            write_wheel(checkout.path / image / "links", "linked")
         # As somebody has them whose files nobody else may read.
         for path in (checkout.path / image).rglob("*"):
             path.chmod(0o700 if path.is_dir() else 0o600)
@@ -88,7 +114,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 def run(checkout: Checkout, image: str, *command: str) -> str:
     """What a command prints in an image, by a user that it does not know, without the entrypoint."""
-    words = [f"--args={word}" for word in command]
+    # A list of the CLI is a line of CSV.
+    words = ["--args=" + ",".join(f'"{word.replace('"', '""')}"' for word in command)]
     ended = checkout.call("build", "--image", image, "with-user", "--name", "1234", "with-exec", *words, "stdout")
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.strip()
@@ -102,9 +129,11 @@ def where(checkout: Checkout, image: str, module: str) -> str:
 
 @pytest.mark.parametrize("image", list(IMAGES))
 def test_it_is_locked_built_and_works(made: Checkout, image: str) -> None:
-    """Its probes pass, and its lock is fresh by pixi's own word."""
+    """Its probes pass, one of its packages is locked again, and its lock is fresh by pixi's own word."""
     tested = made.call("smoke-test", "--image", image)
     assert tested.returncode == 0, tested.stderr
+    locked = made.call("--auto-apply", "lock", "--image", image, "--package", "python")
+    assert locked.returncode == 0, locked.stderr
     checked = made.call("lock", "--image", image, "--check")
     assert checked.returncode == 0, checked.stderr
     assert f"{image}/pixi.lock is fresh" in checked.stderr
@@ -133,7 +162,7 @@ def test_activation_scripts_are_not_lost(made: Checkout, start: str) -> None:
 
 def test_the_sbom_has_packages_by_path(made: Checkout, tmp_path: Path) -> None:
     """With their versions, in both formats."""
-    for image, names in {"whole": ["whole"], "parts": ["built", "used"]}.items():
+    for image, names in {"whole": ["whole"], "parts": ["built", "used", "packed", "linked"]}.items():
         for form in ("cyclonedx", "spdx"):
             target = tmp_path / f"{image}-{form}.json"
             ended = made.call("sbom", "--image", image, "--format", form, "export", "--path", str(target))
@@ -175,11 +204,41 @@ def test_a_stale_lock_is_told_by_pixis_own_reason(made: Checkout) -> None:
 
 
 def test_other_functions_read_them_too(made: Checkout) -> None:
-    """lock-diff, the page, a lock of one package."""
+    """lock-diff, and the page."""
     compared = made.call("lock-diff", "--image", "whole", "--from-file", "whole/pixi.lock")
     assert compared.returncode == 0, compared.stderr
     page = made.call("report", "--image", "parts", "contents")
     assert page.returncode == 0, page.stderr
     assert ">built" in page.stdout
-    locked = made.call("--auto-apply", "lock", "--image", "whole", "--package", "python")
-    assert locked.returncode == 0, locked.stderr
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+@pytest.mark.parametrize("image", ["whole", "parts"])
+async def test_packages_by_path_are_the_same_bytes(made: Checkout, image: str) -> None:
+    """Built and installed again by an engine that has no answer from before."""
+    digests = set()
+    for seconds in (3600, number()):
+        images = await Images.open(dag.host().directory(str(made.path)))
+        settings = images.settings.model_copy(update={"install_timeout": seconds})
+        built = await replace(images, settings=settings).build(image)
+        digests.add((await make_artifact(settings.fetch_base, [built], None)).digest)
+    assert len(digests) == 1
+
+
+def test_a_package_from_git_needs_git(made: Checkout) -> None:
+    """Base and package are named, before pixi is asked."""
+    lock = made.read("whole/pixi.lock")
+    url = f"git+https://github.com/scikit-hep/vector?rev=main#{'0' * 40}"
+    try:
+        used, entry = f"- pypi: {url}", f"- pypi: {url}\n  name: vector\n  version: '1.0'\n"
+        lines = lock.splitlines(keepends=True)
+        last = max(number for number, line in enumerate(lines) if line.startswith("      - "))
+        made.write("whole/pixi.lock", "".join([*lines[: last + 1], f"      {used}\n", *lines[last + 1 :], entry]))
+        said = made.refusal("build", "--image", "whole")
+        assert said == (
+            f"whole: package 'vector' of whole/pixi.lock comes from git, and the base image {BASE} has no program git; "
+            "choose a base that has it as 'base' in whole/image.toml"
+        )
+    finally:
+        made.write("whole/pixi.lock", lock)
