@@ -95,12 +95,16 @@ class Manifest:
         return named | {name for text in requirements if (name := _required(text))}
 
     def activation_scripts(self, environment: str, subdir: str) -> list[tuple[Keys, str]]:
-        """The scripts that activate an environment on a platform, each with the way to the key that names it."""
-        return [
-            ((*way, "activation", "scripts"), script)
-            for way in self._with_targets(environment, subdir)
-            for script in self._scripts(way)
-        ]
+        """The scripts that activate an environment on a platform, each with the way to the key that names it.
+
+        Those of a table for the platform take the place of those that the table around it has.
+        """
+        found = []
+        for way in self.tables(environment):
+            targets = [(*way, "target", name) for name in self._targets(subdir)]
+            ways = [target for target in targets if self._scripts(target)] or [way]
+            found += [((*each, "activation", "scripts"), script) for each in ways for script in self._scripts(each)]
+        return found
 
     def required_cuda(self, environment: str, subdir: str) -> tuple[str, Keys] | None:
         """The CUDA version that an environment cannot do without on a platform, and the way to what says so.
@@ -143,11 +147,9 @@ class Manifest:
         ]
         return [table for table in tables if table.get("platform", table.get("name")) == subdir]
 
-    def _with_targets(self, environment: str, subdir: str) -> list[Keys]:
-        """The tables of an environment, and those that are only for the platform."""
-        names = {subdir, "unix", "linux", *(str(found.get("name")) for found in self._platforms_of(subdir))}
-        tables = self.tables(environment)
-        return tables + [(*way, "target", name) for way in tables for name in sorted(names)]
+    def _targets(self, subdir: str) -> list[str]:
+        """What tables may be called that are only for a platform."""
+        return sorted({subdir, "unix", "linux", *(str(found.get("name")) for found in self._platforms_of(subdir))})
 
     def _scripts(self, way: Keys) -> list[str]:
         scripts = self.read((*way, "activation")).get("scripts")

@@ -58,7 +58,8 @@ IMAGES: Final[dict[str, dict[str, str]]] = {
         'packed = { path = "wheels/packed-1.2-py3-none-any.whl" }\nlinked = "*"\n'
         'used = {\n  path = "./libs/used",\n  editable = true,\n}\n'
         '\n[pypi-options]\nfind-links = [{ path = "links" }]\n'
-        '\n[activation]\nscripts = ["scripts/on.sh"]\n\n[target.unix.activation]\nscripts = ["scripts/unix.sh"]\n',
+        '\n[activation]\nscripts = ["scripts/on.sh"]\n\n[feature.more.target.unix.activation]\nscripts = ["scripts/unix.sh"]\n'
+        '\n[environments]\ndefault = ["more"]\n',
         "libs/built/pyproject.toml": PROJECT.format(name="built"),
         "libs/built/src/built/__init__.py": MODULE,
         "libs/used/pyproject.toml": PROJECT.format(name="used"),
@@ -175,13 +176,13 @@ def test_the_sbom_has_packages_by_path(made: Checkout, tmp_path: Path) -> None:
 
 def test_the_platform_is_the_one_that_pixi_takes(made: Checkout) -> None:
     """With CUDA as image.toml says it; otherwise it says which one it takes instead, or that there is none."""
-    assert "numpy" in run(made, "cuda", "ls", f"{PREFIX}/lib/python3.12/site-packages")
+    assert "numpy" in run(made, "cuda", "ls", f"{PREFIX}/conda-meta")
     listed = made.call("build", "--image", "cuda")
     assert "pixi takes" not in listed.stderr
     spec, manifest = made.read("cuda/image.toml"), made.read("cuda/pixi.toml")
     try:
         made.write("cuda/image.toml", spec.replace('cuda = "12"\n', ""))
-        assert "numpy" not in run(made, "cuda", "ls", f"{PREFIX}/lib/python3.12/site-packages")
+        assert "numpy" not in run(made, "cuda", "ls", f"{PREFIX}/conda-meta")
         made.write("cuda/pixi.toml", manifest.replace(', "linux-64"]', "]"))
         said = made.refusal("build", "--image", "cuda")
         assert "requires CUDA 12.0, but cuda/image.toml has no key 'cuda'; add cuda = \"12.0\"" in said

@@ -104,33 +104,25 @@ def test_the_cuda_version_that_is_needed_is_found(checkout: CheckoutFolder, text
     assert (found and found[0]) == cuda
 
 
-def test_scripts_of_the_platform_are_found(checkout: CheckoutFolder) -> None:
-    """Of the environment, of its features, and of targets that are Linux; not those of another feature or system."""
-    text = f"""
-        [workspace]
-        platforms = [{CUDA}]
-        [activation]
-        scripts = ["a.sh"]
-        [target.unix.activation]
-        scripts = ["b.sh"]
-        [target.linux-64-cuda.activation]
-        scripts = ["c.sh"]
-        [target.win-64.activation]
-        scripts = ["d.bat"]
-        [feature.ml.target.linux.activation]
-        scripts = ["e.sh"]
-        [feature.other.activation]
-        scripts = ["f.sh"]
-        [environments]
-        ml = ["ml"]
-        """
-    manifest = read(checkout, text)
-    assert sorted(script for _, script in manifest.activation_scripts("default", "linux-64")) == [
-        "a.sh",
-        "b.sh",
-        "c.sh",
-    ]
-    assert "e.sh" in [script for _, script in manifest.activation_scripts("ml", "linux-64")]
+@pytest.mark.parametrize(
+    ("text", "scripts"),
+    [
+        ('[activation]\nscripts = ["a.sh", "b.sh"]\n', ["a.sh", "b.sh"]),
+        ('[activation]\nscripts = ["a.sh"]\n[target.unix.activation]\nscripts = ["b.sh"]\n', ["b.sh"]),
+        ('[activation]\nscripts = ["a.sh"]\n[target.win-64.activation]\nscripts = ["b.bat"]\n', ["a.sh"]),
+        (f'[workspace]\nplatforms = [{CUDA}]\n[target.linux-64-cuda.activation]\nscripts = ["c.sh"]\n', ["c.sh"]),
+        ('[feature.ml.activation]\nscripts = ["a.sh"]\n', []),
+        (
+            '[activation]\nscripts = ["a.sh"]\n[feature.ml.target.linux.activation]\nscripts = ["b.sh"]\n'
+            '[environments]\ndefault = ["ml"]\n',
+            ["b.sh", "a.sh"],
+        ),
+    ],
+)
+def test_scripts_of_the_platform_are_found(checkout: CheckoutFolder, text: str, scripts: list[str]) -> None:
+    """Of the environment and its features; those for the platform take the place of those for all."""
+    found = read(checkout, text).activation_scripts("default", "linux-64")
+    assert [script for _, script in found] == scripts
 
 
 @pytest.mark.parametrize(
