@@ -94,6 +94,12 @@ class Manifest:
         requirements = [text for found in lists if isinstance(found, Sequence) for text in found]
         return named | {name for text in requirements if (name := _required(text))}
 
+    def ways_to(self, environment: str, package: str) -> list[Keys]:
+        """Where an environment may ask for a package."""
+        tables = self.tables(environment)
+        targets = [(*way, "target", name) for way in tables for name in self.read((*way, "target"))]
+        return [(*way, kind, package) for kind in DEPENDENCIES for way in (*tables, *targets)]
+
     def activation_scripts(self, environment: str, subdir: str) -> list[tuple[Keys, str]]:
         """The scripts that activate an environment on a platform, each with the way to the key that names it.
 

@@ -16,6 +16,7 @@ from pipeline.errors import BuildError, LockError, ManifestError, PipelineError
 from pipeline.finish import APP
 from pipeline.lock import LOCK, ImageLock, Locked, refresh
 from pipeline.lock_file import Packages
+from pipeline.manifest import Manifest
 from pipeline.pixi import KILLED, TIMED_OUT, advice, describe, is_stale, killed, remedy
 from pipeline.pixi_output import COLOURS, read
 from pipeline.recipe import Recipe
@@ -43,6 +44,9 @@ PIXI_NO_WRAP=1 timeout --kill-after=10 "$seconds" pixi list -vv --locked --no-in
 
 #: How pixi tells why it finds a lock stale.
 _REASON: Final = re.compile(r"(?:the|environment)\b[^\n]* out of date because ([^\n]+)")
+
+#: And which package nobody has locked as the manifest asks for it.
+_REQUIREMENT: Final = re.compile(r"requirement '([\w.-]+)")
 
 
 class Listed(BaseModel):
@@ -109,20 +113,20 @@ async def ask(base: dagger.Container, recipe: Recipe, lock: ImageLock, address: 
                 f"program git; choose a base that has it as 'base' in {recipe.file}"
             ) from error
         output = recipe.logins.hide(f"{error.stdout}\n{error.stderr}")
-        raise explain(image, lock.manifest.file, recipe.spec.environment, error.exit_code, output) from error
+        raise explain(lock.manifest, recipe.spec.environment, error.exit_code, output) from error
     return choose(image, lock, read_answer(image, answer))
 
 
-def explain(image: str, manifest: str, environment: str, exit_code: int, output: str) -> PipelineError:
+def explain(manifest: Manifest, environment: str, exit_code: int, output: str) -> PipelineError:
     """The error to raise when `pixi list` failed, from what it printed.
 
     Args:
-        image: the image's name, and so its folder.
-        manifest: the manifest's file in the folder.
+        manifest: of the image.
         environment: the one that is asked for; pixi looks at all, and what it says of this one comes first.
         exit_code: of pixi.
         output: all that it printed.
     """
+    image = manifest.image
     if exit_code == TIMED_OUT:
         return BuildError(
             f"{image}: pixi did not list the packages of {image}/{LOCK} within the time that 'solve_timeout' of "
@@ -135,11 +139,15 @@ def explain(image: str, manifest: str, environment: str, exit_code: int, output:
     reasons = dict.fromkeys(match[0].strip().rstrip(".") for match in _REASON.finditer(COLOURS.sub("", output)))
     if reasons or is_stale(text):
         said = listed(sorted(reasons, key=lambda reason: f"environment '{environment}'" not in reason)) or text
-        return LockError(f"{image}/{LOCK} does not match {image}/{manifest} (pixi: {said}); {refresh(image)}")
-    known = remedy(image, text, manifest)
+        asked = _REQUIREMENT.search(said)
+        return LockError(
+            f"{image}/{LOCK} does not match {manifest.name} (pixi: {said}); {refresh(image)}",
+            at={manifest.name: manifest.ways_to(environment, asked[1])} if asked else None,
+        )
+    known = remedy(image, text, manifest.file)
     if not known:
         text, known = f"{text}{advice(drawn)}", "correct it there"
-    return ManifestError(f"{image}/{manifest} cannot be used: pixi says: {text}; {known}")
+    return ManifestError(f"{manifest.name} cannot be used: pixi says: {text}; {known}")
 
 
 def read_answer(image: str, answer: str) -> list[Listed]:

@@ -51,15 +51,21 @@ def test_good_images_pass_all_checks(checkout: Checkout) -> None:
 def test_what_files_say_wrongly_is_told_with_its_line(checkout: Checkout) -> None:
     """Each check that finds something fails with file and line, and the others do not hide it."""
     manifest = checkout.read("small/pixi.toml")
-    checkout.write("small/pixi.toml", manifest + 'numpy = "*"\n[system-requirements]\ncuda = "12.8"\n')
+    for name in ("image.toml", "pixi.lock"):
+        checkout.write(f"large/{name}", checkout.read(f"small/{name}"))
+    checkout.write("small/pixi.toml", manifest + 'numpy = "*"\n')
+    checkout.write("large/pixi.toml", manifest + '[system-requirements]\ncuda = "12.8"\n')
     checkout.write("broken/image.toml", DESCRIPTION + "\nenviroment = 'default'\n")
     ended = checkout.dagger("check", "specs-valid", "locks-fresh", "cuda-consistent")
     assert ended.returncode != 0
     said = ended.stderr
-    numpy = manifest.count("\n") + 1
+    line = manifest.count("\n") + 1
     assert "broken/image.toml:3: unknown key 'enviroment'; did you mean 'environment'?" in said
-    assert f"small/pixi.lock does not match small/pixi.toml:{numpy}: numpy is not locked" in said
-    assert f"small/pixi.toml:{numpy + 2}: environment 'default' requires CUDA 12.8, but small/image.toml has no" in said
+    assert (
+        f"small/pixi.lock does not match small/pixi.toml:{line} (pixi: the dependencies of environment 'default'"
+        in said
+    )
+    assert f"environment 'default' of large/pixi.toml:{line + 1} requires CUDA 12.8, but large/image" in said
 
 
 def test_what_a_build_left_is_told(checkout: Checkout) -> None:

@@ -58,7 +58,8 @@ IMAGES: Final[dict[str, dict[str, str]]] = {
         'packed = { path = "wheels/packed-1.2-py3-none-any.whl" }\nlinked = "*"\n'
         'used = {\n  path = "./libs/used",\n  editable = true,\n}\n'
         '\n[pypi-options]\nfind-links = [{ path = "links" }]\n'
-        '\n[activation]\nscripts = ["scripts/on.sh"]\n\n[feature.more.target.unix.activation]\nscripts = ["scripts/unix.sh"]\n'
+        '\n[activation]\nscripts = ["scripts/on.sh"]\n'
+        '\n[feature.more.target.unix.activation]\nscripts = ["scripts/unix.sh"]\n'
         '\n[environments]\ndefault = ["more"]\n',
         "libs/built/pyproject.toml": PROJECT.format(name="built"),
         "libs/built/src/built/__init__.py": MODULE,

@@ -2,8 +2,10 @@ import json
 
 import pytest
 
+from pipeline.checks import located
 from pipeline.errors import BuildError, LockError, ManifestError, PipelineError
 from pipeline.lock import ImageLock, check_lock
+from pipeline.manifest import Manifest, read_manifest
 from pipeline.pixi_list import Listed, choose, explain, platform_note, read_answer
 from pipeline.spec import ImageSpec
 from tests.unit.conftest import CheckoutFolder
@@ -11,6 +13,7 @@ from tests.unit.locks import conda, pypi, write
 from tests.unit.test_lock import TWO
 
 SPEC = ImageSpec(description="x")
+MANIFEST = Manifest("small", "pixi.toml", {"environments": {"l": []}})
 NUMPY, ZLIB = conda("numpy-2.0-h_0"), conda("zlib-1.3-h_0")
 
 
@@ -73,7 +76,7 @@ def test_the_environment_that_is_asked_for_comes_first() -> None:
     output = "\n".join(
         f"the dependencies of environment '{name}' for platform p are out of date because x" for name in "abcml"
     )
-    assert "(pixi: the dependencies of environment 'l' for" in str(explain("small", "pixi.toml", "l", 1, output))
+    assert "(pixi: the dependencies of environment 'l' for" in str(explain(MANIFEST, "l", 1, output))
 
 
 STALE = """\
@@ -108,4 +111,12 @@ the requirement 'numpy *' could not be satisfied (required by '<environment>')
 def test_pixi_says_why(code: int, output: str, kind: type[PipelineError], said: str) -> None:
     """The reason is its own, and what is done about it is ours to tell."""
     with pytest.raises(kind, match=said):
-        raise explain("small", "pixi.toml", "default", code, output)
+        raise explain(MANIFEST, "default", code, output)
+
+
+@pytest.mark.parametrize("table", ["dependencies", "target.linux-64.pypi-dependencies", "feature.ml.dependencies"])
+def test_a_requirement_is_told_with_its_line(checkout: CheckoutFolder, table: str) -> None:
+    """In whatever table of the environment it stands."""
+    checkout.write("small/pixi.toml", f'[environments]\ndefault = ["ml"]\n[{table}]\nzlib = "*"\nnumpy = "*"\n')
+    said = located(explain(read_manifest(checkout.image), "default", 1, STALE), checkout.path)
+    assert said.startswith("small/pixi.lock does not match small/pixi.toml:5 (pixi: ")

@@ -139,7 +139,7 @@ def test_a_current_pixi_agrees(tmp_path: Path, name: str, expected: Expected) ->
     if not expected.said:
         assert choose(name, held, read_answer(name, asked.stdout)) == held.candidates[0]
         return
-    said = str(explain(name, held.manifest.file, "default", asked.returncode, asked.stdout + asked.stderr))
+    said = str(explain(held.manifest, "default", asked.returncode, asked.stdout + asked.stderr))
     assert expected.said in said
 
 
