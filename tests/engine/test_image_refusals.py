@@ -82,10 +82,13 @@ def test_a_platform_that_the_image_does_not_have(checkout: Checkout) -> None:
 
 
 def test_a_platform_that_the_lock_does_not_have(checkout: Checkout) -> None:
-    """What conda calls it is told, and how to lock it."""
+    """What conda calls it is told, and where it has to be named before it can be locked."""
     checkout.write("small/image.toml", f'{DESCRIPTION}platforms = ["linux/amd64", "linux/arm64"]\n')
     said = checkout.refusal("build", "--image", "small", "--platform", "linux/arm64")
-    assert said.startswith("small/pixi.lock: environment 'default' has no packages for linux-aarch64; ")
+    assert said == (
+        "small/pixi.toml: 'platforms' of environment 'default' does not have linux-aarch64, for which the image is "
+        'built; add "linux-aarch64" there'
+    )
 
 
 def test_a_new_image_where_one_is(checkout: Checkout) -> None:
