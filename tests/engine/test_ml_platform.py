@@ -110,7 +110,7 @@ def test_a_missing_gpu_fails_when_it_is_asked_for(repository: Checkout) -> None:
     """With --gpu, an engine without GPUs is told in one sentence."""
     said = repository.refusal("smoke-test", "--image", "ml_platform", "--gpu")
     assert said == (
-        "1 of 21 probes failed (ml_platform: tensorflow could not be given a GPU by the engine; "
+        "1 of 22 probes failed (ml_platform: tensorflow could not be given a GPU by the engine; "
         "docs/gpus.md says what it needs)"
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 import rattler
 import tomli
@@ -136,7 +137,11 @@ def _locked(package: Table, environment: Environment, folder: Path) -> Locked:
     direct = "archive" in package
     file: Table = package["archive"] if direct else chosen(package)
     digest = str(file.get("hashes", {}).get("sha256", ""))
-    if "url" in file:
+    if file.get("url", "").startswith("file://"):
+        # uv has a file of a folder with wheels by its address, and pixi by its path.
+        place = unquote(urlsplit(file["url"]).path)
+        location = _relative(Path(place), root)
+    elif "url" in file:
         place, location = file["url"], f"{'direct+' if direct else ''}{file['url']}"
     else:
         place = str((folder / file["path"]).resolve())
