@@ -8,22 +8,26 @@ from typing import Self
 import anyio
 import dagger
 
-from pipeline import bases, dockerfile, files, smoke, stages, tags
-from pipeline.checks import located
-from pipeline.commit import Commit, read_commit
+from pipeline.attestations.sigstore import Sigstore
+from pipeline.build import dockerfile_image, pixi_image
+from pipeline.build.finalize import finish
+from pipeline.build.image import Image
+from pipeline.build.inputs import Recipe
+from pipeline.config import extra_files
+from pipeline.config.image_toml import FILE, ImageSpec, Platform, find_images, load_spec
+from pipeline.config.project_toml import Settings, load_settings
+from pipeline.config.validation import nearest
+from pipeline.credentials.logins import Logins
 from pipeline.errors import SpecError
-from pipeline.finish import finish
-from pipeline.formats import Format
-from pipeline.image import Image
-from pipeline.lock import ImageLock, Locked, check_lock
-from pipeline.log import tell
-from pipeline.logins import Logins
-from pipeline.recipe import Recipe
-from pipeline.results import Results
-from pipeline.settings import Settings, load_settings
-from pipeline.sigstore import Sigstore
-from pipeline.spec import FILE, ImageSpec, Platform, find_images, load_spec
-from pipeline.validation import nearest
+from pipeline.git.commit import Commit, read_commit
+from pipeline.inspection import located
+from pipeline.locks import base_images
+from pipeline.locks.image_lock import ImageLock, Locked, check_lock
+from pipeline.output.console import tell
+from pipeline.output.formats import Format
+from pipeline.publishing import tag_policy
+from pipeline.smoke import probe_images
+from pipeline.smoke.results import Results
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class Checkout:
         Raises:
             TagError: it gives none.
         """
-        return tags.draw(tags.report(trigger, tags.plan_checkout(trigger, commit, self.commit)), form)
+        return tag_policy.draw(tag_policy.report(trigger, tag_policy.plan_checkout(trigger, commit, self.commit)), form)
 
     def recipe(self, image: str, spec: ImageSpec, platform: Platform) -> Recipe:
         """What an image is made from, with the digests of its base.lock.
@@ -92,7 +96,7 @@ class Checkout:
         Raises:
             LockError: base.lock cannot be used, or does not fit image.toml.
         """
-        digests = bases.read_fitting(self.path / image, spec, self.settings) or {}
+        digests = base_images.read_fitting(self.path / image, spec, self.settings) or {}
         folder = self.source.directory(image)
         return Recipe(image, spec, self.settings, folder, platform, self.commit, digests, self.logins)
 
@@ -109,14 +113,14 @@ class Checkout:
         spec = load_spec(self.path, image)
         target = choose_platform(image, spec, platform)
         recipe = self.recipe(image, spec, target)
-        if note := bases.unpinned(self.path / image, spec, self.settings):
+        if note := base_images.unpinned(self.path / image, spec, self.settings):
             tell(f"{note}\n")
         if spec.dockerfile is not None:
-            built = await dockerfile.build(recipe)
+            built = await dockerfile_image.build(recipe)
         else:
-            built = await stages.build(recipe, self.read_lock(image, spec, target))
+            built = await pixi_image.build(recipe, self.read_lock(image, spec, target))
         scratch = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
-        return await finish(built, recipe, await files.collect(recipe.folder, spec.files, recipe.file, scratch))
+        return await finish(built, recipe, await extra_files.collect(recipe.folder, spec.files, recipe.file, scratch))
 
     def read_lock(self, image: str, spec: ImageSpec, platform: Platform) -> ImageLock:
         """An image's manifest and lock, as far as they can be read without pixi.
@@ -133,7 +137,7 @@ class Checkout:
         Raises:
             PipelineError: the files cannot be used, or pixi cannot be asked.
         """
-        return await stages.ask(self.recipe(image, spec, platform), self.read_lock(image, spec, platform))
+        return await pixi_image.ask(self.recipe(image, spec, platform), self.read_lock(image, spec, platform))
 
     async def listed(self, image: str, spec: ImageSpec, platform: Platform) -> Locked:
         """The same, without a question to pixi where the lock leaves no choice: nothing is pulled to read a list.
@@ -144,7 +148,7 @@ class Checkout:
         lock = self.read_lock(image, spec, platform)
         if len(lock.candidates) == 1:
             return lock.candidates[0]
-        return await stages.ask(self.recipe(image, spec, platform), lock)
+        return await pixi_image.ask(self.recipe(image, spec, platform), lock)
 
     async def build_all(self, image: str) -> dict[Platform, Image]:
         """Build an image for each of its platforms, in their order.
@@ -162,8 +166,8 @@ class Checkout:
         """
         specs = {image: load_spec(self.path, image)} if image else self.images()
         if gpu:
-            smoke.require_gpu_probe(specs)
-        return await smoke.probe_images(self, specs, gpu=gpu)
+            probe_images.require_gpu_probe(specs)
+        return await probe_images.probe_images(self, specs, gpu=gpu)
 
 
 def choose_platform(image: str, spec: ImageSpec, platform: str | None) -> Platform:

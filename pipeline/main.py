@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Self
 import dagger
 from dagger import DefaultPath, Doc, Ignore, Name, check, field, function, object_type
 
-from pipeline.channel_auth import ChannelAuth, check_arguments
-from pipeline.credentials import RegistryAuth
+from pipeline.config.image_kind import Kind
+from pipeline.credentials.channel_auth import ChannelAuth, check_arguments
+from pipeline.credentials.registry_auth import RegistryAuth
 from pipeline.errors import PipelineError
-from pipeline.formats import Format, ResultFormat, SbomFormat
-from pipeline.kind import Kind
-from pipeline.sources import HISTORY_LEFT_OUT, LEFT_OUT
+from pipeline.git.upload_filter import HISTORY_LEFT_OUT, LEFT_OUT
+from pipeline.output.formats import Format, ResultFormat, SbomFormat
 
 if TYPE_CHECKING:
-    from pipeline.checker import Checker
     from pipeline.checkout import Checkout
+    from pipeline.commands.check import Checker
 
 
 class _OnlySurprises(logging.Filter):
@@ -73,7 +73,7 @@ class Pipeline:
         format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.TABLE,
     ) -> str:
         """Start what an image's probes name, and tell what came of each; fail once with all that failed"""
-        from pipeline.smoke import require_passed  # noqa: PLC0415  # as in _open
+        from pipeline.smoke.probe_images import require_passed  # noqa: PLC0415  # as in _open
 
         return require_passed(await (await self._open()).smoke_test(image, gpu=gpu), format)
 
@@ -86,7 +86,7 @@ class Pipeline:
         format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.JUNIT,
     ) -> dagger.File:
         """Run what smoke-test runs, and return the report as a file; a probe that failed is in it, and is no failure"""
-        from pipeline.results import FILES, write  # noqa: PLC0415  # as in _open
+        from pipeline.smoke.results import FILES, write  # noqa: PLC0415  # as in _open
 
         results = await (await self._open()).smoke_test(image, gpu=gpu)
         return dagger.dag.file(FILES[format], write(results, format))
@@ -161,8 +161,8 @@ class Pipeline:
         format: Annotated[Format, Doc("How the report is written")] = Format.TABLE,
     ) -> str:
         """Build, test and push images to every registry, and move their tags when all have them at one digest"""
-        from pipeline.publish import publish  # noqa: PLC0415  # as in _open
-        from pipeline.signing import choose_signing  # noqa: PLC0415  # as in _open
+        from pipeline.attestations.signing import choose_signing  # noqa: PLC0415  # as in _open
+        from pipeline.commands.publish import publish  # noqa: PLC0415  # as in _open
 
         return await publish(
             await self._open(docker_config),
@@ -201,8 +201,8 @@ class Pipeline:
         ] = None,
     ) -> str:
         """Build an image again, and fail where it is not the published one, naming what of which layer differs"""
-        from pipeline.signing import choose_signer  # noqa: PLC0415 -- as in _open
-        from pipeline.verify import verify  # noqa: PLC0415 -- as in _open
+        from pipeline.attestations.signing import choose_signer  # noqa: PLC0415 -- as in _open
+        from pipeline.commands.verify import verify  # noqa: PLC0415 -- as in _open
 
         return await verify(
             await self._open(docker_config),
@@ -224,7 +224,7 @@ class Pipeline:
         check: Annotated[bool, Doc("Change nothing, and fail where the lock is not fresh")] = False,
     ) -> dagger.Changeset:
         """Lock the newest packages that pixi.toml allows, and the base images, and offer to write both locks"""
-        from pipeline.refresh import refresh  # noqa: PLC0415 -- as in _open
+        from pipeline.commands.lock import refresh  # noqa: PLC0415 -- as in _open
 
         return await refresh(await self._open(), image, package or [], check=check)
 
@@ -241,7 +241,7 @@ class Pipeline:
         format: Annotated[Format, Doc("How it is written")] = Format.TABLE,
     ) -> str:
         """Tell which packages changed in an image's pixi.lock, and what that costs to download"""
-        from pipeline.earlier import report_changes  # noqa: PLC0415 -- as in _open
+        from pipeline.locks.previous import report_changes  # noqa: PLC0415 -- as in _open
 
         return await report_changes(await self._open(), image, reference, from_file, format)
 
@@ -256,7 +256,7 @@ class Pipeline:
         format: Annotated[Format, Doc("How it is written")] = Format.TABLE,
     ) -> str:
         """Tell which base images, CUDA and pixi are newer, and which locked packages are known to be vulnerable"""
-        from pipeline.outdated import outdated  # noqa: PLC0415  # as in _open
+        from pipeline.commands.outdated import outdated  # noqa: PLC0415  # as in _open
 
         checkout = await self._open(docker_config)
         return await outdated(checkout, image, auths=self.auths, docker_config=docker_config, form=format)
@@ -271,7 +271,7 @@ class Pipeline:
         format: Annotated[SbomFormat, Doc("How it is written")] = SbomFormat.CYCLONEDX,
     ) -> dagger.File:
         """Write an image's bill of materials: what was locked, held against what is in it, and its base's packages"""
-        from pipeline.sbom import make  # noqa: PLC0415  # as in _open
+        from pipeline.attestations.sbom import make  # noqa: PLC0415  # as in _open
 
         return await make(await self._open(), image, platform, format)
 
@@ -291,7 +291,7 @@ class Pipeline:
         probes: Annotated[bool, Doc("Build the image, and tell what came of its probes")] = False,
     ) -> dagger.File:
         """Draw a page about an image, to look at in a browser: its packages, sizes, changes and tags"""
-        from pipeline.report import report  # noqa: PLC0415  # as in _open
+        from pipeline.commands.report import report  # noqa: PLC0415  # as in _open
 
         return await report(
             await self._open(),
@@ -316,7 +316,7 @@ class Pipeline:
         date: Annotated[str | None, Doc("Day of the release, as 2026-02-28; the newest commit's if not given")] = None,
     ) -> dagger.Changeset:
         """Prepare a release: write its version and changelog entry, and say how to tag it, which is what publishes"""
-        from pipeline.release import release  # noqa: PLC0415
+        from pipeline.commands.release import release  # noqa: PLC0415
 
         return await release(checkout, version, date)
 
@@ -327,7 +327,7 @@ class Pipeline:
         kind: Annotated[Kind, Doc("What its software comes from")] = Kind.PIXI,
     ) -> dagger.Changeset:
         """Add a new image: a folder that builds and passes its tests, to be changed into what it shall be"""
-        from pipeline.scaffold import scaffold  # noqa: PLC0415 -- as in _open
+        from pipeline.commands.scaffold import scaffold  # noqa: PLC0415 -- as in _open
 
         return await scaffold(await self._open(), name, kind)
 
@@ -365,18 +365,18 @@ class Pipeline:
     @check
     async def probes_pass(self) -> str:
         """Check that every image passes its smoke test"""
-        from pipeline.smoke import require_passed  # noqa: PLC0415  # as in _open
+        from pipeline.smoke.probe_images import require_passed  # noqa: PLC0415  # as in _open
 
         return require_passed(await (await self._open()).smoke_test(None, gpu=False), ResultFormat.TABLE)
 
     async def _checker(self) -> "Checker":
-        from pipeline.checker import Checker  # noqa: PLC0415  # as in _open
+        from pipeline.commands.check import Checker  # noqa: PLC0415  # as in _open
 
         return Checker(await self._open())
 
     async def _open(self, docker_config: dagger.Secret | None = None) -> "Checkout":
         # Imported here: the engine starts this module for every call, and a listing of its functions needs none of it.
         from pipeline.checkout import Checkout  # noqa: PLC0415
-        from pipeline.logins import log_in  # noqa: PLC0415
+        from pipeline.credentials.logins import log_in  # noqa: PLC0415
 
         return await Checkout.open(self.source, await log_in(self.auths, docker_config, self.channel_auths))

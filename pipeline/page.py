@@ -8,11 +8,11 @@ from typing import Final
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.layers import Limits, assign
-from pipeline.lock_diff import PlaceDiff, compare, summarize, topic
-from pipeline.lock_file import Package, Packages, Place
-from pipeline.results import Results
-from pipeline.spec import ImageSpec
+from pipeline.build.layer_plan import Limits, assign
+from pipeline.config.image_toml import ImageSpec
+from pipeline.locks.diff import PlaceDiff, compare, summarize, topic
+from pipeline.locks.lockfile import Package, Packages, Place
+from pipeline.smoke.results import Results
 
 #: Tags of one repository that the page has room for.
 SHOWN: Final = 10

@@ -18,7 +18,7 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.layers import REST, Layer, Package, divide
+from pipeline.build.layer_plan import REST, Layer, Package, divide
 from pipeline.scripts.folders import real_paths, wheels
 
 #: The time that all files get, 2 January 1980 in UTC: the first one that archives in the ZIP format know everywhere.

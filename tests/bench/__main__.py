@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.tables import draw_markdown
+from pipeline.output.tables import draw_markdown
 from tests.bench.builders import REGISTRY, Pipeline, dockerfile
 from tests.bench.cases import Round
 from tests.bench.figures import COLUMNS, Figure, plot, summarize, table

@@ -10,11 +10,11 @@ import dagger
 from dagger import dag
 
 from pipeline.checkout import Checkout as Images
-from pipeline.commit import Commit
-from pipeline.kind import Kind
-from pipeline.scaffold import scaffold
-from pipeline.settings import Settings
-from pipeline.spec import Platform
+from pipeline.commands.scaffold import scaffold
+from pipeline.config.image_kind import Kind
+from pipeline.config.image_toml import Platform
+from pipeline.config.project_toml import Settings
+from pipeline.git.commit import Commit
 from tests.engine.conftest import Checkout, copy_module, overlay
 
 PREFIX: Final = "/app/.pixi/envs/default"

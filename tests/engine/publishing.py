@@ -15,9 +15,9 @@ import dagger
 from dagger import dag
 
 from pipeline.checkout import Checkout as Images
+from pipeline.commands.publish import publish
 from pipeline.errors import PublishError
-from pipeline.formats import Format
-from pipeline.publish import publish
+from pipeline.output.formats import Format
 from tests.engine.conftest import Checkout, copy_module
 from tests.sandbox.machine import Machine
 from tests.sandbox.state import current

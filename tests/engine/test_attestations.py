@@ -11,11 +11,11 @@ from typing import Any, Final
 import pytest
 from dagger import dag
 
-from pipeline.artifact import make_artifact
-from pipeline.attachments import made_from
+from pipeline.attestations.attach import made_from
 from pipeline.checkout import Checkout as Images
-from pipeline.commit import Commit
-from pipeline.settings import Settings
+from pipeline.config.project_toml import Settings
+from pipeline.git.commit import Commit
+from pipeline.registry.oci_layout import make_artifact
 from tests.engine.conftest import overlay
 from tests.engine.publishing import COMMIT, FIXED, MOVING, Shop, a_session, digest_of, open_shop, skopeo, tags_of
 from tests.engine.test_publish import log_sizes, writes

@@ -11,16 +11,16 @@ import pytest
 import pytest_asyncio
 from dagger import dag
 
-from pipeline.artifact import make_artifact
-from pipeline.checker import Checker
+from pipeline.attestations.sbom import make
+from pipeline.build.image import Image
+from pipeline.build.tool_container import with_scripts
 from pipeline.checkout import Checkout as Images
-from pipeline.formats import Format, ResultFormat, SbomFormat
-from pipeline.image import Image
-from pipeline.publish import publish
-from pipeline.sbom import make
-from pipeline.script import with_scripts
-from pipeline.smoke import require_passed
-from pipeline.verify import verify
+from pipeline.commands.check import Checker
+from pipeline.commands.publish import publish
+from pipeline.commands.verify import verify
+from pipeline.output.formats import Format, ResultFormat, SbomFormat
+from pipeline.registry.oci_layout import make_artifact
+from pipeline.smoke.probe_images import require_passed
 from tests.engine.conftest import Checkout, copy_module, overlay
 from tests.engine.inside import ANYBODY, run
 from tests.engine.oci import Layout

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from dagger import dag
 
-from pipeline.logins import Logins
+from pipeline.credentials.logins import Logins
 from tests.engine.conftest import ROOT, Checkout, copy_module, overlay
 from tests.engine.publishing import docker_config, skopeo
 from tests.sandbox import credentials

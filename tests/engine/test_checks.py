@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from dagger import dag
 
-from pipeline.checker import inspect_image
+from pipeline.commands.check import inspect_image
 from tests.engine.conftest import Checkout
 
 CHECKS = ["cuda-consistent", "images-sound", "locks-fresh", "probes-pass", "sizes-in-budget", "specs-valid"]

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from dagger import dag
 
-from pipeline.commit import Commit
+from pipeline.git.commit import Commit
 from tests.engine.inside import ANYBODY, WRITABLE, lines, run, run_read_only
 from tests.engine.kinds import MAKERS, Example, build_for_both
 from tests.engine.oci import Archive

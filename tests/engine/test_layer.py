@@ -6,8 +6,8 @@ import dagger
 import pytest
 from dagger import dag
 
-from pipeline.layer import with_tree
-from pipeline.settings import Settings
+from pipeline.build.overlay import with_tree
+from pipeline.config.project_toml import Settings
 from tests.engine.oci import Archive
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("connection")]

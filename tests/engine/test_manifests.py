@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 from dagger import dag
 
-from pipeline.artifact import make_artifact
 from pipeline.checkout import Checkout as Images
+from pipeline.registry.oci_layout import make_artifact
 from tests.engine.conftest import Checkout, copy_module
 from tests.engine.test_same_bytes import number
 from tests.sandbox.current_pixi import VERSION

@@ -10,7 +10,7 @@ import pytest
 from tests.engine.conftest import Checkout
 from tests.engine.publishing import digest_of, docker_config, skopeo
 from tests.sandbox import faults, osv
-from tests.unit.locks import conda, write
+from tests.unit.lockfiles import conda, write
 
 NOBLE = "ghcr.io/prefix-dev/pixi:noble"
 CUDA = "ghcr.io/prefix-dev/pixi:noble-cuda-13.0.0"

@@ -10,14 +10,14 @@ import dagger
 import pytest
 from dagger import dag
 
-from pipeline import artifact
-from pipeline.artifact import make_artifact
+from pipeline.build.image import Image
 from pipeline.checkout import Checkout as Images
+from pipeline.commands.lock import refresh
+from pipeline.config.project_toml import Settings
 from pipeline.errors import BuildError
-from pipeline.image import Image
-from pipeline.refresh import refresh
+from pipeline.registry import oci_layout
+from pipeline.registry.oci_layout import make_artifact
 from pipeline.scripts.divide import TIME
-from pipeline.settings import Settings
 from tests.engine.inside import ANYBODY, run
 from tests.engine.oci import Layout
 from tests.engine.test_lock import Channel
@@ -100,7 +100,7 @@ async def test_scripts_run_where_they_are_asked_for(
     assert not [line for line in await listing(first.container) if "/left" in line or ".messages.txt" in line]
 
     one = await make_artifact(Settings().fetch_base, [first], None, "gzip")
-    monkeypatch.setattr(artifact, "VOLUME", f"layers-{secrets.token_hex(4)}")
+    monkeypatch.setattr(oci_layout, "VOLUME", f"layers-{secrets.token_hex(4)}")
     second = await build(tmp_path / "second", channel, wanted=True, seconds=number())
     other = await make_artifact(Settings().fetch_base, [second], None, "gzip")
     assert await first.container.id() != await second.container.id()

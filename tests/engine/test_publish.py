@@ -16,10 +16,10 @@ import dagger
 import pytest
 from dagger import dag
 
-from pipeline.artifact import make_artifact
+from pipeline.build.image import Image
+from pipeline.config.project_toml import Settings
 from pipeline.errors import CredentialsError, SmokeTestError
-from pipeline.image import Image
-from pipeline.settings import Settings
+from pipeline.registry.oci_layout import make_artifact
 from tests.engine.conftest import ROOT, overlay
 from tests.engine.publishing import (
     COMMIT,

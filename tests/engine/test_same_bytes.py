@@ -10,15 +10,15 @@ import dagger
 import pytest
 from dagger import dag
 
-from pipeline import artifact
-from pipeline.artifact import Artifact, make_artifact
 from pipeline.checkout import Checkout as Images
-from pipeline.credentials import Login, RegistryAuth
+from pipeline.commands.verify import verify
+from pipeline.config.image_toml import Compression
+from pipeline.credentials.registry_auth import Login, RegistryAuth
 from pipeline.errors import BuildError, VerifyError
-from pipeline.registry import Destination, Registry
+from pipeline.registry import oci_layout
+from pipeline.registry.client import Destination, Registry
+from pipeline.registry.oci_layout import Artifact, make_artifact
 from pipeline.scripts.divide import TIME
-from pipeline.spec import Compression
-from pipeline.verify import verify
 from tests.engine.conftest import overlay
 from tests.engine.oci import Archive, Layout
 from tests.sandbox import credentials
@@ -79,7 +79,7 @@ async def test_two_builds_are_one_image(
     """Built in two folders, with all that was cached of the first build of no use to the second: one digest."""
     first = await build(tmp_path / "first", number(), compression=compression)
     # Nor is a layer taken that was compressed before.
-    monkeypatch.setattr(artifact, "VOLUME", f"layers-{secrets.token_hex(4)}")
+    monkeypatch.setattr(oci_layout, "VOLUME", f"layers-{secrets.token_hex(4)}")
     second = await build(tmp_path / "second", number(), compression=compression)
     assert await first.container.id() != await second.container.id()
     assert first.artifact.digest == second.artifact.digest

@@ -11,8 +11,8 @@ import dagger
 import pytest
 from dagger import dag
 
-from pipeline.settings import Settings
-from pipeline.signing import PROGRAM, cosign
+from pipeline.attestations.signing import PROGRAM, cosign
+from pipeline.config.project_toml import Settings
 from tests.engine.publishing import COMMIT, a_session, digest_of, docker_config, open_shop, write_tiny
 from tests.engine.test_publish import log_sizes, stored_blobs, writes
 from tests.sandbox.state import current

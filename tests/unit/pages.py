@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.lock_file import Package, Packages, Place, read_packages
+from pipeline.config.image_toml import load_spec
+from pipeline.locks.lockfile import Package, Packages, Place, read_packages
 from pipeline.page import Page, Repository, Tag, commands, describe_changes, describe_layers, describe_packages
-from pipeline.results import Result, Results
-from pipeline.spec import load_spec
+from pipeline.smoke.results import Result, Results
 
 ROOT = Path(__file__).parents[2]
 PLACE = Place("ml", "linux-64")

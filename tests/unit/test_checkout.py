@@ -1,8 +1,8 @@
 import pytest
 
 from pipeline.checkout import choose_platform
+from pipeline.config.image_toml import ImageSpec
 from pipeline.errors import SpecError
-from pipeline.spec import ImageSpec
 
 BOTH = ImageSpec(description="x", platforms=("linux/arm64", "linux/amd64"))
 

@@ -9,21 +9,21 @@ from typing import Final
 import pytest
 from dagger import dag
 
+from pipeline.attestations.sbom import Bill, Contents, components, make
 from pipeline.checkout import Checkout
-from pipeline.earlier import report_changes
+from pipeline.commands.report import report as draw_report
+from pipeline.config.project_toml import Settings
 from pipeline.errors import LockError
-from pipeline.formats import Format, SbomFormat
-from pipeline.lock_diff import compare, report
-from pipeline.lock_file import Packages, Place, read_packages
-from pipeline.report import report as draw_report
-from pipeline.sbom import Bill, Contents, components, make
+from pipeline.locks.diff import compare, report
+from pipeline.locks.lockfile import Packages, Place, read_packages
+from pipeline.locks.previous import report_changes
+from pipeline.output.formats import Format, SbomFormat
 from pipeline.scripts import sbom
 from pipeline.scripts.report import render
-from pipeline.settings import Settings
-from tests.unit.locks import conda, pypi, write
+from tests.unit.lockfiles import conda, pypi, write
+from tests.unit.locks.test_lockfile import OLD
 from tests.unit.pages import page
 from tests.unit.repository import Repository
-from tests.unit.test_lock_file import OLD
 
 ROOT = Path(__file__).parents[2]
 ZLIB = conda("zlib-1.3.1-h0_0")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipeline.lock_file import Package
+from pipeline.config.image_toml import ImageSpec
+from pipeline.locks.lockfile import Package
 from pipeline.page import (
     Repository,
     Tag,
@@ -15,7 +16,6 @@ from pipeline.page import (
     newest,
     reference_of,
 )
-from pipeline.spec import ImageSpec
 from tests.unit.pages import PLACE, package, real
 
 VIRTUAL = Package("virtual", "__cuda", "12.8")

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.gpu import Found
-from pipeline.judge import Report, ended
+from pipeline.smoke.evaluate import Report, ended
+from pipeline.smoke.gpu import Found
 
 PIPELINE = Path(__file__).parents[2] / "pipeline"
 

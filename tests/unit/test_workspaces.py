@@ -11,12 +11,12 @@ from typing import Final
 
 import pytest
 
+from pipeline.build.pixi_list import choose, explain, read_answer
+from pipeline.config.image_toml import ImageSpec
 from pipeline.errors import PipelineError
-from pipeline.lock import check_lock
-from pipeline.pixi_list import choose, explain, read_answer
-from pipeline.spec import ImageSpec
-from tests.unit.locks import write
-from tests.unit.test_lock import NUMPY, TWO, ZLIB
+from pipeline.locks.image_lock import check_lock
+from tests.unit.lockfiles import write
+from tests.unit.locks.test_image_lock import NUMPY, TWO, ZLIB
 
 #: Reduced copies of workspaces; they are not part of this repository.
 WORKSPACES: Final = Path(__file__).parents[3] / "shared/data/workspaces"
@@ -146,8 +146,8 @@ def test_a_current_pixi_agrees(tmp_path: Path, name: str, expected: Expected) ->
 PLACES: Final = """
 import sys
 from pathlib import Path
-from pipeline.lock import check_lock
-from pipeline.spec import ImageSpec
+from pipeline.locks.image_lock import check_lock
+from pipeline.config.image_toml import ImageSpec
 print([found.place for found in check_lock(Path(sys.argv[1]), ImageSpec(description="x", cuda="13")).candidates])
 """
 

@@ -1,0 +1,1 @@
+"""What is attached to a published image: SBOMs, provenance and signatures."""

@@ -1,0 +1,131 @@
+"""How an image was made, as an in-toto statement with SLSA's provenance v1, for programs that decide what may run.
+
+It has no time of day, number of a run or tag: the same commit on the same builder gives the same bytes, so that
+publishing it again, or under another tag, attaches nothing. What nobody knows is left out.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from pipeline.git.commit import Commit
+
+STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE: Final = "https://slsa.dev/provenance/v1"
+#: What the parameters of a build mean: those of `dagger call build` of this pipeline.
+BUILD_TYPE: Final = "pkg:generic/maniac-pipeline#build/v1"
+#: The builder where a person names none: a machine that nobody vouches for.
+BY_HAND: Final = "pkg:generic/maniac-pipeline#by-hand"
+
+
+class _Part(BaseModel):
+    """A part of a statement, written as in-toto and SLSA spell it."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, validate_by_name=True)
+
+
+class Resource(_Part):
+    """A file, a commit or an image, and what makes it this one."""
+
+    name: str | None = None
+    uri: str | None = None
+    digest: Mapping[str, str]
+    annotations: Mapping[str, list[str]] | None = None
+
+
+class BuildDefinition(_Part):
+    """What was built from what."""
+
+    build_type: str = BUILD_TYPE
+    external_parameters: Mapping[str, str]
+    """What a person chose."""
+    resolved_dependencies: tuple[Resource, ...]
+    """What it was made from."""
+
+
+class Builder(_Part):
+    """Whom one has to trust to believe the rest."""
+
+    id: str
+
+
+class RunDetails(_Part):
+    """Who built it."""
+
+    builder: Builder
+
+
+class Provenance(_Part):
+    """How something was made."""
+
+    build_definition: BuildDefinition
+    run_details: RunDetails
+
+
+class Statement(_Part):
+    """What is said of an image."""
+
+    type: str = Field(default=STATEMENT_TYPE, alias="_type")
+    subject: tuple[Resource, ...]
+    predicate_type: str = PREDICATE_TYPE
+    predicate: Provenance
+
+
+def describe(image: str, digest: str, made_from: Iterable[Resource], builder: str) -> str:
+    """The statement about an image, as JSON that is the same for the same facts.
+
+    Args:
+        image: its name.
+        digest: of its manifest, or of its index.
+        made_from: what its build read.
+        builder: URI of who built it.
+    """
+    definition = BuildDefinition(external_parameters={"image": image}, resolved_dependencies=tuple(made_from))
+    statement = Statement(
+        subject=(Resource(name=image, digest=_split(digest)),),
+        predicate=Provenance(build_definition=definition, run_details=RunDetails(builder=Builder(id=builder))),
+    )
+    return statement.model_dump_json(by_alias=True, exclude_none=True, indent=2) + "\n"
+
+
+def of_commit(commit: Commit, source: str) -> Resource:
+    """The commit that a checkout is at, with the files that differ from it.
+
+    Args:
+        commit: the commit.
+        source: address of its repository; empty where nobody knows.
+    """
+    return Resource(
+        name="source",
+        uri=f"git+{source}@{commit.sha}" if source else None,
+        digest={"gitCommit": commit.sha},
+        annotations={"changed": [*commit.changed]} if commit.changed else None,
+    )
+
+
+def of_file(name: str, sha256: str) -> Resource:
+    """A file of the checkout."""
+    return Resource(name=name, digest={"sha256": sha256})
+
+
+def of_image(reference: str) -> Resource:
+    """A base image.
+
+    Args:
+        reference: as the engine resolves it, with its registry and its digest.
+    """
+    address, _, digest = reference.partition("@")
+    repository, tag = address, ""
+    if ":" in address.rpartition("/")[2]:
+        repository, _, tag = address.rpartition(":")
+    qualifiers = urlencode({"repository_url": repository} | ({"tag": tag} if tag else {}), safe="/:")
+    name = quote(repository.rpartition("/")[2])
+    return Resource(uri=f"pkg:oci/{name}@{quote(digest, safe='')}?{qualifiers}", digest=_split(digest))
+
+
+def _split(digest: str) -> dict[str, str]:
+    algorithm, _, value = digest.partition(":")
+    return {algorithm: value}

@@ -1,0 +1,1 @@
+"""The stages of an image, from container to container."""

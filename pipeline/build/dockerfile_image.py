@@ -1,0 +1,45 @@
+"""Images that a Dockerfile of their own builds; what comes after is the same for them as for all others."""
+
+import dagger
+
+from pipeline.build.finalize import Built, read_variables
+from pipeline.build.inputs import Recipe
+from pipeline.build.permissions import with_access
+from pipeline.build.tool_container import last_line
+from pipeline.credentials.registry_auth import explain_refused_pull
+from pipeline.errors import BuildError
+
+
+async def build(recipe: Recipe) -> Built:
+    """Build an image by its Dockerfile, without what every image gets.
+
+    Raises:
+        BuildError: the Dockerfile cannot be read, a step of it failed, or its image has no shell.
+    """
+    name = f"{recipe.image}: {recipe.image}/{recipe.spec.dockerfile}"
+    container = recipe.folder.docker_build(
+        dockerfile=recipe.spec.dockerfile,
+        platform=dagger.Platform(recipe.platform),
+        build_args=[dagger.BuildArg(key, value) for key, value in recipe.spec.build_args.items()],
+    )
+    try:
+        await container.sync()
+    except dagger.QueryError as error:
+        remedy = f"correct it there, or its 'build_args' in {recipe.file}"
+        if not isinstance(error, dagger.ExecError):
+            remedy = explain_refused_pull(str(error), None, recipe.logins.registries) or remedy
+        raise BuildError(f"{name} was not built: {last_line(error)}; {remedy}") from error
+    user = await container.user()
+    opened = with_access(container.with_user("root"))
+    try:
+        await opened.sync()
+    except dagger.QueryError as error:
+        raise BuildError(
+            f"{name} makes an image without sh, find and chmod: {last_line(error)}; "
+            "build it on a base that has them, such as debian:bookworm-slim"
+        ) from error
+    variables = await read_variables(opened)
+    # The shell of a login sets a path of its own: the image's has to come after it.
+    activation = {name: value for name, value in variables.items() if name == "PATH"}
+    container = opened.with_user(user)
+    return Built(container, container, dagger.dag.directory(), activation)

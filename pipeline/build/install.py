@@ -1,0 +1,106 @@
+"""The installed environment on its way into an image: the same bytes wherever it was installed, divided into layers.
+
+All is done by the one command that installs. A file of a finished layer is written again when its time changes, so a
+later command would copy the whole environment once more.
+"""
+
+import importlib.resources
+from typing import Final
+
+import dagger
+
+from pipeline.build.download import ARCHIVES, DONE, fetcher
+from pipeline.build.inputs import Recipe
+from pipeline.build.pixi_list import selected
+
+#: Where the pixi stage has what is not part of the environment. It is a mount: nothing of it is in an image.
+_MADE: Final = "/.made"
+#: There: the entrypoint, and which files are a layer together, from the script ``divide``.
+ENTRYPOINT: Final = f"{_MADE}/entrypoint.sh"
+LAYERS: Final = f"{_MADE}/layers.json"
+#: There: which post-link scripts did not run, and the messages of those that did, from the script ``post_link``.
+POST_LINK: Final = f"{_MADE}/post-link.json"
+#: Where the image with Python is mounted while the environment is installed: the base image may have none.
+_TOOLS: Final = "/.tools"
+#: Where packages are unpacked: not in a volume, so that pixi links their files, and writes nothing again.
+_UNPACKED: Final = "/.packages"
+#: What of this package the scripts need.
+_MODULES: Final = (
+    "build/layer_plan.py",
+    *(f"scripts/{name}.py" for name in ("compile", "divide", "folders", "post_link", "unpack")),
+)
+
+#: Arguments: the prefix, the entrypoint and the list of layers to write, the tools, the list of fetched packages, the
+#: archives, where to unpack them, the seconds that pixi gets, the report about post-link scripts, "run" where these are
+#: to run, and pixi's own arguments that select the environment.
+_INSTALL: Final = """
+prefix=$1 entrypoint=$2 layers=$3 tools=$4 fetched=$5 archives=$6 unpacked=$7 seconds=$8 post_link=$9
+scripts=${10}
+shift 10
+run() { # Python with its own loader and libraries: those of the base image may be others
+  loader=$(echo "$tools"/lib/*/ld-linux-*.so.*)
+  folder=${loader%/*}
+  python=$(PATH=$tools/usr/local/bin:$tools/usr/bin command -v python3)
+  (cd "$tools" && "$loader" --library-path "$tools/usr/local/lib:$folder:$tools/usr${folder#"$tools"}" \
+    "$python" -E -s -m "$@")
+}
+run pipeline.scripts.unpack "$fetched" "$archives" "$unpacked/pkgs"
+# What uv has downloaded stays in the volume.
+mkdir -p "$PIXI_CACHE_DIR/uv-cache"
+ln -s "$PIXI_CACHE_DIR/uv-cache" "$unpacked/uv-cache"
+# A pixi that had to be killed after its time looks as if somebody else had killed it: it is told apart by the clock.
+began=$(date +%s)
+# An older pixi looks for credentials below HOME.
+HOME=${LOGINS_HOME:-${HOME:-/root}} PIXI_NO_WRAP=1 PIXI_CACHE_DIR=$unpacked RATTLER_CACHE_DIR=$unpacked \
+  timeout --kill-after=10 "$seconds" pixi install --locked "$@" || {
+    code=$?
+    [ $(($(date +%s) - began)) -lt "$seconds" ] || code=124
+    exit $code
+  }
+rm -rf "$unpacked"
+run pipeline.scripts.post_link "$prefix" "$post_link" "$scripts" "$seconds"
+{
+  printf '%s\\n' '#!/bin/bash' '# Runs a command in the activated environment.'
+  pixi shell-hook --shell bash "$@"
+  printf '%s\\n' 'exec "$@"'
+} > "$entrypoint"
+chmod 0755 "$entrypoint"
+if [ -x "$prefix/bin/python" ]; then
+  PYTHONHASHSEED=0 "$prefix/bin/python" -s -S "$tools/pipeline/scripts/compile.py"
+fi
+run pipeline.scripts.divide "$prefix" "$entrypoint" "$layers"
+"""
+
+
+def with_environment(container: dagger.Container, recipe: Recipe, prefix: str) -> dagger.Container:
+    """Install an image's locked environment, divide it into layers, and write its entrypoint.
+
+    That is the file ``ENTRYPOINT``; the command that is its arguments runs in the activated environment.
+
+    Args:
+        container: the base image, with pixi, the manifest, the lock and the fetched packages.
+        recipe: what the image is made from.
+        prefix: where pixi puts the environment.
+    """
+    environment, settings = recipe.spec.environment, recipe.settings
+    arguments = [prefix, ENTRYPOINT, LAYERS, _TOOLS, DONE, ARCHIVES, _UNPACKED, str(settings.install_timeout)]
+    scripts = recipe.spec.post_link_scripts
+    if scripts:
+        # What they leave there is no part of an image.
+        container = container.with_mounted_temp("/tmp")  # noqa: S108  # of the container
+    arguments += [POST_LINK, "run" if scripts else ""]
+    return (
+        container.with_mounted_directory(_TOOLS, _tools(settings.fetch_base))
+        .with_mounted_directory(_MADE, dagger.dag.directory())
+        .with_exec(["sh", "-euc", _INSTALL, "sh", *arguments, *selected(environment)])
+    )
+
+
+def _tools(address: str) -> dagger.Directory:
+    package = importlib.resources.files("pipeline")
+    tools = fetcher(address).rootfs()
+    for name in ("__init__.py", "build/__init__.py", "scripts/__init__.py"):
+        tools = tools.with_new_file(f"/pipeline/{name}", "")
+    for name in _MODULES:
+        tools = tools.with_new_file(f"/pipeline/{name}", package.joinpath(name).read_text(encoding="utf-8"))
+    return tools

@@ -1,0 +1,241 @@
+"""The two stages of an image that pixi installs, as steps from container to container.
+
+The pixi stage installs what the lock says, on the base image. The final stage is the image's own base with the
+environment at the same path: where that is the same base image, it is what the pixi stage has left, and nothing is
+copied. What makes it usable by anybody comes after it, in ``finish``.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import dagger
+from dagger import dag
+
+from pipeline.build import pixi_list, post_link
+from pipeline.build.activation import read_activation
+from pipeline.build.download import DONE, explain_fetch, fetch_stage, packages, with_package_cache
+from pipeline.build.finalize import APP, Built
+from pipeline.build.image import Environment
+from pipeline.build.inputs import Recipe
+from pipeline.build.install import ENTRYPOINT as MADE_ENTRYPOINT
+from pipeline.build.install import LAYERS, POST_LINK, with_environment
+from pipeline.build.pixi_errors import explain_install
+from pipeline.build.pixi_list import with_inputs
+from pipeline.credentials.logins import Logins
+from pipeline.credentials.registry_auth import explain_refused_pull
+from pipeline.errors import BuildError
+from pipeline.locks.base_images import REMEDY, to_lock
+from pipeline.locks.image_lock import LOCK, SUBDIRS, ImageLock, Locked, check_base
+from pipeline.output.console import tell
+
+ENTRYPOINT: Final = f"{APP}/entrypoint.sh"
+#: Where sources stand while they are made readable.
+_SOURCES: Final = "/.sources"
+
+
+def environment_path(environment: str) -> str:
+    """Where pixi puts an environment, in both stages."""
+    return f"{APP}/.pixi/envs/{environment}"
+
+
+def pixi_stage(base: dagger.Container, recipe: Recipe, lock: ImageLock, fetched: dagger.File) -> dagger.Container:
+    """The base image with the locked environment installed; all else that it needs or makes is mounted.
+
+    Args:
+        base: the base image; it has pixi.
+        recipe: what the image is made from.
+        lock: what was read of manifest and lock.
+        fetched: what the fetch stage wrote when it had filled the package cache.
+    """
+    container = (
+        with_inputs(base, recipe, lock)
+        .with_(lambda container: with_package_cache(container, SUBDIRS[recipe.platform]))
+        .with_mounted_file(DONE, fetched)
+        .with_(recipe.logins.mounted)
+    )
+    return with_environment(container, recipe, environment_path(recipe.spec.environment))
+
+
+def final_stage(base: dagger.Container) -> dagger.Container:
+    """The image's base, started through the entrypoint of the environment that it gets."""
+    return base.with_workdir(APP).with_entrypoint([ENTRYPOINT]).with_default_args(["bash"])
+
+
+async def ask(recipe: Recipe, lock: ImageLock) -> Locked:
+    """The packages that pixi installs for an image.
+
+    Raises:
+        BuildError: its base image cannot be pulled, or its pixi cannot be asked.
+        LockError: pixi found the lock stale, or the base image's CUDA does not fit.
+        ManifestError: pixi cannot use the manifest.
+    """
+    address = recipe.spec.base or recipe.settings.base
+    return await pixi_list.ask(await pull(recipe, "base", address), recipe, lock, address)
+
+
+async def build(recipe: Recipe, lock: ImageLock) -> Built:
+    """Install an image whose lock was checked: both stages, without what every image gets.
+
+    Raises:
+        BuildError: a base image cannot be pulled, or a package cannot be installed.
+        LockError: pixi found the lock stale, or a base image's CUDA does not fit.
+    """
+    image, spec, settings = recipe.image, recipe.spec, recipe.settings
+    address = spec.base or settings.base
+    base = await pull(recipe, "base", address)
+    if spec.runtime_base is None:
+        runtime_address, runtime = address, base
+    else:
+        runtime_address = spec.runtime_base
+        runtime = await pull(recipe, "runtime_base", runtime_address)
+    locked = await pixi_list.ask(base, recipe, lock, address)
+    if spec.cuda and (note := pixi_list.platform_note(image, lock, locked)):
+        tell(note)
+    wanted = packages(image, locked.conda.values())
+    fetching = fetch_stage(settings.fetch_base, wanted, SUBDIRS[recipe.platform], recipe.logins)
+    try:
+        await fetching.sync()
+    except dagger.ExecError as error:
+        raise explain_fetch(image, error.stdout, error.stderr, recipe.logins.channels) from error
+    except dagger.QueryError as error:
+        raise refused_tool(image, "fetch_base", settings.fetch_base, error, recipe.logins) from error
+    installed = pixi_stage(base, recipe, lock, fetching.file(DONE))
+    try:
+        await installed.sync()
+    except dagger.ExecError as error:
+        output = recipe.logins.hide(f"{error.stdout}\n{error.stderr}")
+        raise post_link.explain(image, output) or explain_install(
+            image,
+            spec.environment,
+            error.exit_code,
+            output,
+            manifest=lock.manifest.file,
+            known=recipe.logins.channels,
+        ) from error
+    tell(post_link.describe(image, await installed.file(POST_LINK).contents()))
+    entrypoint = installed.file(MADE_ENTRYPOINT)
+    used = await find_editable(installed.directory(environment_path(spec.environment))) if lock.has_local else set()
+    environment = Environment(installed.rootfs(), environment_path(spec.environment), installed.file(LAYERS))
+    bare = final_stage(runtime)
+    if runtime is base:
+        container = bare.with_rootfs(environment.root)
+    else:
+        container = bare.with_directory(environment.prefix, environment.root.directory(environment.prefix))
+    return Built(
+        container=container,
+        bare=bare,
+        environment=environment,
+        tree=own_files(recipe.folder, entrypoint, lock, own_sources(base, recipe.folder, lock.own_paths(used))),
+        activation=await read_activation(
+            with_inputs(container, recipe, lock).with_mounted_file(ENTRYPOINT, entrypoint)
+        ),
+        base=runtime_address,
+    )
+
+
+def own_files(
+    folder: dagger.Directory, entrypoint: dagger.File, lock: ImageLock, sources: dagger.Directory
+) -> dagger.Directory:
+    """The files beside the environment.
+
+    Args:
+        folder: the image's folder.
+        entrypoint: activates the environment.
+        lock: says which scripts activate the environment, and what its manifest is called.
+        sources: those of packages that are used from there, at their paths in the image's folder.
+    """
+    tree = (
+        dag.directory()
+        .with_directory(APP, sources)
+        .with_file(ENTRYPOINT, entrypoint, permissions=0o755)
+        # pixi would write these two the first time that it looks at the environment.
+        .with_new_file(f"{APP}/.pixi/.gitignore", "*\n", permissions=0o644)
+        .with_new_file(f"{APP}/.pixi/.condapackageignore", ".pixi\n!.pixi/config.toml\n", permissions=0o644)
+    )
+    for path in (lock.manifest.file, LOCK, *lock.scripts):
+        tree = tree.with_file(f"{APP}/{path}", folder.file(path), permissions=0o644)
+    return tree
+
+
+async def find_editable(prefix: dagger.Directory) -> set[str]:
+    """The folders of packages that an environment uses from where they are, in the image's folder."""
+    found = await prefix.glob("lib/python*/site-packages/*.dist-info/direct_url.json")
+    return editable([await prefix.file(path).contents() for path in found])
+
+
+def editable(origins: Iterable[str]) -> set[str]:
+    """The folders below /app of packages that are used from where they are.
+
+    Args:
+        origins: the text of each `direct_url.json`, by which installers say where a package is from (PEP 610).
+    """
+    said = [json.loads(text) for text in origins]
+    folders = [urlsplit(each["url"]).path for each in said if each.get("dir_info", {}).get("editable")]
+    paths = [PurePosixPath(unquote(folder)) for folder in folders]
+    return {str(path.relative_to(APP)) for path in paths if path.is_relative_to(APP)}
+
+
+def own_sources(base: dagger.Container, folder: dagger.Directory, paths: Sequence[str]) -> dagger.Directory:
+    """Files and folders of an image's folder, readable by all: their modes in a checkout are those of who cloned it.
+
+    Args:
+        base: an image with a shell, and `chmod` of coreutils or BusyBox.
+        folder: the image's folder.
+        paths: of what is taken.
+    """
+    if not paths:
+        return dag.directory()
+    taken = folder.filter(include=list(paths), exclude=["**/__pycache__", "**/*.egg-info"])
+    opening = base.with_directory(_SOURCES, taken).with_exec(["chmod", "-R", "u=rwX,go=rX", _SOURCES])
+    return opening.directory(_SOURCES)
+
+
+async def pull(recipe: Recipe, key: str, address: str) -> dagger.Container:
+    """A base image of a recipe's platform.
+
+    Args:
+        recipe: of the image that is built on it.
+        key: of image.toml that names it.
+        address: the base image.
+
+    Raises:
+        BuildError: it cannot be pulled.
+        LockError: its CUDA does not fit.
+    """
+    pinned = recipe.pinned(address)
+    base = dag.container(platform=dagger.Platform(recipe.platform)).from_(pinned)
+    try:
+        cuda = await base.env_variable("CUDA_VERSION")
+    except dagger.QueryError as error:
+        gone = f"; if it no longer has this digest, {REMEDY.format(image=recipe.image)}" if pinned != address else ""
+        refused = explain_refused_pull(str(error), address, recipe.logins.registries)
+        remedy = refused or f"check '{key}' in {recipe.file}, and that the registry can be reached{gone}"
+        raise BuildError(f"{recipe.image}: base image {pinned} cannot be pulled: {error}; {remedy}") from error
+    check_base(recipe.image, recipe.spec, address, cuda)
+    return base
+
+
+def refused_tool(image: str, key: str, address: str, error: dagger.QueryError, logins: Logins) -> BuildError:
+    """The error to raise when an image of [tool.pipeline] cannot be pulled for a step of an image's build."""
+    remedy = explain_refused_pull(str(error), address, logins.registries)
+    return BuildError(
+        f"{image}: {address} of '{key}' in [tool.pipeline] cannot be pulled: {error}; "
+        f"{remedy or 'check its name, and that the registry can be reached'}"
+    )
+
+
+async def find_digests(recipe: Recipe) -> dict[str, str]:
+    """What base.lock has to say: the digest of each base image, as its recipe has it or its tag has it now.
+
+    Raises:
+        BuildError: a base image cannot be pulled.
+        LockError: its CUDA does not fit.
+    """
+    digests = {}
+    for key, address in to_lock(recipe.spec, recipe.settings).items():
+        base = await pull(recipe, key, address)
+        digests[address] = (await base.image_ref()).rpartition("@")[2]
+    return digests

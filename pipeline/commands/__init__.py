@@ -1,0 +1,1 @@
+"""One module for each function of the CLI; nothing but main imports them."""

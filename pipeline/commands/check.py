@@ -1,0 +1,177 @@
+"""Run the checks of a checkout: all images at once, and everything that is found in one failure."""
+
+import importlib.resources
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import anyio
+import dagger
+from dagger import dag
+
+from pipeline.build.finalize import read_variables
+from pipeline.build.inputs import Recipe
+from pipeline.build.permissions import IS_KEPT
+from pipeline.build.pixi_image import environment_path
+from pipeline.checkout import Checkout
+from pipeline.commands.lock import refresh
+from pipeline.config.image_toml import FILE, ImageSpec, find_images, load_spec
+from pipeline.credentials.registry_auth import explain_refused_pull
+from pipeline.errors import BuildError, CheckError, PipelineError
+from pipeline.inspection import (
+    LABELS,
+    Facts,
+    find_excess,
+    find_inactive,
+    find_missing_labels,
+    find_unwanted,
+    human,
+    located,
+    read_facts,
+)
+from pipeline.locks.base_images import unpinned, used
+from pipeline.locks.image_lock import check_base
+
+#: What is looked for in one image: what is found, and a line about it for when nothing is.
+Check = Callable[[str, ImageSpec], Awaitable[tuple[list[str], str]]]
+
+_INSPECT: Final = "/inspect.sh"
+_LABEL: Final = "org.opencontainers.image."
+
+
+class Checker:
+    """The checks of one checkout; each returns a line an image.
+
+    Each raises a CheckError with everything that it found, a line a finding.
+    """
+
+    def __init__(self, checkout: Checkout) -> None:
+        self.checkout = checkout
+
+    async def check_specs(self) -> str:
+        """Every image.toml can be used."""
+
+        async def check(_: str, spec: ImageSpec) -> tuple[list[str], str]:
+            return [], spec.description
+
+        return await self._each(check)
+
+    async def check_locks(self) -> str:
+        """Every lock is what pixi makes of its manifest."""
+
+        async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
+            if spec.dockerfile:
+                return [], "has no lock: its Dockerfile says what it is"
+            await refresh(self.checkout, image, [], check=True)
+            note = unpinned(self.checkout.path / image, spec, self.checkout.settings)
+            return [], "pixi and the channels agree with its lock" + (f"; {note}" if note else "")
+
+        return await self._each(check)
+
+    async def check_cuda(self) -> str:
+        """Manifest, lock, image.toml and base images agree about CUDA."""
+
+        async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
+            if spec.dockerfile:
+                return [], "has no CUDA version to compare: its Dockerfile says what it is"
+            for platform in spec.platforms:
+                self.checkout.read_lock(image, spec, platform)
+                recipe = self.checkout.recipe(image, spec, platform)
+                for key, address in used(spec, self.checkout.settings).items():
+                    check_base(image, spec, address, await _cuda_of(recipe, key, address))
+            return [], f"CUDA {spec.cuda}" if spec.cuda else "no CUDA"
+
+        return await self._each(check)
+
+    async def check_images(self) -> str:
+        """Every image is, from inside, what its users need."""
+
+        async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
+            text = self._text(image)
+            findings = []
+            for built in (await self.checkout.build_all(image)).values():
+                container = built.container
+                labels = {await label.name(): await label.value() for label in await container.labels()}
+                digest = labels.get(f"{_LABEL}base.digest", "")
+                base = labels.get(f"{_LABEL}base.name", "") + (f"@{digest}" if digest else "")
+                before = (
+                    await inspect_image(dag.container(platform=await container.platform()).from_(base))
+                    if base
+                    else Facts()
+                )
+                facts = await inspect_image(container)
+                findings += find_unwanted(image, spec, text, facts, before)
+                findings += find_missing_labels(image, spec, self._labels(spec), labels)
+                if not spec.dockerfile:
+                    prefix = environment_path(spec.environment)
+                    findings += find_inactive(image, facts, prefix, await read_variables(container))
+            return findings, "readable by all, writable where it should be, nothing left of the build, labels there"
+
+        return await self._each(check)
+
+    async def check_sizes(self) -> str:
+        """Every image's files take no more room than its budget."""
+
+        async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
+            findings, told = [], []
+            for built in (await self.checkout.build_all(image)).values():
+                size = (await inspect_image(built.container)).size
+                findings += find_excess(image, spec, self._text(image), size)
+                told.append(human(size) + (f" of {human(spec.size_budget)}" if spec.size_budget else ""))
+            return findings, ", ".join(told)
+
+        return await self._each(check)
+
+    async def _each(self, check: Check) -> str:
+        images = find_images(self.checkout.path)
+        findings: dict[str, list[str]] = {image: [] for image in images}
+        told: dict[str, str] = {}
+
+        async def run(image: str) -> None:
+            try:
+                spec = load_spec(self.checkout.path, image)
+                findings[image], told[image] = await check(image, spec)
+            except PipelineError as error:
+                findings[image] = [located(error, self.checkout.path)]
+            except dagger.QueryError as error:
+                findings[image] = [f"{image}: its image cannot be looked into: {error}; run the same command again"]
+
+        async with anyio.create_task_group() as tasks:
+            for image in images:
+                tasks.start_soon(run, image)
+        if found := [finding for image in images for finding in findings[image]]:
+            raise CheckError("\n".join(found))
+        width = max(map(len, images), default=0)
+        return "".join(f"{image:{width}}  {told[image]}\n" for image in images)
+
+    def _text(self, image: str) -> str:
+        return (self.checkout.path / image / FILE).read_text(encoding="utf-8")
+
+    def _labels(self, spec: ImageSpec) -> list[str]:
+        """The labels that an image must have, with what is known of it."""
+        settings, commit = self.checkout.settings, self.checkout.commit
+        known = {
+            "source": settings.source,
+            "licenses": settings.licenses,
+            "base.name": not spec.dockerfile,
+            "created": commit,
+            "revision": commit,
+        }
+        return [*LABELS, *(name for name, value in known.items() if value)]
+
+
+async def inspect_image(container: dagger.Container) -> Facts:
+    """What an image is like from inside, whoever starts in it."""
+    script = importlib.resources.files("pipeline.scripts").joinpath("inspect.sh").read_text(encoding="utf-8")
+    mounted = container.with_user("0").with_mounted_file(_INSPECT, dag.file("inspect.sh", script))
+    return read_facts(await mounted.with_exec(["sh", _INSPECT, *IS_KEPT]).stdout())
+
+
+async def _cuda_of(recipe: Recipe, key: str, name: str) -> str | None:
+    address = recipe.pinned(name)
+    base = dag.container(platform=dagger.Platform(recipe.platform)).from_(address)
+    try:
+        return await base.env_variable("CUDA_VERSION")
+    except dagger.QueryError as error:
+        refused = explain_refused_pull(str(error), address, recipe.logins.registries)
+        remedy = refused or "correct it there, or try again when the registry can be reached"
+        raise BuildError(f"{recipe.file}: key '{key}': image {address} cannot be pulled: {error}; {remedy}") from error

@@ -1,0 +1,193 @@
+"""What of the images is outdated: asks registries, the pixi of the base images, and OSV, all at once."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import anyio
+import dagger
+
+from pipeline.build import pixi_image
+from pipeline.checkout import Checkout
+from pipeline.commands.report import IMPATIENT
+from pipeline.config.image_toml import FILE as SPEC
+from pipeline.config.image_toml import ImageSpec, load_spec
+from pipeline.config.project_toml import FILE as PROJECT
+from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of, known_logins
+from pipeline.errors import OutdatedError, PipelineError
+from pipeline.locks import base_images
+from pipeline.output.formats import Format
+from pipeline.registry.client import Destination, Registry, Report
+from pipeline.updates.base_images import built_on, is_pixi, parse, pixi_of
+from pipeline.updates.report import UNKNOWN, Base, Kind, Row, Updates, draw, explain, find_newer, find_vulnerable
+from pipeline.updates.vulnerabilities import Pair, Vulnerability, audit, find_python
+
+
+@dataclass(frozen=True)
+class Packages:
+    """What an image has locked."""
+
+    python: Mapping[Pair, str]
+    """Packages of Python: the name in the lock by what PyPI has."""
+
+    others: int
+    """How many are of something else."""
+
+
+async def outdated(
+    checkout: Checkout,
+    image: str | None,
+    *,
+    auths: Sequence[RegistryAuth],
+    docker_config: dagger.Secret | None,
+    form: Format,
+) -> str:
+    """Tell what is newer than what images have, and what of theirs is known to be vulnerable.
+
+    Args:
+        checkout: with the images.
+        image: one of them; all where there is none.
+        auths: who logs in to the registries of base images; where there is nobody, they are asked without.
+        docker_config: what `docker login` wrote down.
+        form: how it is written.
+
+    Raises:
+        PipelineError: files of an image cannot be used.
+        OutdatedError: something could not be asked; the message has the table of all that could.
+    """
+    specs = {image: load_spec(checkout.path, image)} if image else checkout.images()
+    found = [base for name, spec in specs.items() for base in find_bases(checkout, name, spec)]
+    locked = {name: await find_packages(checkout, name, spec) for name, spec in specs.items() if not spec.dockerfile}
+    sources = Sources(checkout, (await known_logins(auths, docker_config))[0])
+    async with anyio.create_task_group() as tasks:
+        for repository, tags in by_repository(found).items():
+            tasks.start_soon(sources.ask, repository, tags)
+        for base in found:
+            if base.has_pixi:
+                tasks.start_soon(sources.look, base, specs[base.image])
+        tasks.start_soon(sources.audit, locked)
+    rows = [row for base in found for row in find_newer(base, sources.answer(base), sources.pixi.get(base.image, ""))]
+    rows += [row for name, held in locked.items() for row in find_vulnerable(name, held.python, sources.known)]
+    updates = Updates(rows=(*rows, *sources.failed), notes=tuple(notes(specs, locked)) if sources.audited else ())
+    if updates.unknown:
+        raise OutdatedError(f"{explain(updates.unknown)}\n{draw(updates, form)}")
+    return draw(updates, form)
+
+
+class Sources:
+    """Those who are asked, and what they said."""
+
+    def __init__(self, checkout: Checkout, logins: Mapping[str, Login]) -> None:
+        self.checkout = checkout
+        self.logins = logins
+        self.answers: dict[str, Report] = {}
+        self.pixi: dict[str, str] = {}
+        """The version in the base of each image, where it has one."""
+        self.known: Mapping[Pair, tuple[Vulnerability, ...]] = {}
+        self.audited = False
+        self.failed: list[Row] = []
+
+    def answer(self, base: Base) -> Report:
+        """What the registry of a base image said."""
+        return self.answers[parse(base.reference).repository]
+
+    async def ask(self, repository: str, tags: Sequence[str]) -> None:
+        """Ask a registry for all tags of a repository, and where some of them are."""
+        registry = Registry(self.checkout.settings.model_copy(update=IMPATIENT))
+        to = Destination(repository, self.logins.get(host_of(repository), Login("")))
+        self.answers[repository] = await registry.ask(to, tags, [], writes=False)
+
+    async def look(self, base: Base, spec: ImageSpec) -> None:
+        """Find out which pixi a base image has, by its tag or by starting it."""
+        try:
+            self.pixi[base.image] = pixi_of(parse(base.reference).tag) or await self._start(base, spec)
+        except PipelineError as error:
+            self._fail(base.image, "pixi", base.reference, error)
+
+    async def audit(self, locked: Mapping[str, Packages]) -> None:
+        """Ask for the known vulnerabilities of all images' packages."""
+        try:
+            self.known = await audit({pair for held in locked.values() for pair in held.python}, self.checkout.settings)
+            self.audited = True
+        except OutdatedError as error:
+            self._fail(", ".join(locked), "vulnerability", self.checkout.settings.osv, error)
+
+    async def _start(self, base: Base, spec: ImageSpec) -> str:
+        recipe = self.checkout.recipe(base.image, spec, spec.platforms[0])
+        container = await pixi_image.pull(recipe, "base", base.reference)
+        try:
+            said = await container.with_exec(["pixi", "--version"]).stdout()
+        except dagger.QueryError as error:
+            raise OutdatedError(f"'pixi --version' failed in {base.reference}: {error}") from error
+        return said.split()[-1]
+
+    def _fail(self, image: str, kind: Kind, what: str, error: PipelineError) -> None:
+        self.failed.append(Row(image=image, kind=kind, what=what, current="", newest=UNKNOWN, reason=str(error)))
+
+
+def find_bases(checkout: Checkout, image: str, spec: ImageSpec) -> list[Base]:
+    """The base images of an image, with the digests that a build takes.
+
+    Raises:
+        LockError: its base.lock cannot be used.
+    """
+    folder = checkout.path / image
+    if spec.dockerfile is not None:
+        text = (folder / spec.dockerfile).read_text(encoding="utf-8")
+        place = f"FROM in {image}/{spec.dockerfile}"
+        return [
+            Base(image=image, reference=name, place=place, remedy=place, digest=parse(name).digest)
+            for name in built_on(text)
+        ]
+    digests = base_images.read_fitting(folder, spec, checkout.settings) or {}
+    found = []
+    for key, name in base_images.used(spec, checkout.settings).items():
+        place = f"'{key}' in {f'{image}/{SPEC}' if key in spec.model_fields_set else PROJECT}"
+        written = parse(name).digest
+        found.append(
+            Base(
+                image=image,
+                reference=name,
+                place=place,
+                remedy=place if written else f"dagger call lock --image {image}",
+                digest=written or digests.get(name, ""),
+                has_pixi=key == "base" and is_pixi(name),
+            )
+        )
+    return found
+
+
+async def find_packages(checkout: Checkout, image: str, spec: ImageSpec) -> Packages:
+    """The packages that are locked for an image on all of its platforms.
+
+    Raises:
+        PipelineError: its lock cannot be used.
+    """
+    python: dict[Pair, str] = {}
+    everything: set[str] = set()
+    for platform in spec.platforms:
+        locked = await checkout.listed(image, spec, platform)
+        packages = [package for package in locked.packages.values() if package.kind != "virtual"]
+        python |= find_python(locked.conda.values(), [package for package in packages if package.kind == "pypi"])
+        everything |= {package.name for package in packages}
+    return Packages(python, len(everything - set(python.values())))
+
+
+def by_repository(found: Iterable[Base]) -> dict[str, list[str]]:
+    """The tags in use by the repository that has them, each once."""
+    tags: dict[str, dict[str, None]] = defaultdict(dict)
+    for base in found:
+        name = parse(base.reference)
+        tags[name.repository] |= {name.tag: None} if name.tag else {}
+    return {repository: list(names) for repository, names in tags.items()}
+
+
+def notes(specs: Mapping[str, ImageSpec], locked: Mapping[str, Packages]) -> list[str]:
+    """What was looked up of each image, and what was not."""
+    told = {}
+    for image, held in locked.items():
+        python = len(set(held.python.values()))
+        every = python + held.others
+        told[image] = f"{python} of {every} packages are of Python, and were looked up; OSV knows no others of conda"
+    unlocked = "what its Dockerfile installs was not looked up, since nothing locks it"
+    return [f"{image}: {told.get(image, unlocked)}" for image in specs]

@@ -1,0 +1,244 @@
+"""Publishing that never half-happens: all registries have an image at one digest before any tag moves to it.
+
+The order is: plan the tags, ask every registry, build and test, push the fixed tags everywhere and read them back,
+attach what is known of the image, and only when all agree move the other tags: what `latest` is has its bill of
+materials. A run that was cut off at any point is finished by the next one.
+"""
+
+import re
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+import anyio
+import dagger
+
+from pipeline.attestations.attach import attachments, names, signature
+from pipeline.attestations.provenance import BY_HAND
+from pipeline.attestations.signing import Signer, Signing, find_signer, sign
+from pipeline.checkout import Checkout
+from pipeline.config.image_toml import ImageSpec, load_spec
+from pipeline.config.project_toml import REGISTRY, Settings
+from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
+from pipeline.errors import CredentialsError, PipelineError, PublishError
+from pipeline.git.commit import Commit
+from pipeline.output.formats import Format, ResultFormat
+from pipeline.publishing.report import Published, draw, explain
+from pipeline.publishing.state import Place, Publication
+from pipeline.publishing.tag_policy import plan_checkout
+from pipeline.registry.client import Destination, Registry
+from pipeline.registry.oci_layout import make_artifact
+from pipeline.smoke.probe_images import require_passed
+
+#: How often the tags of a repository may change under a decision to move some before it is given up.
+ROUNDS: Final = 5
+
+
+def repositories(image: str, spec: ImageSpec, settings: Settings, given: Sequence[str]) -> list[str]:
+    """Where an image is published: in the given registries by its name, or where it says, or in all of the settings.
+
+    Raises:
+        PublishError: a given registry is not one, or the image's name cannot be that of a repository.
+    """
+    if spec.repositories and not given:
+        return list(spec.repositories)
+    found = [f"{registry}/{image}" for registry in given or settings.registries]
+    for repository in found:
+        if not re.fullmatch(REGISTRY, repository):
+            raise PublishError(
+                f"'{repository}' is not a repository; name a registry and a path in lower case, as in --registries "
+                f"{settings.registries[0]}, and the image's folder in lower case"
+            )
+    return found
+
+
+def commit_time(found: Commit | None, given: str | None) -> datetime | None:
+    """When the commit was made that is published; None where a person names one that the checkout is not at."""
+    if found is None or not found.sha.startswith((given or "").lower()):
+        return None
+    return found.time
+
+
+class Publisher:
+    """One run of `publish`."""
+
+    def __init__(
+        self,
+        checkout: Checkout,
+        trigger: str,
+        publications: list[Publication],
+        builder: str,
+        signing: Signing | None = None,
+    ) -> None:
+        self._checkout = checkout
+        self._builder = builder
+        self._signing = signing
+        self._signer: Signer | None = None
+        self._trigger = trigger
+        self._publications = publications
+        self._registry = Registry(checkout.settings)
+
+    async def run(self, *, dry_run: bool) -> Published:
+        """Publish, and report; with ``dry_run``, read what there is and tell what would be done.
+
+        Raises:
+            CredentialsError: a registry does not accept the credentials, or does not let them push.
+            PipelineError: an image cannot be built, its probes fail, or it would take a tag from another image.
+        """
+        await self._ask(writes=not dry_run)
+        if not dry_run:
+            await self._make()
+            await _each(self._publish, self._publications)
+        digests = {made.image: made.artifact.digest for made in self._publications if made.artifact}
+        return Published(
+            trigger=self._trigger,
+            dry_run=dry_run,
+            digests=digests,
+            rows=tuple(row for made in self._publications for row in made.rows(digests.get(made.image, ""))),
+            notes=self._publications[0].tags.notes if self._publications else (),
+        )
+
+    async def _ask(self, *, writes: bool) -> None:
+        """Ask every repository whether one may push there, and where the tags are."""
+        denied: list[str] = []
+
+        async def ask(asked: tuple[Publication, Place]) -> None:
+            publication, place = asked
+            tags = publication.tags
+            report = await self._registry.ask(place.to, tags.fixed, tags.moving, writes=writes)
+            place.take(report)
+            # What may pass may have passed when the image is built.
+            if report.failure and report.failure.kind != "passing":
+                denied.append(f"{place.to.repository}: {report.failure.sentence}")
+
+        await _each(ask, [(made, place) for made in self._publications for place in made.places])
+        if denied:
+            raise CredentialsError(
+                f"nothing was built, because a registry does not take it: {'; '.join(sorted(denied))}; "
+                "check its credentials, and that they may push there"
+            )
+        for made in self._publications:
+            if all(place.failure for place in made.places):
+                found = "; ".join(f"{place.to.repository}: {place.failure}" for place in made.places)
+                raise PublishError(f"nothing was built, because no registry can be reached: {found}; try again later")
+
+    async def _make(self) -> None:
+        """Build and test all images; one that fails ends it before anything is pushed."""
+        settings = self._checkout.settings
+        # A key that cannot be used is not found after an hour of building.
+        self._signer = await find_signer(settings, self._signing) if self._signing else None
+        name = self._publications[0].image if len(self._publications) == 1 else None
+        require_passed(await self._checkout.smoke_test(name, gpu=False), ResultFormat.TABLE)
+
+        async def export(made: Publication) -> None:
+            images = await self._checkout.build_all(made.image)
+            artifact = await make_artifact(settings.fetch_base, list(images.values()), made.made, made.compression)
+            # Before anything is pushed: an image that holds something else than was locked is not published.
+            made.attachments = await attachments(self._checkout, made.image, images, artifact, self._builder)
+            if self._signing and self._signer:
+                file = await sign(settings, self._signing, self._signer, artifact.digest)
+                made.attachments += (signature(artifact.digest, self._signer, file),)
+            made.artifact = artifact
+
+        await _each(export, self._publications)
+        found = [text for made in self._publications if made.artifact for text in made.conflicts(made.artifact.digest)]
+        if found:
+            raise PublishError(
+                f"nothing was pushed, because a published tag is never given to another image: {'; '.join(found)}; "
+                "publish under a new version"
+            )
+
+    async def _publish(self, made: Publication) -> None:
+        """Push an image everywhere with what belongs to it, and move tags when all repositories have all of it."""
+        artifact = made.artifact
+        if artifact is None:
+            return
+
+        async def push(place: Place) -> None:
+            place.take(await self._registry.push(place.to, artifact, made.tags.fixed, made.tags.moving))
+            if not place.failure:
+                place.take_attached(await self._registry.attach(place.to, made.attachments, self._signer))
+
+        await _each(push, made.places)
+        for _ in range(ROUNDS):
+            # Decided for all at once, from what all of them said.
+            moves = [(place, made.to_move(place, artifact.digest)) for place in made.places]
+            known = made.existing
+
+            async def move(step: tuple[Place, list[str]], known: set[str] = known) -> None:
+                place, tags = step
+                place.take(await self._registry.move(place.to, artifact.digest, tags, made.tags.moving, known))
+
+            await _each(move, [(place, tags) for place, tags in moves if tags])
+            if not any(place.report.changed for place, tags in moves if tags):
+                return
+
+
+async def publish(  # noqa: PLR0913  # what a person may say
+    checkout: Checkout,
+    trigger: str,
+    *,
+    image: str | None,
+    registries: Sequence[str],
+    commit: str | None,
+    builder: str | None,
+    signing: Signing | None,
+    auths: Sequence[RegistryAuth],
+    docker_config: dagger.Secret | None,
+    dry_run: bool,
+    form: Format,
+) -> str:
+    """Decide what goes where and who pushes it, then publish, and return the report.
+
+    Raises:
+        PipelineError: something was found before anything was pushed: a trigger that gives no tags, a registry without
+            credentials or that does not take them, an image that cannot be built or does not pass its probes.
+        PublishError: a tag is not where it should be; the error has the report.
+    """
+    if signing:
+        signing = replace(signing, sigstore=checkout.sigstore)
+    tags = plan_checkout(trigger, commit, checkout.commit)
+    specs = {image: load_spec(checkout.path, image)} if image else checkout.images()
+    wanted = {name: repositories(name, spec, checkout.settings, registries) for name, spec in specs.items()}
+    hosts = [host_of(name) for found in wanted.values() for name in found]
+    logins = await find_logins(hosts, auths, docker_config)
+    made = commit_time(checkout.commit, commit)
+    publications = [
+        Publication(
+            name,
+            tags,
+            [_place(repository, logins) for repository in found],
+            documents=names(specs[name].platforms, signed=signing is not None),
+            compression=specs[name].compression,
+            made=made,
+        )
+        for name, found in wanted.items()
+    ]
+    report = await Publisher(checkout, trigger, publications, builder or BY_HAND, signing).run(dry_run=dry_run)
+    if report.incomplete:
+        raise PublishError(f"{explain(report)}\n{draw(report, form)}")
+    return draw(report, form)
+
+
+async def _each[T](do: Callable[[T], Coroutine[Any, Any, None]], items: Iterable[T]) -> None:
+    """Do something with all items at once, and fail once with all that failed."""
+    failures: list[PipelineError] = []
+
+    async def attempt(item: T) -> None:
+        try:
+            await do(item)
+        except PipelineError as error:
+            failures.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        for item in items:
+            tasks.start_soon(attempt, item)
+    if len(failures) > 1:
+        raise PublishError("\n".join(sorted(map(str, failures))))
+    if failures:
+        raise failures[0]
+
+
+def _place(repository: str, logins: dict[str, Login]) -> Place:
+    return Place(Destination(repository, logins[host_of(repository)]))

@@ -1,0 +1,214 @@
+"""Prepare a release: the version wherever it stands, and the changelog's entry.
+
+The tag, which is what publishes, is set by hand.
+"""
+
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final, cast
+
+import anyio
+import dagger
+import tomlkit
+from packaging.version import InvalidVersion, Version
+from tomlkit.exceptions import TOMLKitError
+
+from pipeline import changelog
+from pipeline.config.image_toml import find_images
+from pipeline.config.project_toml import FILE as PROJECT
+from pipeline.config.validation import listed
+from pipeline.errors import ReleaseError
+from pipeline.git.history import History, read_history
+from pipeline.locks.manifest import PIXI_TOML, WORKSPACE
+from pipeline.publishing.tag_policy import parse_version
+
+#: What some editors put before a file's text; pixi passes over it, tomlkit does not.
+MARK: Final = "\ufeff"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place where the version stands."""
+
+    file: str
+    table: str
+    text: str
+    """The file's text."""
+
+    version: Version
+
+    def __str__(self) -> str:
+        return f"{self.version} in {self.file} [{self.table}]"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release that was prepared."""
+
+    version: Version
+    files: dict[str, str]
+    """The new text of each file that changes, by its path."""
+
+    told: str
+    """What changes, and what to type next."""
+
+
+def prepare(checkout: Path, version: str | None, day: str | None) -> Release:
+    """Prepare a release of a checkout.
+
+    Args:
+        checkout: its files, with CHANGELOG.md and .git.
+        version: what is released; the next version by date where there is none.
+        day: when it is released, as 2026-02-28; the day of the newest commit where there is none.
+
+    Raises:
+        ReleaseError: a place lacks the version or says another one, or the version or day cannot be the next.
+        TagError: the version is none.
+    """
+    places = find_places(checkout)
+    history = read_history(checkout)
+    path = checkout / changelog.FILE
+    if not path.is_file():
+        raise ReleaseError(f"{changelog.FILE} is missing; add it with a heading '## Unreleased'")
+    text = path.read_text(encoding="utf-8")
+    when = parse_day(day) if day else history.day
+    released = {*history.tagged, *changelog.versions(text)}
+    current = places[0].version
+    if version is None:
+        chosen = next_version(current, released, when)
+    else:
+        chosen = parse_version(version)
+        check_next(chosen, current, released)
+    if not history.commits:
+        raise ReleaseError(f"nothing was committed since v{history.last}; there is nothing to release")
+    files = {place.file: replace_version(place, chosen) for place in places if place.version != chosen}
+    files[changelog.FILE] = changelog.with_release(text, chosen, when, history.commits)
+    return Release(chosen, files, explain(chosen, history, files))
+
+
+def find_places(checkout: Path) -> list[Place]:
+    """All places where the version stands: pyproject.toml first, then each image's pixi.toml that says one.
+
+    Raises:
+        ReleaseError: a file is missing or not TOML, a version is none, or two of them differ.
+    """
+    places = [place for place in (_find(checkout, PROJECT, "project"),) if place is not None]
+    if not places:
+        raise ReleaseError(f'{PROJECT} has no version in [project]; add version = "YEAR.MINOR.PATCH" there')
+    for image in find_images(checkout):
+        file = f"{image}/{PIXI_TOML}"
+        # An image that is built from a Dockerfile has no manifest.
+        if (checkout / file).is_file():
+            places += [place for table in WORKSPACE if (place := _find(checkout, file, table)) is not None]
+    if len({place.version for place in places}) > 1:
+        raise ReleaseError(
+            f"the version is not the same everywhere: {listed(list(map(str, places)))}; make them the same"
+        )
+    return places
+
+
+def replace_version(place: Place, version: Version) -> str:
+    """The text of a file with another version in one of its tables, and nothing else changed."""
+    text = place.text.removeprefix(MARK)
+    document = tomlkit.parse(text)
+    cast("dict[str, str]", document[place.table])["version"] = str(version)
+    return place.text[: len(place.text) - len(text)] + tomlkit.dumps(document)
+
+
+def next_version(current: Version, released: Collection[Version], day: date) -> Version:
+    """The version to release on a day, YEAR.MINOR.PATCH: a year starts with minor 1, and each release adds one to it.
+
+    The version that the files have is the next one where it is the newest and was not released; the next one after a
+    pre-release is its release.
+
+    Raises:
+        ReleaseError: there is a version of a later year.
+    """
+    newest = max({*released, current})
+    if newest.major > day.year:
+        raise ReleaseError(f"{newest} is there, and {day} is before its year; give the day with --date")
+    if newest.major < day.year:
+        return Version(f"{day.year}.1.0")
+    if newest not in released:
+        return newest
+    if newest.is_prerelease:
+        return Version(newest.base_version)
+    return Version(f"{newest.major}.{newest.minor + 1}.0")
+
+
+def check_next(version: Version, current: Version, released: Collection[Version]) -> None:
+    """Refuse a version that is not the next one.
+
+    Raises:
+        ReleaseError: it was released before, or is older than what the files have.
+    """
+    if version in released:
+        raise ReleaseError(
+            f"{version} was released before: it has a tag or an entry in {changelog.FILE}; give a newer one"
+        )
+    if version < current:
+        raise ReleaseError(f"{version} is older than {current}, which {PROJECT} has; give a newer one")
+
+
+def parse_day(day: str) -> date:
+    """A day as a person gives it.
+
+    Raises:
+        ReleaseError: it is none.
+    """
+    try:
+        return date.fromisoformat(day)
+    except ValueError as error:
+        raise ReleaseError(f"--date '{day}' is not a day; write it as 2026-02-28") from error
+
+
+def explain(version: Version, history: History, files: Collection[str]) -> str:
+    """What a release changes, and what to type when the changes are applied."""
+    count = len(history.commits)
+    commits = f"{count} commit{'' if count == 1 else 's'} {f'since v{history.last}' if history.last else 'in all'}"
+    return (
+        f"{version}: {commits}; {', '.join(files)} change, and nothing is pushed. "
+        "When the changes are applied and reviewed, type:\n"
+        f"  git commit --all --message 'Release {version}'\n"
+        f"  git tag --annotate v{version} --message 'Release {version}'\n"
+        f"  git push origin HEAD v{version}   # the tag is what publishes\n"
+    )
+
+
+async def release(source: dagger.Directory, version: str | None, day: str | None) -> dagger.Changeset:
+    """Prepare a release of a checkout, and say what to do when its changes are applied.
+
+    Raises:
+        PipelineError: as :func:`prepare` does.
+    """
+    path = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
+    await source.export(str(path))
+    prepared = prepare(path, version, day)
+    print(prepared.told, flush=True)  # noqa: T201 -- what a function prints, the CLI shows
+    changed = source
+    for file, text in prepared.files.items():
+        changed = changed.with_new_file(file, text)
+    return changed.changes(source)
+
+
+def _find(checkout: Path, file: str, name: str) -> Place | None:
+    """The version in a table of a file; None where it has none."""
+    try:
+        text = (checkout / file).read_text(encoding="utf-8")
+        table = tomlkit.parse(text.removeprefix(MARK)).get(name, {})
+    except FileNotFoundError as error:
+        raise ReleaseError(f"{file} is missing, and has the version; add it") from error
+    except (TOMLKitError, UnicodeDecodeError) as error:
+        raise ReleaseError(f"{file} is not valid TOML: {error}; correct it there") from error
+    found = table.get("version") if isinstance(table, dict) else None
+    if found is None:
+        return None
+    try:
+        return Place(file, name, text, Version(str(found)))
+    except InvalidVersion as error:
+        raise ReleaseError(
+            f"{file}: key 'version' of [{name}] is '{found}', which is no version; correct it"
+        ) from error

@@ -1,0 +1,155 @@
+"""The page about an image: gathers what is known about it, and has it drawn in a container."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import anyio
+import dagger
+from dagger import dag
+
+from pipeline.build.tool_container import with_packages, with_scripts
+from pipeline.checkout import Checkout, choose_platform
+from pipeline.commands.publish import repositories
+from pipeline.config.image_toml import load_spec
+from pipeline.config.project_toml import Settings
+from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of
+from pipeline.errors import ReportError
+from pipeline.locks.image_lock import LOCK
+from pipeline.locks.lockfile import Packages, Place, read_packages
+from pipeline.locks.previous import find_lock
+from pipeline.page import (
+    SHOWN,
+    Changes,
+    Page,
+    Repository,
+    Tag,
+    commands,
+    describe_changes,
+    describe_facts,
+    describe_layers,
+    describe_packages,
+    newest,
+    reference_of,
+)
+from pipeline.registry.client import Destination, Registry
+from pipeline.smoke.probe_images import probe_images
+
+#: What the page is called.
+FILE: Final = "report.html"
+#: How long a registry is waited for: a page that lacks its tags is better than one that is late.
+IMPATIENT: Final = {"registry_timeout": 20.0, "registry_tries": 2, "registry_seconds": 10.0}
+#: What draws the page, all of it beside each other.
+_SCRIPTS: Final = ("report.py", "sizes.py", "treemap.py", "report.html", "report.css", "report.js")
+
+
+async def report(  # noqa: PLR0913  # what a person may say
+    checkout: Checkout,
+    image: str,
+    platform: str | None,
+    *,
+    reference: str | None,
+    file: dagger.File | None,
+    probes: bool,
+    auths: Sequence[RegistryAuth],
+) -> dagger.File:
+    """The page about an image.
+
+    Args:
+        checkout: where the image is.
+        image: its name.
+        platform: one of those of its image.toml; the first of them where none is given.
+        reference: where an earlier lock is, to tell what changed since.
+        file: the earlier lock itself; then the reference is not looked at.
+        probes: build the image, and run its probes.
+        auths: who logs in to the registries; where there is nobody, they are asked without.
+
+    Raises:
+        PipelineError: there is no such image, or one of the locks is not there or cannot be read.
+        ReportError: the page cannot be drawn.
+    """
+    spec = load_spec(checkout.path, image)
+    target = choose_platform(image, spec, platform)
+    locked: Packages = {}
+    changes: Changes | None = None
+    if spec.dockerfile is None:
+        listed = await checkout.listed(image, spec, target)
+        locked = listed.packages
+        if reference or file:
+            path, earlier = await find_lock(checkout, image, reference or "", file)
+            before = read_packages(path, f"the earlier {LOCK} ({earlier})", "compare with another one")
+            changes = describe_changes(image, earlier, listed.place, _at(before, listed.place), locked)
+    elif reference or file:
+        raise ReportError(f"{image} is built from a Dockerfile and has no {LOCK} to compare; leave --from out")
+    names = repositories(image, spec, checkout.settings, [])
+    found = await ask_all(names, auths, checkout.settings)
+    packages = describe_packages(locked.values())
+    page = Page(
+        image=image,
+        description=spec.description,
+        facts=describe_facts(spec, checkout.settings.base, target, checkout.commit.sha if checkout.commit else ""),
+        commands=commands(image, spec, reference_of(found)),
+        dockerfile=spec.dockerfile is not None,
+        packages=packages,
+        layers=describe_layers(packages),
+        probes=await probe_images(checkout, {image: spec}, gpu=False) if probes else None,
+        changes=changes,
+        repositories=found,
+    )
+    return await draw(page, checkout.settings.fetch_base)
+
+
+def _at(held: Mapping[Place, Packages], place: Place) -> Packages:
+    """The packages of a lock for a place, or for another platform of its kind, where the lock calls it otherwise."""
+    subdir = place.platform.partition(" ")[0]
+    others = [
+        found for found in held if (found.environment, found.platform.partition(" ")[0]) == (place.environment, subdir)
+    ]
+    return held.get(place) or (held[min(others)] if others else {})
+
+
+async def ask_all(names: Sequence[str], auths: Sequence[RegistryAuth], settings: Settings) -> tuple[Repository, ...]:
+    """What each registry says about the image's tags, all of them asked at once."""
+    registry = Registry(settings.model_copy(update=IMPATIENT))
+    logins = {host_of(auth.address): Login(auth.username, auth.secret) for auth in auths}
+    found: dict[str, Repository] = {}
+
+    async def ask(name: str) -> None:
+        to = Destination(name, logins.get(host_of(name), Login("")))
+        answer = await registry.ask(to, [], [], writes=False)
+        if answer.tags and not answer.failure:
+            answer = await registry.ask(to, newest(answer.tags)[:SHOWN], [], writes=False)
+        tags = tuple(Tag(name=tag, digest=answer.digests[tag]) for tag in newest(answer.digests))
+        failure = answer.failure.sentence if answer.failure else ""
+        found[name] = Repository(name=name, tags=tags, more=len(answer.tags) - len(tags), failure=failure)
+
+    async with anyio.create_task_group() as tasks:
+        for name in names:
+            tasks.start_soon(ask, name)
+    return tuple(found[name] for name in names)
+
+
+async def draw(page: Page, base: str) -> dagger.File:
+    """The page as a file.
+
+    Args:
+        page: what it says.
+        base: image with Python, in which it is drawn.
+
+    Raises:
+        ReportError: it cannot be drawn.
+    """
+    drawing = (
+        dag.container()
+        .from_(base)
+        .with_(with_packages("report.lock"))
+        .with_(with_scripts(*_SCRIPTS))
+        .with_mounted_file("/page.json", dag.file("page.json", page.model_dump_json()))
+        .with_exec(["python", "-m", "pipeline.scripts.report", "/page.json", f"/{FILE}"])
+    )
+    try:
+        return await drawing.file(f"/{FILE}").sync()
+    except dagger.ExecError as error:
+        reason = f"{error.stdout}\n{error.stderr}".strip().splitlines()[-1:]
+        raise ReportError(
+            f"{page.image}: the page could not be drawn: {''.join(reason)}; run the same command again"
+        ) from error

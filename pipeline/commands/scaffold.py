@@ -1,0 +1,218 @@
+"""The folder of a new image: it builds, passes its tests, and is there to be changed."""
+
+import re
+import tomllib
+from dataclasses import replace
+from string import Template
+from typing import Final
+
+import dagger
+from dagger import dag
+
+from pipeline.build import pixi_image
+from pipeline.build.inputs import Recipe
+from pipeline.checkout import Checkout
+from pipeline.commands.lock import solve
+from pipeline.config.image_kind import Kind
+from pipeline.config.image_toml import FILE, ImageSpec
+from pipeline.config.validation import validate
+from pipeline.errors import BuildError, SpecError
+from pipeline.locks import base_images
+from pipeline.locks.image_lock import LOCK
+from pipeline.locks.manifest import PIXI_TOML
+
+#: Folders of the repository that are no images; the functions do not see all of them.
+RESERVED: Final = frozenset({"dev", "docs", "pipeline", "sdk", "tests"})
+
+#: Which manifest a pixi reads: the first table is called `workspace` since 0.41, and new versions wait since 0.67. An
+#: older one refuses the whole manifest for a key or a value that it does not know. It is tried, without any packages.
+ASK: Final = """
+asked=$(mktemp -d)
+cd "$asked"
+reads() {
+  printf '[%s]\\nname = "asked"\\nchannels = []\\nplatforms = ["linux-64"]\\n%s\\n' "$1" "$2" > pixi.toml
+  pixi task list > /dev/null 2>&1
+}
+if reads workspace 'exclude-newer = "14d"'; then
+  echo workspace waits
+elif reads workspace ''; then
+  echo workspace
+else
+  echo project
+fi
+"""
+_WAITS: Final = """\
+# A new version waits two weeks before it is locked: most that are broken or malicious are found out until then.
+exclude-newer = "14d"
+"""
+_TAKES_NEWEST: Final = """\
+# exclude-newer = "14d" lets new versions wait two weeks; the base's pixi is older than 0.67 and does not read it, so
+# what is locked is the newest.
+"""
+
+_PIXI: Final = {
+    FILE: """\
+# What makes this image: docs/images.md explains every key. The packages are in pixi.toml, pinned by pixi.lock.
+
+description = "NumPy on Python 3.12"
+# It runs without pixi, which only installs it.
+runtime_base = "docker.io/library/debian:bookworm-slim"
+size_budget = "1 GB"
+
+[probes]
+scripts = ["python"]
+imports = ["numpy"]
+""",
+    PIXI_TOML: """\
+# The packages of $name. After a change: dagger call lock --image $name
+
+[$table]
+name = "$name"
+channels = ["conda-forge"]
+platforms = ["linux-64"]
+$waiting
+[dependencies]
+python = "3.12.*"
+numpy = "*"
+""",
+    "README.md": """\
+# $name
+
+NumPy on Python 3.12, from conda-forge.
+
+`image.toml` says what makes the image, `pixi.toml` which packages are asked for, `pixi.lock` which are installed, and
+`base.lock` on which base images.
+
+```console
+$$ dagger call build --image $name terminal
+$$ dagger call smoke-test --image $name
+$$ dagger call lock --image $name          # after a change of pixi.toml, or for newer packages and base images
+```
+""",
+}
+_DOCKERFILE: Final = {
+    FILE: """\
+# What makes this image: docs/images.md explains every key. The software is what the Dockerfile says.
+
+description = "A program on Python 3.12"
+dockerfile = "Dockerfile"
+size_budget = "1 GB"
+
+[build_args]
+GREETING = "hello"
+
+[probes]
+scripts = ["python"]
+
+[[probes.commands]]
+command = ["$name"]
+stdout_matches = "^hello, "
+""",
+    "Dockerfile": """\
+# The software of $name; image.toml has the build arguments.
+FROM docker.io/library/python:3.12-slim
+
+COPY main.py /opt/$name/bin/$name
+ARG GREETING
+ENV PATH=/opt/$name/bin:$$PATH GREETING=$$GREETING
+""",
+    "main.py": """\
+#!/usr/bin/env python3
+\"""What $name runs: put your own program here.\"""
+
+import os
+import platform
+
+print(f"{os.environ['GREETING']}, this is Python {platform.python_version()}")
+""",
+    "README.md": """\
+# $name
+
+A program on Python 3.12.
+
+`image.toml` says what makes the image, `Dockerfile` what is in it, `main.py` is the program.
+
+```console
+$$ dagger call build --image $name terminal
+$$ dagger call smoke-test --image $name
+```
+""",
+}
+
+
+def check_name(checkout: Checkout, name: str) -> None:
+    """Refuse a name that an image of this checkout cannot have.
+
+    Raises:
+        SpecError: it is not one that registries take, or something of the checkout has it.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*", name):
+        raise SpecError(
+            f"'{name}' cannot be the name of an image; start it with a lower-case letter, and go on with such letters "
+            "and digits, in words that '_', '-' or '.' divides"
+        )
+    if (checkout.path / name / FILE).exists():
+        raise SpecError(f"there is an image '{name}' already, and {name}/{FILE} is kept as it is; choose another name")
+    if name in RESERVED or (checkout.path / name).exists():
+        raise SpecError(f"'{name}' is something else in this repository, and is kept as it is; choose another name")
+
+
+def files(name: str, kind: Kind, table: str = "workspace", *, waits: bool = True) -> dict[str, str]:
+    """The files of a new image, by their names in its folder; a lock has to be added where it is pixi's.
+
+    Args:
+        name: of the image.
+        kind: what its software comes from.
+        table: what the first table of a pixi.toml is called.
+        waits: whether the pixi that locks it can let new versions wait.
+    """
+    templates = _PIXI if kind is Kind.PIXI else _DOCKERFILE
+    values = {"name": name, "table": table, "waiting": _WAITS if waits else _TAKES_NEWEST}
+    return {file: Template(text).substitute(values) for file, text in templates.items()}
+
+
+async def scaffold(checkout: Checkout, name: str, kind: Kind) -> dagger.Changeset:
+    """Add a new image to a checkout: a folder that is one, and may be changed into another.
+
+    Args:
+        checkout: where it is added.
+        name: of the image, and so of its folder.
+        kind: what its software comes from.
+
+    Raises:
+        SpecError: an image cannot have this name.
+        BuildError: the image that has pixi cannot be pulled, or its pixi does not start.
+        RefreshError: pixi could not lock the packages.
+    """
+    check_name(checkout, name)
+    recipe = Recipe(name, ImageSpec(description=name), checkout.settings, dag.directory(), commit=checkout.commit)
+    if kind is Kind.DOCKERFILE:
+        folder = _folder(files(name, kind))
+    else:
+        table, *waits = await _manifest_kind(recipe)
+        folder = _folder(files(name, kind, table, waits=bool(waits)))
+        spec = validate(ImageSpec, tomllib.loads(files(name, kind)[FILE]), f"{name}/{FILE}")
+        recipe = replace(recipe, spec=spec, folder=folder)
+        recipe = replace(recipe, bases=await pixi_image.find_digests(recipe))
+        folder = folder.with_new_file(base_images.FILE, base_images.write(name, recipe.bases))
+        folder = folder.with_file(LOCK, await solve(recipe, PIXI_TOML))
+    return checkout.source.with_directory(name, folder).changes(checkout.source)
+
+
+def _folder(texts: dict[str, str]) -> dagger.Directory:
+    folder = dag.directory()
+    for file, text in texts.items():
+        folder = folder.with_new_file(file, text, permissions=0o755 if text.startswith("#!") else 0o644)
+    return folder
+
+
+async def _manifest_kind(recipe: Recipe) -> list[str]:
+    """The name of a manifest's first table for the pixi of the base, and a second word where it lets versions wait."""
+    base = await pixi_image.pull(recipe, "base", recipe.settings.base)
+    try:
+        return (await base.with_exec(["sh", "-euc", ASK]).stdout()).split()
+    except dagger.ExecError as error:
+        raise BuildError(
+            f"{recipe.image}: base image {recipe.settings.base} has no shell: {error.stderr.strip()}; "
+            "choose one with a shell and pixi as 'base' of [tool.pipeline]"
+        ) from error

@@ -1,0 +1,170 @@
+"""Verification: an image is built again, and is the published one to the last byte, or it is told where it differs."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+
+import anyio
+import dagger
+from dagger import dag
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.attestations.attach import signature
+from pipeline.attestations.signing import Signer
+from pipeline.build.tool_container import last_line, with_packages, with_scripts
+from pipeline.checkout import Checkout
+from pipeline.commands.publish import repositories
+from pipeline.config.image_toml import load_spec
+from pipeline.config.project_toml import Settings
+from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
+from pipeline.errors import VerifyError
+from pipeline.output.tables import draw_table
+from pipeline.registry.client import PASSWORD, PROGRAM, Destination, Registry, client
+from pipeline.registry.oci_layout import LAYOUT, Artifact, make_artifact
+
+#: Differences that a message shows; the first ones say what kind of difference it is.
+SHOWN = 20
+
+
+class Difference(BaseModel):
+    """One thing that is not the same in what was published and what was built."""
+
+    model_config = ConfigDict(frozen=True)
+
+    place: str
+    path: str
+    what: str
+    published: str
+    built: str
+
+
+class Comparison(BaseModel):
+    """How a published image differs from the one that was built."""
+
+    model_config = ConfigDict(frozen=True)
+
+    differences: tuple[Difference, ...] = ()
+    more: int = 0
+    failure: str = ""
+
+
+async def verify(  # noqa: PLR0913  # what a person may say
+    checkout: Checkout,
+    image: str,
+    digest: str,
+    *,
+    repository: str | None,
+    signer: Signer | None,
+    auths: Sequence[RegistryAuth],
+    docker_config: dagger.Secret | None,
+) -> str:
+    """Build an image and hold its digest against a published one's.
+
+    Args:
+        checkout: with the image, at the commit that was published.
+        image: its name.
+        digest: the published image's.
+        repository: where it was published; the first of the image's repositories where none is given. Signatures are
+            looked for in all of them then.
+        signer: of whose signatures there has to be one, where one is named.
+        auths: who logs in to registries; nobody does where there are none here and in ``docker_config``.
+        docker_config: Docker's own configuration with credentials.
+
+    Raises:
+        VerifyError: a signature is missing, or the built image is another one; the error says what of it differs.
+        PipelineError: the image cannot be built.
+    """
+    spec = load_spec(checkout.path, image)
+    names = [repository] if repository else repositories(image, spec, checkout.settings, [])
+    name = names[0]
+    hosts = [host_of(found) for found in names]
+    # Anybody may read what is published, as a rule.
+    logins = dict.fromkeys(hosts, Login("", None))
+    if auths or docker_config:
+        logins = await find_logins(hosts if signer else hosts[:1], auths, docker_config)
+    if signer:
+        signer = replace(signer, trusted_root=checkout.sigstore.trusted_root)
+        places = [Destination(found, logins[host_of(found)]) for found in names]
+        await require_signed(checkout.settings, image, digest, places, signer)
+    images = list((await checkout.build_all(image)).values())
+    made = checkout.commit.time if checkout.commit else None
+    artifact = await make_artifact(checkout.settings.fetch_base, images, made, spec.compression)
+    if artifact.digest == digest:
+        signed = f"it is signed in {', '.join(names)}; " if signer else ""
+        return f"{image} is {digest}: {signed}built here, it is the published image to the last byte\n"
+    comparison = await _compare(checkout.settings, Destination(name, logins[hosts[0]]), digest, artifact)
+    raise VerifyError(explain(image, name, digest, artifact.digest, comparison))
+
+
+async def require_signed(
+    settings: Settings, image: str, digest: str, places: Sequence[Destination], signer: Signer
+) -> None:
+    """Look for a signature of an image in each of its repositories.
+
+    Raises:
+        VerifyError: one has none that fits, or cannot be read; all of them are named.
+    """
+    failures: dict[str, str] = {}
+
+    async def look(place: Destination) -> None:
+        report = await Registry(settings).attach(place, [signature(digest, signer)], signer)
+        if report.failure:
+            failures[place.repository] = report.failure.reason
+
+    async with anyio.create_task_group() as tasks:
+        for place in places:
+            tasks.start_soon(look, place)
+    if failures:
+        told = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items()))
+        raise VerifyError(
+            f"{image}: {digest} has no signature of {signer} in {len(failures)} of {len(places)} repositories "
+            f"({told}); do not use it from there; who may sign it publishes it again, signed"
+        )
+
+
+def explain(image: str, repository: str, digest: str, built: str, comparison: Comparison) -> str:
+    """The message for an image that is not the published one: a sentence, and a table of what differs."""
+    text = f"{image}: built here it is {built}, and not {digest} of {repository}"
+    if comparison.failure:
+        return f"{text}; what differs is not known, because that one cannot be read: {comparison.failure}"
+    rows = [
+        (found.place, found.path, found.what, found.published, found.built) for found in comparison.differences[:SHOWN]
+    ]
+    more = len(comparison.differences) - len(rows) + comparison.more
+    table = draw_table(("where", "what", "differs in", "published", "built"), rows)
+    rest = f"and {more} more\n" if more else ""
+    count = len(comparison.differences) + comparison.more
+    return f"{text}; {count} differences, of which a build of the same commit has none:\n{table}{rest}"
+
+
+async def _compare(settings: Settings, published: Destination, digest: str, artifact: Artifact) -> Comparison:
+    job = {
+        "repository": published.repository,
+        "host": published.host,
+        "username": published.login.username,
+        "digest": digest,
+        "layout": LAYOUT,
+        "program": PROGRAM,
+        "timeout": settings.registry_timeout,
+        "tries": settings.registry_tries,
+        "seconds": settings.registry_seconds,
+    }
+    container = (
+        client(settings)
+        .with_(with_packages("zstd.lock"))
+        .with_(with_scripts("listing.py", "compare.py"))
+        .with_mounted_directory(LAYOUT, artifact.layout)
+        .with_mounted_file("/job.json", dag.file("job.json", json.dumps(job)))
+        # A registry that could not be reached may be reached now.
+        .with_env_variable("ASKED", uuid.uuid4().hex)
+    )
+    if published.login.secret:
+        container = container.with_secret_variable(PASSWORD, published.login.secret)
+    try:
+        output = await container.with_exec(["python", "-m", "pipeline.scripts.compare", "/job.json"]).stdout()
+        return Comparison.model_validate_json(output)
+    except dagger.ExecError as error:
+        return Comparison(failure=f"the step that compares did not run: {last_line(error)}")
+    except ValidationError:
+        return Comparison(failure="the step that compares gave no report")

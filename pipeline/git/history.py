@@ -1,0 +1,111 @@
+"""What was released before, and what was committed since, from the ``.git`` folder of a checkout."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final
+
+from dulwich.objects import Commit, ObjectID, Tag
+from dulwich.refs import Ref
+from dulwich.repo import Repo
+from packaging.version import Version
+
+from pipeline.errors import ReleaseError, TagError
+from pipeline.git.commit import open_repository
+from pipeline.publishing.tag_policy import parse_version
+
+_TAGS: Final = Ref(b"refs/tags/")
+
+
+@dataclass(frozen=True)
+class History:
+    """The commits of a checkout, as far as a release is about them."""
+
+    day: date
+    """When the newest one was committed, in UTC."""
+
+    tagged: tuple[Version, ...]
+    """Versions that have a tag, on any branch."""
+
+    last: Version | None
+    """The newest version that the checkout's commit comes after."""
+
+    commits: tuple[str, ...]
+    """Subjects of the commits since then, without merges, oldest first."""
+
+
+def read_history(checkout: Path) -> History:
+    """Read the history of a checkout.
+
+    Raises:
+        ReleaseError: there is none, or it ends before the last release, as that of a shallow clone does.
+    """
+    repository = open_repository(checkout)
+    if repository is None:
+        raise ReleaseError(
+            "the checkout has no .git folder, and a release is told from its history; "
+            "run this in a clone (not in a git worktree)"
+        )
+    with closing(repository):
+        try:
+            head = repository.head()
+            return _history(repository, head)
+        except KeyError as error:
+            raise ReleaseError(
+                "the checkout's .git has no commit that can be read; commit, and run this again"
+            ) from error
+
+
+def _history(repository: Repo, head: ObjectID) -> History:
+    tags = _version_tags(repository)
+    all_commits = _ancestors(repository, head)
+    last = max((version for version, sha in tags.items() if sha in all_commits), default=None)
+    before = _ancestors(repository, tags[last]) if last is not None else {}
+    since = {sha: commit for sha, commit in all_commits.items() if sha not in before}
+    if cut := sorted(repository.get_shallow() & since.keys()):
+        raise ReleaseError(
+            f"the clone is shallow: its history ends at {cut[0].decode()[:7]}, after the last release; "
+            "run 'git fetch --unshallow --tags' and this again"
+        )
+    walker = repository.get_walker(include=[head], order="topo", reverse=True)
+    ordered = [entry.commit for entry in walker if entry.commit.id in since]
+    return History(
+        day=datetime.fromtimestamp(all_commits[head].commit_time, UTC).date(),
+        tagged=tuple(sorted(tags)),
+        last=last,
+        commits=tuple(_subject(commit) for commit in ordered if len(commit.parents) < 2),  # noqa: PLR2004 -- a merge
+    )
+
+
+def _version_tags(repository: Repo) -> dict[Version, ObjectID]:
+    """The commit of each tag that is a version; of two tags of one version, either."""
+    found = {}
+    for name, sha in repository.refs.as_dict(_TAGS).items():
+        try:
+            version = parse_version(name.decode(errors="replace"))
+        except TagError:
+            continue
+        # A shallow clone may lack what a tag is on: then its version is taken, and it is no point to count from.
+        while sha in repository.object_store and isinstance(target := repository[sha], Tag):
+            sha = target.object[1]  # noqa: PLW2901 -- from the tag to what it tags
+        found[version] = sha
+    return found
+
+
+def _ancestors(repository: Repo, sha: ObjectID) -> dict[ObjectID, Commit]:
+    """A commit and all that it comes after, as far as the clone has them."""
+    found: dict[ObjectID, Commit] = {}
+    waiting = [sha]
+    while waiting:
+        current = waiting.pop()
+        if current not in found and isinstance(commit := repository[current], Commit):
+            found[current] = commit
+            waiting += repository.get_parents(current, commit)
+    return found
+
+
+def _subject(commit: Commit) -> str:
+    """The first line of a commit's message."""
+    message: bytes = commit.message
+    return message.decode(errors="replace").strip().partition("\n")[0].strip()

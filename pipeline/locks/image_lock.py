@@ -1,0 +1,277 @@
+"""pixi.lock of an image: read it, and compare it with image.toml and the manifest where no rule of pixi's is needed.
+
+Whether a lock is fresh, and which of its packages are installed, pixi says: see ``pipeline.build.pixi_list``.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Final
+
+import rattler
+from rattler.lock import CondaLockedSourcePackage, Environment, LockPlatform
+
+from pipeline.config.image_toml import FILE as SPEC
+from pipeline.config.image_toml import ImageSpec, Platform
+from pipeline.config.toml_locations import Keys
+from pipeline.config.validation import listed
+from pipeline.credentials.secrets_in_urls import refuse_secrets
+from pipeline.errors import LockError, ManifestError
+from pipeline.locks.lockfile import LOCAL, Packages, Place, described, places, readable, unique, virtual
+from pipeline.locks.manifest import Manifest, inside, read_manifest, version
+
+LOCK: Final = "pixi.lock"
+#: In an image's folder, what is no source of a package of that folder: our own files, and what tools keep there.
+OWN: Final = frozenset({SPEC, LOCK, "base.lock", ".git", ".pixi", ".venv", "__pycache__", "node_modules"})
+#: What conda calls the platforms that images are built for.
+SUBDIRS: Final[Mapping[Platform, str]] = {
+    "linux/amd64": "linux-64",
+    "linux/arm64": "linux-aarch64",
+    "linux/ppc64le": "linux-ppc64le",
+}
+
+
+@dataclass(frozen=True)
+class Locked:
+    """The packages that a lock holds for one environment on one platform."""
+
+    place: Place
+
+    packages: Packages
+
+    conda: Mapping[str, rattler.RepoDataRecord]
+    """Conda packages by their normalized name, as their channel describes them."""
+
+
+@dataclass(frozen=True)
+class ImageLock:
+    """An image's manifest and lock, as far as they can be read without pixi."""
+
+    manifest: Manifest
+
+    candidates: tuple[Locked, ...]
+    """What may be installed, sorted by platform: a manifest can have several platforms of one kind, such as one with
+    CUDA, and pixi takes one of them."""
+
+    scripts: tuple[str, ...] = ()
+    """Paths of the scripts that activate the environment, in the image's folder."""
+
+    sources: Mapping[str, bool] = field(default_factory=dict)
+    """Paths of all that pixi may need besides, in the image's folder, and whether each is a folder: packages, folders
+    of packages, scripts. For the image's folder itself all that is in it."""
+
+    @property
+    def has_local(self) -> bool:
+        """Whether a package that may be installed is a file or folder of the image's own."""
+        packages = (package for candidate in self.candidates for package in candidate.packages.values())
+        return any(package.url and LOCAL.match(package.url) for package in packages)
+
+    def own_paths(self, folders: Collection[str]) -> list[str]:
+        """The paths that are in some folders of the image's folder; for that folder itself all that is in it."""
+        return sorted(self.sources if "." in folders else folders)
+
+    @property
+    def git(self) -> str:
+        """The name of a package that is fetched from git, which pixi does by the program of that name; "" for none."""
+        found = (
+            package.name
+            for candidate in self.candidates
+            for package in candidate.packages.values()
+            if package.url.startswith("git+")
+        )
+        return next(found, "")
+
+
+def check_lock(folder: Path, spec: ImageSpec, platform: Platform = "linux/amd64") -> ImageLock:
+    """Compare an image's manifest, lock and image.toml, and return what pixi has to be asked about.
+
+    Args:
+        folder: the image's folder; its name is what messages call the image.
+        spec: the image's image.toml.
+        platform: the one that packages are wanted for.
+
+    Raises:
+        ManifestError: the manifest is missing, is not TOML, or has no such environment or platform.
+        LockError: pixi.lock is missing or unreadable, has nothing for the environment or platform, or has packages that
+            an image cannot have.
+    """
+    refuse_secrets(folder)
+    manifest, subdir = read_manifest(folder), SUBDIRS[platform]
+    check_manifest(manifest, spec, platform)
+    candidates = _candidates(folder, manifest, spec.environment, subdir)
+    scripts = _existing_scripts(folder, manifest, spec.environment, subdir)
+    return ImageLock(manifest, candidates, scripts, _sources(folder, manifest, candidates))
+
+
+def check_manifest(manifest: Manifest, spec: ImageSpec, platform: Platform) -> None:
+    """Compare an image's manifest with its image.toml.
+
+    Raises:
+        ManifestError: it has no such environment, or not for the platform.
+        LockError: the two do not agree about CUDA.
+    """
+    subdir = SUBDIRS[platform]
+    if not manifest.lists_platform(spec.environment, subdir):
+        raise ManifestError(
+            f"{manifest.name}: 'platforms' of environment '{spec.environment}' does not have {subdir}, for which the "
+            f'image is built; add "{subdir}" there',
+            at={manifest.name: (manifest.at("workspace", "platforms"), manifest.at("project", "platforms"))},
+        )
+    check_cuda(spec, manifest, subdir)
+
+
+def check_cuda(spec: ImageSpec, manifest: Manifest, subdir: str) -> None:
+    """Compare the CUDA versions of image.toml and the manifest.
+
+    Raises:
+        LockError: the manifest asks for a newer one, or image.toml has none.
+    """
+    found = manifest.required_cuda(spec.environment, subdir)
+    if found is None:
+        return
+    wanted, way = found
+    image = f"{manifest.image}/{SPEC}"
+    at: dict[str, tuple[Keys, ...]] = {manifest.name: (way,)}
+    requires = f"environment '{spec.environment}' of {manifest.name} requires CUDA {wanted}"
+    if spec.cuda is None:
+        raise LockError(f"{requires}, but {image} has no key 'cuda'; add cuda = \"{wanted}\"", at=at)
+    if version(spec.cuda) < version(wanted):
+        raise LockError(
+            f"{image}: key 'cuda' is {spec.cuda}, but {requires}; make them the same",
+            at=at | {image: (("cuda",),)},
+        )
+
+
+def check_base(image: str, spec: ImageSpec, base: str, base_cuda: str | None) -> None:
+    """Compare the CUDA version of image.toml with that of the base image, from its ``CUDA_VERSION``.
+
+    Raises:
+        LockError: the base image is of an older CUDA than the image is built for.
+    """
+    if spec.cuda and base_cuda and version(base_cuda) < version(spec.cuda):
+        raise LockError(
+            f"{image}/image.toml: key 'cuda' is {spec.cuda}, but the base image {base} is of CUDA {base_cuda}; "
+            "choose a newer base or an older CUDA",
+            at={f"{image}/image.toml": (("cuda",),)},
+        )
+
+
+def refresh(image: str) -> str:
+    """The remedy for a lock that cannot be used."""
+    return f"run 'dagger call lock --image {image}' and commit {LOCK}"
+
+
+def _candidates(folder: Path, manifest: Manifest, environment: str, subdir: str) -> tuple[Locked, ...]:
+    """What a lock holds for an environment on all platforms of one kind.
+
+    Raises:
+        ManifestError: the manifest has no such platform.
+        LockError: the lock cannot be used, holds nothing for the image, or holds what an image cannot have.
+    """
+    name, path, remedy = f"{folder.name}/{LOCK}", folder / LOCK, refresh(folder.name)
+    if not path.is_file():
+        raise LockError(f"{name} is missing, and only locked packages are installed; {remedy}")
+    with readable(path, name, remedy):
+        lock = rattler.LockFile.from_path(path)
+        held = lock.environment(environment)
+        if held is None:
+            raise LockError(
+                f"{name} has no environment '{environment}', which {folder.name}/{SPEC} names and {manifest.name} has; "
+                f"{remedy}"
+            )
+        found = {place: platform for place, platform in places(environment, held) if str(platform.subdir) == subdir}
+        if not found:
+            raise LockError(
+                f"{name} has nothing of environment '{environment}' for {subdir}, which {manifest.name} lists; {remedy}"
+            )
+        if not any(held.packages(platform) for platform in found.values()):
+            raise _empty(name, manifest.image, environment, subdir, dict(lock.environments()))
+        return tuple(
+            _locked(name, folder.name, place, held, platform)
+            for place, platform in sorted(found.items(), key=lambda item: item[1].name)
+        )
+
+
+def _locked(name: str, image: str, place: Place, held: Environment, platform: LockPlatform) -> Locked:
+    packages = held.packages(platform) or []
+    built = sorted(package.name for package in packages if isinstance(package, CondaLockedSourcePackage))
+    if built:
+        raise LockError(
+            f"{name}: environment '{place.environment}' has {'packages' if len(built) > 1 else 'a package'} that pixi "
+            f"builds from source ({listed(built)}), and an image cannot have such a package yet; choose another "
+            f"'environment' in {image}/{SPEC}, or take the package from a channel or PyPI"
+        )
+    everything = [*map(virtual, platform.virtual_packages), *map(described, packages)]
+    records = held.conda_repodata_records_for_platform(platform) or []
+    return Locked(
+        place,
+        unique(everything, name, place, refresh(image)),
+        {record.name.normalized.lower(): record for record in records},
+    )
+
+
+def _empty(name: str, image: str, environment: str, subdir: str, environments: Mapping[str, Environment]) -> LockError:
+    """The error for an environment without any package."""
+    others = sorted(
+        other
+        for other, held in environments.items()
+        if any(str(platform.subdir) == subdir and held.packages(platform) for platform in held.platforms())
+    )
+    remedy = f"add packages to it in the manifest and {refresh(image)}"
+    if others:
+        remedy = f'write environment = "{others[0]}" in {image}/{SPEC} (with packages there: {", ".join(others)})'
+    return LockError(f"{name}: environment '{environment}' has no packages for {subdir}; {remedy}")
+
+
+def _existing_scripts(folder: Path, manifest: Manifest, environment: str, subdir: str) -> tuple[str, ...]:
+    """The scripts that activate an environment.
+
+    Raises:
+        ManifestError: one of them is not there; pixi would activate without it.
+    """
+    scripts: dict[str, None] = {}
+    for way, script in manifest.activation_scripts(environment, subdir):
+        path = _present(folder, manifest, script, f"activation script '{script}'", (way,))
+        scripts[path] = None
+    return tuple(scripts)
+
+
+def _sources(folder: Path, manifest: Manifest, candidates: Iterable[Locked]) -> dict[str, bool]:
+    """Paths that pixi may need, and whether each is a folder: what is installed must be there, what is for others may.
+
+    Raises:
+        ManifestError: a package is installed by path, and is not there.
+    """
+    needed = {
+        _present(folder, manifest, package.url, f"package '{package.name}' is '{package.url}', and that", ())
+        for candidate in candidates
+        for package in candidate.packages.values()
+        if package.url and LOCAL.match(package.url)
+    }
+    needed |= {path for named in manifest.local_paths() if (path := inside(named)) and (folder / path).exists()}
+    if "." in needed:
+        own = {*OWN, manifest.file}
+        needed = {path.name for path in folder.iterdir() if path.name not in own}
+    outermost = {path for path in needed if not needed.intersection(str(parent) for parent in PurePath(path).parents)}
+    return {path: (folder / path).is_dir() for path in sorted(outermost)}
+
+
+def _present(folder: Path, manifest: Manifest, named: str, what: str, ways: tuple[Keys, ...]) -> str:
+    """The path of a file or folder that is named by path.
+
+    Raises:
+        ManifestError: it is not in the image's folder.
+    """
+    path = inside(named.removeprefix("file://"))
+    if path is None:
+        raise ManifestError(
+            f"{manifest.name}: {what} is outside of {folder.name}/, which is all that an image is made from; move it "
+            "there",
+            at={manifest.name: ways},
+        )
+    if not (folder / path).exists():
+        raise ManifestError(
+            f"{manifest.name}: {what} is not there (no {folder.name}/{path}); add it, or take it out of the manifest",
+            at={manifest.name: ways},
+        )
+    return path

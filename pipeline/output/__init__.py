@@ -1,0 +1,1 @@
+"""How reports look: formats, tables, the log of a call, sizes."""

@@ -1,0 +1,116 @@
+"""What is known of one image on its way to its repositories, and what follows from it for each of its tags."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from pipeline.attestations.attach import Attachment
+from pipeline.config.image_toml import Compression
+from pipeline.publishing.report import Result, Row
+from pipeline.publishing.tag_policy import Tags, obstacle
+from pipeline.registry.client import Destination, Report
+from pipeline.registry.oci_layout import Artifact
+
+MOVING: Final = "other tags came each time that this one was to be moved"
+
+
+@dataclass
+class Place:
+    """One repository of one image, and what is known of it so far."""
+
+    to: Destination
+    report: Report = field(default_factory=Report)
+    """What it said last."""
+    rows: dict[str, Row] = field(default_factory=dict)
+    """What came of each tag and attachment."""
+    failure: str = ""
+    """Why it has not all that it should have; empty while nothing failed."""
+
+    def take(self, report: Report) -> None:
+        """Take in what a phase found and did there."""
+        if report.failure is None:
+            self.report = report.model_copy(update={"digests": {**self.report.digests, **report.digests}})
+        self.take_attached(report)
+
+    def take_attached(self, report: Report) -> None:
+        """Take in what came of attaching, which says nothing of where tags are."""
+        self.failure = report.failure.sentence if report.failure else ""
+        for row in report.rows:
+            result: Result = "pushed" if row.pushed else "already there"
+            self.rows[row.tag] = Row(repository=self.to.repository, result=result, **row.model_dump(exclude={"pushed"}))
+
+    def row(self, tag: str, result: Result, reason: str = "") -> Row:
+        """What came of a tag; ``result`` and ``reason`` where nothing did."""
+        standing = self.report.digests.get(tag, "")
+        missing = Row(repository=self.to.repository, tag=tag, digest=standing, result=result, reason=reason)
+        return self.rows.get(tag, missing)
+
+
+@dataclass
+class Publication:
+    """One image, on its way to its repositories."""
+
+    image: str
+    tags: Tags
+    places: list[Place]
+    documents: tuple[str, ...] = ()
+    """What is attached to it, in reports' words."""
+    compression: Compression = "gzip"
+    artifact: Artifact | None = None
+    attachments: tuple[Attachment, ...] = ()
+    made: datetime | None = None
+    """When its commit was made."""
+
+    @property
+    def existing(self) -> set[str]:
+        """All tags of all its repositories: what is published in one is older or newer in all."""
+        return {tag for place in self.places for tag in place.report.tags}
+
+    def obstacle(self, tag: str) -> str:
+        """Why a moving tag has to stay where it is; empty where it may move."""
+        if failed := [place.to.repository for place in self.places if place.failure]:
+            return f"{tag} stays where it is until all registries agree: {', '.join(failed)} failed"
+        return obstacle(tag, self.tags, self.existing, made=self.made, latest_made=self._latest_made())
+
+    def to_move(self, place: Place, digest: str) -> list[str]:
+        """The moving tags that are to be moved in one of its repositories."""
+        free = [tag for tag in self.tags.moving if not self.obstacle(tag)]
+        return [tag for tag in free if place.report.digests.get(tag) != digest]
+
+    def conflicts(self, digest: str) -> list[str]:
+        """Where a fixed tag is another image already."""
+        return [
+            f"{place.to.repository}:{tag} is {there}, and {digest} was built"
+            for place in self.places
+            for tag in self.tags.fixed
+            if (there := place.report.digests.get(tag, digest)) != digest
+        ]
+
+    def rows(self, digest: str) -> list[Row]:
+        """What came of each tag in each repository; without a digest, what would."""
+        return [row for place in self.places for row in self._rows(place, digest)]
+
+    def _rows(self, place: Place, digest: str) -> Iterable[Row]:
+        for tag in self.tags.fixed:
+            there = tag in place.report.digests
+            result: Result = "missing" if digest or place.failure else ("already there" if there else "to push")
+            yield place.row(tag, result, place.failure)
+        for name in self.documents:
+            row = place.row(name, "missing" if digest or place.failure else "to attach", place.failure)
+            yield row.model_copy(update={"kind": "attachment"})
+        failed = any(other.failure for other in self.places)
+        for tag in self.tags.moving:
+            reason = self.obstacle(tag)
+            if digest and place.report.digests.get(tag) == digest:
+                yield place.row(tag, "already there")
+            elif not reason:
+                yield place.row(tag, "not moved" if digest else "to push", MOVING if digest else "")
+            elif tag in place.rows or not failed:
+                yield place.row(tag, "left", reason)
+            else:
+                yield place.row(tag, "not moved", place.failure or reason)
+
+    def _latest_made(self) -> datetime | None:
+        found = [place.report.latest_made for place in self.places if place.report.latest_made]
+        return max(map(datetime.fromisoformat, found), default=None)

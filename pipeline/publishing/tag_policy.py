@@ -1,0 +1,220 @@
+"""Which tags a trigger gives an image, and which of them may move: decided from names alone, before anything is built.
+
+A fixed tag (a full version, ``sha-…``) is pushed once and stays. A moving one (``X.Y``, ``latest``) is moved when all
+fixed ones are in place, and never back.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from packaging.version import InvalidVersion, Version
+from pydantic import BaseModel
+
+from pipeline.config.validation import listed
+from pipeline.errors import TagError
+from pipeline.git.commit import Commit
+from pipeline.output.formats import Format
+from pipeline.output.tables import draw_markdown, draw_table
+
+#: The branch whose every commit is published.
+BRANCH: Final = "main"
+LATEST: Final = "latest"
+#: Numbers of a version: year, minor, patch.
+PARTS: Final = 3
+#: Characters that a registry lets a tag have, and so a version.
+LIMIT: Final = 128
+#: Digits of a commit's id in a tag.
+SHORT: Final = 7
+#: What to type instead of a trigger that is none.
+FORMS: Final = "give a version such as v2026.2.0, a pre-release such as v2026.2.0rc1, or main"
+COLUMNS: Final = ("tag", "kind", "meaning")
+
+
+@dataclass(frozen=True)
+class Tags:
+    """The tags that a trigger gives an image."""
+
+    fixed: tuple[str, ...]
+    """Those that stay where they are pushed; there is always one."""
+
+    moving: tuple[str, ...]
+    """Those that go from image to image, as far as :func:`movable` lets them."""
+
+    notes: tuple[str, ...] = ()
+    """Sentences about tags that are left out."""
+
+    version: Version | None = None
+    """The version that is published; None for the branch."""
+
+
+class Row(BaseModel):
+    """One tag, as the report has it."""
+
+    tag: str
+    kind: str
+    meaning: str
+
+
+class Report(BaseModel):
+    """All tags of a trigger."""
+
+    trigger: str
+    tags: list[Row]
+    notes: list[str]
+
+
+def plan(trigger: str, commit: str | None, unknown: str = "no commit is known; give one with --commit") -> Tags:
+    """The tags of a trigger.
+
+    Args:
+        trigger: ``main``, or a version with or without ``v`` and leading zeros.
+        commit: the id of the commit that is published, 7 digits or more of it.
+        unknown: why there is no commit and what to do, for the notes.
+
+    Raises:
+        TagError: the trigger is neither, its version is no tag, or nothing fixed would be left.
+    """
+    sha = (f"sha-{_checked(commit)[:SHORT]}",) if commit else ()
+    missing = () if sha else (f"sha-… is left out: {unknown}",)
+    if trigger == BRANCH:
+        if not sha:
+            raise TagError(f"{BRANCH} has no fixed tag but its commit's sha-…, and {unknown}")
+        return Tags(sha, (LATEST,))
+    version = parse_version(trigger)
+    fixed = (str(version), *sha)
+    series = f"{version.major}.{version.minor}"
+    if version.is_prerelease:
+        kept = f"{version} is a pre-release: {series} and {LATEST} stay where they are"
+        return Tags(fixed, (), (*missing, kept), version)
+    return Tags(fixed, (series, LATEST), missing, version)
+
+
+def plan_checkout(trigger: str, given: str | None, found: Commit | None) -> Tags:
+    """The tags of a trigger for a checkout.
+
+    Args:
+        trigger: as of :func:`plan`.
+        given: the commit that a person named, which is believed.
+        found: the commit that the checkout is at; it counts where the files are those of it.
+
+    Raises:
+        TagError: as :func:`plan` does.
+    """
+    if given:
+        return plan(trigger, given)
+    if found is None:
+        return plan(trigger, None, "the checkout has no .git folder that says its commit; give one with --commit")
+    if found.changed:
+        changes = f"{len(found.changed)} of the checkout's paths differ from its commit {found.sha[:SHORT]}"
+        return plan(trigger, None, f"{changes} ({listed(found.changed)}); commit them, or name a commit with --commit")
+    return plan(trigger, found.sha)
+
+
+def parse_version(trigger: str) -> Version:
+    """The version that a trigger names, without leading zeros.
+
+    Raises:
+        TagError: it is no version of three numbers, or one that no tag can have.
+    """
+    if len(trigger) > LIMIT:
+        raise TagError(f"'{trigger[:SHORT]}…' has {len(trigger)} characters, and a tag has {LIMIT} at most; {FORMS}")
+    try:
+        version = Version(trigger)
+    except InvalidVersion as error:
+        raise TagError(f"'{trigger}' is neither a version nor '{BRANCH}'; {FORMS}") from error
+    if version.local is not None:
+        raise TagError(
+            f"'{trigger}' has the local part '+{version.local}', which no tag of a registry may have; leave it out"
+        )
+    if len(version.release) != PARTS or version.epoch or version.post is not None:
+        raise TagError(f"'{trigger}' is not of the form YEAR.MINOR.PATCH; {FORMS}")
+    return version
+
+
+def movable(
+    tags: Tags,
+    existing: Collection[str],
+    *,
+    made: datetime | None = None,
+    latest_made: datetime | None = None,
+) -> tuple[str, ...]:
+    """The moving tags that may be moved to what is published now, in a repository.
+
+    Args:
+        tags: those of the trigger.
+        existing: all tags of the repository.
+        made: when the commit that is published was made; None where nobody knows.
+        latest_made: when the commit of what ``latest`` is now was made; None where nobody knows.
+    """
+    return tuple(tag for tag in tags.moving if not obstacle(tag, tags, existing, made=made, latest_made=latest_made))
+
+
+def obstacle(
+    tag: str,
+    tags: Tags,
+    existing: Collection[str],
+    *,
+    made: datetime | None = None,
+    latest_made: datetime | None = None,
+) -> str:
+    """Why a moving tag stays where it is; empty where it may be moved. The arguments are those of :func:`movable`."""
+    if tags.version is not None:
+        others = [version for version in map(_release, existing) if version is not None]
+        if tag != LATEST:
+            others = [version for version in others if version.release[:2] == tags.version.release[:2]]
+        newest = max(others, default=tags.version)
+        if newest > tags.version:
+            return f"{tag} stays where it is: {newest} is there, and is newer than {tags.version}"
+    if tag == LATEST and made and latest_made and latest_made > made:
+        return f"{tag} stays where it is: it is of a commit of {latest_made:%Y-%m-%d %H:%M}, and this one is older"
+    return ""
+
+
+def report(trigger: str, tags: Tags) -> Report:
+    """What to tell about the tags of a trigger."""
+    rows = [Row(tag=tag, kind="fixed", meaning=_meaning(tag)) for tag in tags.fixed]
+    rows += [Row(tag=tag, kind="moving", meaning=_meaning(tag)) for tag in tags.moving]
+    return Report(trigger=trigger, tags=rows, notes=list(tags.notes))
+
+
+def draw(found: Report, form: Format) -> str:
+    """A report in a format; below a table follow the notes."""
+    rows = [(row.tag, row.kind, row.meaning) for row in found.tags]
+    notes = "".join(f"{note}\n" for note in found.notes)
+    match form:
+        case Format.JSON:
+            return found.model_dump_json(indent=2)
+        case Format.MARKDOWN:
+            return draw_markdown(COLUMNS, rows) + (f"\n{notes}" if notes else "")
+        case Format.TABLE:
+            return draw_table(COLUMNS, rows) + notes
+
+
+def _meaning(tag: str) -> str:
+    if tag == LATEST:
+        return f"the newest release or commit of {BRANCH}; never moves back"
+    if tag.startswith("sha-"):
+        return "this commit"
+    return "this version" if _is_full(tag) else f"the newest release of {tag}; never moves back"
+
+
+def _is_full(tag: str) -> bool:
+    return tag.count(".") > 1
+
+
+def _release(tag: str) -> Version | None:
+    """The release that a tag of a registry is of; None for all others: pre-releases, series, commits, anything."""
+    try:
+        version = parse_version(tag)
+    except TagError:
+        return None
+    return None if version.is_prerelease else version
+
+
+def _checked(commit: str) -> str:
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{SHORT},40}}", commit):
+        raise TagError(f"--commit '{commit}' is not the id of a commit; give {SHORT} to 40 hexadecimal digits of it")
+    return commit.lower()

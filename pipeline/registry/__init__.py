@@ -1,0 +1,1 @@
+"""Registries: read and write manifests, tags and attachments, as OCI layouts."""

@@ -1,0 +1,202 @@
+"""Registries: one command in a container for each repository and phase, and what it found there.
+
+regctl speaks with the registry, and `pipeline/scripts/registry.py` decides what is tried again. A container is not
+free, so it does all of a phase: to ask, to push and read back, to move tags.
+"""
+
+import json
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import dagger
+from dagger import dag
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.attestations.attach import Attachment
+from pipeline.attestations.signing import PROGRAM as COSIGN
+from pipeline.attestations.signing import Signer, cosign
+from pipeline.build.tool_container import last_line, with_packages, with_scripts
+from pipeline.config.project_toml import Settings
+from pipeline.credentials.registry_auth import Login, explain_refused_pull
+from pipeline.registry.oci_layout import LAYOUT, Artifact
+
+#: Where the container has regctl.
+PROGRAM: Final = "/usr/local/bin/regctl"
+PASSWORD: Final = "REGISTRY_PASSWORD"  # noqa: S105  # the name of the variable
+
+
+class Row(BaseModel):
+    """What came of one tag that was to be pushed or moved, or of a document that was to be attached."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tag: str
+    """Or what the document is called."""
+    digest: str
+    pushed: bool
+    bytes: int
+    seconds: float
+    tries: int
+
+
+class Failure(BaseModel):
+    """What failed in a repository, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    doing: str
+    tag: str
+    kind: Literal["passing", "denied", "missing", "mismatch", "refused"]
+    reason: str
+    tries: int
+    seconds: float
+
+    @property
+    def sentence(self) -> str:
+        """What failed and why, in one clause."""
+        tried = f" ({self.tries} tries in {self.seconds:.0f} s)" if self.tries > 1 else ""
+        return f"{self.doing} failed{tried}: {self.reason}"
+
+
+class Report(BaseModel):
+    """What a phase found and did in one repository."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tags: tuple[str, ...] = ()
+    digests: dict[str, str] = {}
+    latest_made: str = ""
+    rows: tuple[Row, ...] = ()
+    changed: bool = False
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A repository that an image is published to, and who publishes there."""
+
+    repository: str
+    """With the registry, as in ghcr.io/maniaclab/ml-platform."""
+
+    login: Login
+
+    @property
+    def host(self) -> str:
+        """The registry."""
+        return self.repository.partition("/")[0]
+
+
+class Registry:
+    """Runs the phases of a publication."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def ask(self, to: Destination, fixed: Sequence[str], moving: Sequence[str], *, writes: bool) -> Report:
+        """Log in, and read the tags and where they are; with ``writes``, find out whether one may push."""
+        return await self._run(to, "ask", tags=[*fixed], moving=[*moving], writes=writes)
+
+    async def push(self, to: Destination, artifact: Artifact, fixed: Sequence[str], moving: Sequence[str]) -> Report:
+        """Push an image under the fixed tags that are missing, read all back, and tell where the moving ones are."""
+        return await self._run(
+            to, "push", layout=artifact.layout, digest=artifact.digest, tags=[*fixed], moving=[*moving]
+        )
+
+    async def move(
+        self, to: Destination, digest: str, tags: Sequence[str], moving: Sequence[str], known: Collection[str]
+    ) -> Report:
+        """Move tags to an image that the repository has, unless it has other tags than the known ones by now."""
+        return await self._run(to, "move", digest=digest, tags=[*tags], moving=[*moving], known=sorted(known))
+
+    async def attach(self, to: Destination, attachments: Sequence[Attachment], signer: Signer | None = None) -> Report:
+        """Attach documents to an image that the repository has, where they are not attached; find all of them there.
+
+        Args:
+            to: the repository.
+            attachments: the documents; those without a file are only looked for.
+            signer: whose signatures count, where there is one among the documents.
+        """
+        files = {COSIGN: cosign(self._settings), **signer.files} if signer else {}
+        wanted = []
+        for number, attachment in enumerate(attachments):
+            path = ""
+            if attachment.file:
+                path = f"/attachments/{number}/{await attachment.file.name()}"
+                files[path] = attachment.file
+            said = {"name": attachment.name, "subject": attachment.subject, "type": attachment.type, "file": path}
+            wanted.append({**said, "annotations": dict(attachment.annotations), "check": list(attachment.check)})
+        action = "attach" if all(attachment.file for attachment in attachments) else "find"
+        return await self._run(to, action, files=files, attachments=wanted)
+
+    async def _run(
+        self,
+        to: Destination,
+        action: str,
+        *,
+        layout: dagger.Directory | None = None,
+        files: Mapping[str, dagger.File] | None = None,
+        **job: object,
+    ) -> Report:
+        settings = self._settings
+        values = {
+            "action": action,
+            "repository": to.repository,
+            "host": to.host,
+            "username": to.login.username,
+            "program": PROGRAM,
+            "timeout": settings.registry_timeout,
+            "tries": settings.registry_tries,
+            "seconds": settings.registry_seconds,
+            "digest": "",
+            "tags": [],
+            "moving": [],
+            "known": [],
+            "writes": False,
+            **job,
+        }
+        container = (
+            client(settings)
+            .with_mounted_file("/job.json", dag.file("job.json", json.dumps(values)))
+            # What a registry has now is never what it had at an earlier call.
+            .with_env_variable("ASKED", uuid.uuid4().hex)
+        )
+        if layout:
+            container = container.with_mounted_directory(LAYOUT, layout)
+        for path, file in (files or {}).items():
+            container = container.with_mounted_file(path, file)
+        if to.login.secret:
+            container = container.with_secret_variable(PASSWORD, to.login.secret)
+        script = "registry" if files is None else "referrers"
+        command = ["python", "-m", f"pipeline.scripts.{script}", "/job.json"]
+        try:
+            return Report.model_validate_json(await container.with_exec(command).stdout())
+        except dagger.ExecError as error:
+            return _not_run("refused", last_line(error))
+        except ValidationError:
+            return _not_run("refused", "it gave no report")
+        except dagger.QueryError as error:
+            # The images of the step come from registries too, and are pulled with the same credentials.
+            if refused := explain_refused_pull(str(error), None, [to.host] if to.login.secret else []):
+                return _not_run("refused", f"{error}; {refused}")
+            return _not_run("passing", str(error))
+
+
+def _not_run(kind: Literal["passing", "refused"], reason: str) -> Report:
+    """The report of a step that did not get to speak with its registry; it does not stop the others."""
+    doing = "starting the step that speaks with the registry"
+    return Report(failure=Failure(doing=doing, tag="", kind=kind, reason=reason, tries=1, seconds=0))
+
+
+def client(settings: Settings) -> dagger.Container:
+    """A container with regctl and what tries again; nothing that it writes is kept."""
+    return (
+        dag.container()
+        .from_(settings.fetch_base)
+        .with_(with_packages("registry.lock"))
+        .with_mounted_file(PROGRAM, dag.container().from_(settings.regctl).file("/regctl"))
+        .with_(with_scripts("answers.py", "regctl.py", "registry.py", "referrers.py"))
+        .with_mounted_temp("/tmp")  # noqa: S108  # of the container
+        .with_env_variable("REGCTL_CONFIG", "/tmp/regctl.json")  # noqa: S108  # of the container
+    )

@@ -1,0 +1,1 @@
+"""Smoke tests: run an image's probes and evaluate their output."""

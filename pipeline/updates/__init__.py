@@ -1,0 +1,1 @@
+"""Newer base images and known vulnerabilities."""

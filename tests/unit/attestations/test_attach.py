@@ -1,0 +1,16 @@
+"""What is attached to an image."""
+
+from pipeline.attestations.attach import names
+
+
+def test_each_platform_has_bills_of_its_own() -> None:
+    """An image for one platform needs no word about it; how it was made is said of all platforms at once."""
+    assert names(["linux/amd64"], signed=False) == ("SBOM (CycloneDX)", "SBOM (SPDX)", "provenance")
+    assert names(["linux/amd64", "linux/arm64"], signed=True) == (
+        "SBOM (CycloneDX) of linux/amd64",
+        "SBOM (SPDX) of linux/amd64",
+        "SBOM (CycloneDX) of linux/arm64",
+        "SBOM (SPDX) of linux/arm64",
+        "provenance",
+        "signature",
+    )

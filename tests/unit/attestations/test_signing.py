@@ -1,0 +1,124 @@
+"""What is signed, by whom, and what is said where it cannot be."""
+
+import json
+from unittest.mock import Mock
+
+import dagger
+import pytest
+from google.protobuf.json_format import Parse
+from in_toto_attestation.v1 import statement_pb2
+
+from pipeline.attestations.signing import (
+    NO_SERVICES,
+    Signer,
+    Signing,
+    choose_signer,
+    choose_signing,
+    explain,
+    statement,
+)
+from pipeline.errors import SigningError
+
+KEY, PASSWORD, TOKEN = (Mock(spec=dagger.Secret) for _ in range(3))
+PUBLIC = Mock(spec=dagger.File)
+DIGEST = f"sha256:{'1' * 64}"
+ME, ISSUER = "https://github.com/maniaclab/x/.github/workflows/images.yml@refs/heads/main", "https://issuer.example"
+
+
+def test_a_statement_names_the_digest_and_nothing_else() -> None:
+    """It is in-toto's, so that one signature is good in every registry."""
+    said = Parse(statement(DIGEST), statement_pb2.Statement())
+    assert [(subject.name, dict(subject.digest)) for subject in said.subject] == [("", {"sha256": "1" * 64})]
+    assert said.predicate_type == "https://sigstore.dev/cosign/sign/v1"
+
+
+def test_a_key_needs_no_service() -> None:
+    """No transparency log hears of what is signed with it."""
+    assert not any(value for key, value in json.loads(NO_SERVICES).items() if key != "mediaType")
+
+
+def test_a_signature_is_looked_at_by_key_or_by_identity() -> None:
+    """Both name the image; a signature by key alone has no entry in a log that could be looked up."""
+    key = Signer(PUBLIC).check(DIGEST)
+    keyless = Signer(identity=ME, issuer=ISSUER).check(DIGEST)
+    for command in (key, keyless):
+        assert command[command.index("--digest") + 1] == "1" * 64
+        assert command[-1] == "--bundle"
+    assert {"--key", "--insecure-ignore-tlog"} <= set(key)
+    assert not {"--key", "--insecure-ignore-tlog"} & set(keyless)
+    assert keyless[keyless.index("--certificate-identity") + 1] == ME
+
+
+def test_a_sigstore_of_one_s_own_is_believed_without_a_key_alone() -> None:
+    """It says nothing of a signature by a key."""
+    root = Mock(spec=dagger.File)
+    keyless = Signer(identity=ME, issuer=ISSUER, trusted_root=root)
+    command = keyless.check(DIGEST)
+    assert command[command.index("--trusted-root") + 1] == "/trusted_root.json"
+    assert keyless.files == {"/trusted_root.json": root}
+    key = Signer(PUBLIC, trusted_root=root)
+    assert "--trusted-root" not in key.check(DIGEST)
+    assert key.files == {"/cosign.pub": PUBLIC}
+
+
+def test_what_fits_together_signs() -> None:
+    """A key with or without a password, or a token with what its signatures are known by; nothing signs nothing."""
+    assert choose_signing(None, None, None, None, None) is None
+    assert choose_signing(KEY, None, None, None, None) == Signing(KEY)
+    assert choose_signing(KEY, PASSWORD, None, None, None) == Signing(KEY, PASSWORD)
+    assert choose_signing(None, None, TOKEN, ME, ISSUER) == Signing(token=TOKEN, identity=ME, issuer=ISSUER)
+    assert choose_signer(None, None, None) is None
+    assert choose_signer(PUBLIC, None, None) == Signer(PUBLIC)
+    assert choose_signer(None, ME, ISSUER) == Signer(identity=ME, issuer=ISSUER)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((KEY, None, TOKEN, ME, ISSUER), "two ways to sign; leave one of them out"),
+        ((None, PASSWORD, None, None, None), "that of no key; give --signing-key"),
+        ((None, None, TOKEN, ME, None), "--identity-token needs --certificate-identity and"),
+        ((KEY, None, None, ME, ISSUER), "sign nothing; give --identity-token"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(given: tuple[dagger.Secret | None, ...], message: str) -> None:
+    """It is said before anything is built."""
+    with pytest.raises(SigningError, match=message):
+        choose_signing(*given)  # type: ignore[arg-type]  # a table of cases
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [((PUBLIC, ME, ISSUER), "two signers"), ((None, ME, None), "give both"), ((None, None, ISSUER), "give both")],
+)
+def test_whose_signature_it_shall_be_has_to_be_clear(
+    given: tuple[dagger.File | None, str | None, str | None], message: str
+) -> None:
+    """Half an identity would be anybody's."""
+    with pytest.raises(SigningError, match=message):
+        choose_signer(*given)
+
+
+def test_cosign_s_own_words_are_told() -> None:
+    """Its warnings are not."""
+    said = "WARNING: no TUF\nError: decrypt: wrong password\nerror during command execution: decrypt: wrong password\n"
+    assert explain(said) == (
+        "nothing was pushed, because it cannot be signed: decrypt: wrong password; "
+        "check --signing-key with --signing-password, or --identity-token and the services of Sigstore"
+    )
+    assert "cosign did not say why" in explain("")
+
+
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        (
+            'Fulcio returned 400: {"code":3,"message":"There was an error processing the identity token","details":[]}',
+            "Fulcio does not take --identity-token, which may have expired",
+        ),
+        ("error signing bundle: http: read on closed response body", "a service of Sigstore answered several times"),
+    ],
+)
+def test_what_only_cosign_understands_is_put_otherwise(said: str, meaning: str) -> None:
+    """Services do not say what they know, and cosign does not say what they said."""
+    assert f"it cannot be signed: {meaning}" in explain(f"Error: creating bundle: {said}\n")

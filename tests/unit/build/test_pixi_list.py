@@ -1,0 +1,122 @@
+import json
+
+import pytest
+
+from pipeline.build.pixi_list import Listed, choose, explain, platform_note, read_answer
+from pipeline.config.image_toml import ImageSpec
+from pipeline.errors import BuildError, LockError, ManifestError, PipelineError
+from pipeline.inspection import located
+from pipeline.locks.image_lock import ImageLock, check_lock
+from pipeline.locks.manifest import Manifest, read_manifest
+from tests.unit.conftest import CheckoutFolder
+from tests.unit.lockfiles import conda, pypi, write
+from tests.unit.locks.test_image_lock import TWO
+
+SPEC = ImageSpec(description="x")
+MANIFEST = Manifest("small", "pixi.toml", {"environments": {"l": []}})
+NUMPY, ZLIB = conda("numpy-2.0-h_0"), conda("zlib-1.3-h_0")
+
+
+def line(name: str, version: str | None, build: str | None, kind: str = "conda", **more: object) -> dict[str, object]:
+    """A package as pixi prints it."""
+    return {"name": name, "version": version, "build": build, "kind": kind, "size_bytes": 1, "source": "x", **more}
+
+
+def held(checkout: CheckoutFolder, text: str) -> ImageLock:
+    """What is read of a lock."""
+    checkout.write("small/pixi.lock", text)
+    return check_lock(checkout.image, SPEC)
+
+
+def test_an_answer_of_each_pixi_is_read() -> None:
+    """0.15 prints less of a package than 0.77, and nothing at all where there is none."""
+    old = line("zlib", "1.3", "h_0", is_explicit=False)
+    new = line("mine", None, None, "pypi", sha256=None, run_exports=None)
+    assert read_answer("small", json.dumps([old, new])) == [
+        Listed(name="zlib", kind="conda", version="1.3", build="h_0"),
+        Listed(name="mine", kind="pypi"),
+    ]
+    assert read_answer("small", "\n") == []
+
+
+def test_an_answer_that_is_none_is_told() -> None:
+    """As of a program that is not pixi."""
+    with pytest.raises(BuildError, match=r"^small: 'pixi list --json' of the base image printed no list of packages"):
+        read_answer("small", "hello")
+
+
+def test_the_platform_that_pixi_lists_is_taken(checkout: CheckoutFolder) -> None:
+    """Whichever it is: the lock has both."""
+    text = write({"default": {"linux-64": [ZLIB], "linux-64-cuda": [ZLIB, NUMPY]}}, version=7, platforms=TWO)
+    lock = held(checkout, text)
+    plain, both = Listed(**line("zlib", "1.3", "h_0")), Listed(**line("numpy", "2.0", "h_0"))  # type: ignore[arg-type]
+    without, cuda = choose("small", lock, [plain]), choose("small", lock, [both, plain])
+    assert without.place.platform == "linux-64 (linux-64)"
+    assert cuda.place.platform == "linux-64 (linux-64-cuda)"
+    assert "put the one with CUDA first" in platform_note("small", lock, without)
+    assert platform_note("small", lock, cuda) == ""
+
+
+def test_names_and_versions_of_pypi_may_be_written_otherwise(checkout: CheckoutFolder) -> None:
+    """pixi may write the name as the package's author does."""
+    lock = held(checkout, write([ZLIB, pypi("foo_bar", "1.0")]))
+    zlib = Listed(name="zlib", kind="conda", version="1.3", build="h_0")
+    assert choose("small", lock, [zlib, Listed(name="Foo.Bar", kind="pypi", version="1")]) == lock.candidates[0]
+
+
+def test_other_packages_than_the_lock_has_are_refused(checkout: CheckoutFolder) -> None:
+    """Nothing is installed that was not read."""
+    lock = held(checkout, write([ZLIB]))
+    with pytest.raises(LockError, match=r"^small: the pixi of .* lists other packages than small/pixi\.lock"):
+        choose("small", lock, [Listed(name="zlib", kind="conda", version="1.4", build="h_0")])
+
+
+def test_the_environment_that_is_asked_for_comes_first() -> None:
+    """pixi looks at all of them; three reasons are named."""
+    output = "\n".join(
+        f"the dependencies of environment '{name}' for platform p are out of date because x" for name in "abcml"
+    )
+    assert "(pixi: the dependencies of environment 'l' for" in str(explain(MANIFEST, "l", 1, output))
+
+
+STALE = """\
+ INFO pixi::outdated: the dependencies of environment 'default' for platform linux-64 are out of date because \
+the requirement 'numpy *' could not be satisfied (required by '<environment>')
+  \N{MULTIPLICATION SIGN} lock-file not up-to-date with the project
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "output", "kind", "said"),
+    [
+        (
+            1,
+            STALE,
+            LockError,
+            r"^small/pixi\.lock does not match small/pixi\.toml \(pixi: the dependencies of environment 'default' for "
+            r"platform linux-64 are out of date because the requirement 'numpy \*' could not be satisfied "
+            r"\(required by '<environment>'\)\); run 'dagger call lock --image small' and commit pixi\.lock$",
+        ),
+        (1, "Error:   \N{MULTIPLICATION SIGN} lock file not up-to-date\n", LockError, r"\(pixi: .*up-to-date"),
+        (
+            1,
+            "  \N{MULTIPLICATION SIGN} Expecting a version\n",
+            ManifestError,
+            r"^small/pixi\.toml cannot be used: pixi says: Expecting a version; correct it there$",
+        ),
+        (124, "", BuildError, r"'solve_timeout' of \[tool\.pipeline\]"),
+        (1, "", ManifestError, r"it ended with 1 and printed nothing"),
+    ],
+)  # fmt: skip
+def test_pixi_says_why(code: int, output: str, kind: type[PipelineError], said: str) -> None:
+    """The reason is its own, and what is done about it is ours to tell."""
+    with pytest.raises(kind, match=said):
+        raise explain(MANIFEST, "default", code, output)
+
+
+@pytest.mark.parametrize("table", ["dependencies", "target.linux-64.pypi-dependencies", "feature.ml.dependencies"])
+def test_a_requirement_is_told_with_its_line(checkout: CheckoutFolder, table: str) -> None:
+    """In whatever table of the environment it stands."""
+    checkout.write("small/pixi.toml", f'[environments]\ndefault = ["ml"]\n[{table}]\nzlib = "*"\nnumpy = "*"\n')
+    said = located(explain(read_manifest(checkout.image), "default", 1, STALE), checkout.path)
+    assert said.startswith("small/pixi.lock does not match small/pixi.toml:5 (pixi: ")

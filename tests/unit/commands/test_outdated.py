@@ -1,0 +1,86 @@
+"""Which base images and packages of a checkout are asked about."""
+
+import pytest
+from dagger import dag
+
+from pipeline.checkout import Checkout
+from pipeline.commands.outdated import Packages, by_repository, find_bases, find_packages, notes
+from pipeline.config.image_toml import ImageSpec, load_spec
+from pipeline.config.project_toml import Settings
+from pipeline.errors import LockError
+from pipeline.locks import base_images
+from pipeline.updates.report import Base
+from tests.unit.conftest import CheckoutFolder
+from tests.unit.lockfiles import conda, pypi, write
+
+PIXI = "ghcr.io/prefix-dev/pixi:noble"
+DEBIAN = "docker.io/library/debian:bookworm-slim"
+ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+
+
+def opened(folder: CheckoutFolder) -> Checkout:
+    """A checkout as it is when the engine is not asked."""
+    return Checkout(dag.directory(), folder.path, Settings(base=PIXI))
+
+
+def found(folder: CheckoutFolder) -> list[Base]:
+    """The base images of `small`."""
+    return find_bases(opened(folder), "small", load_spec(folder.path, "small"))
+
+
+def test_base_images_are_found_with_their_digests(checkout: CheckoutFolder) -> None:
+    """And with the file that names each; only what installs the image is asked for its pixi."""
+    checkout.write("small/image.toml", f"description = 'x'\nruntime_base = '{DEBIAN}'\n")
+    checkout.write("small/base.lock", base_images.write("small", {PIXI: ONE, DEBIAN: TWO}))
+    base, runtime = found(checkout)
+    assert (base.place, base.digest, base.has_pixi) == ("'base' in pyproject.toml", ONE, True)
+    assert (runtime.place, runtime.digest, runtime.has_pixi) == ("'runtime_base' in small/image.toml", TWO, False)
+    assert base.remedy == runtime.remedy == "dagger call lock --image small"
+    assert by_repository([base, runtime, base]) == {
+        "ghcr.io/prefix-dev/pixi": ["noble"],
+        "docker.io/library/debian": ["bookworm-slim"],
+    }
+
+
+def test_a_digest_in_image_toml_is_changed_there(checkout: CheckoutFolder) -> None:
+    """No command does that."""
+    checkout.write("small/image.toml", f"description = 'x'\nbase = '{PIXI}@{ONE}'\n")
+    (base,) = found(checkout)
+    assert (base.digest, base.remedy) == (ONE, "'base' in small/image.toml")
+
+
+def test_what_is_not_locked_has_no_digest(checkout: CheckoutFolder) -> None:
+    """Neither without a base.lock, nor in a Dockerfile, whose own digests count."""
+    assert [base.digest for base in found(checkout)] == [""]
+    checkout.write("small/image.toml", "description = 'x'\ndockerfile = 'Dockerfile'\n")
+    checkout.write("small/Dockerfile", f"FROM {DEBIAN} AS build\nFROM python:3@{ONE}\n")
+    first, second = found(checkout)
+    assert (first.reference, first.digest, first.remedy) == (DEBIAN, "", "FROM in small/Dockerfile")
+    assert (second.reference, second.digest, second.has_pixi) == (f"python:3@{ONE}", ONE, False)
+
+
+def test_a_base_lock_that_does_not_fit_is_told(checkout: CheckoutFolder) -> None:
+    """Before anybody is asked."""
+    checkout.write("small/base.lock", base_images.write("small", {DEBIAN: ONE}))
+    with pytest.raises(LockError, match=r"^small/base\.lock does not fit"):
+        found(checkout)
+
+
+@pytest.mark.asyncio
+async def test_packages_of_all_platforms_are_found(checkout: CheckoutFolder) -> None:
+    """In each of their versions; what is not of Python is counted."""
+    places = {
+        "linux-64": [conda("numpy-1.0-h_0", depends="[python]"), conda("zlib-1-h_0"), pypi("foo", "1.0")],
+        "linux-aarch64": [conda("numpy-2.0-h_0", "linux-aarch64", depends="[python]")],
+    }
+    checkout.write("small/pixi.lock", write({"default": places}))
+    spec = ImageSpec(description="x", platforms=("linux/amd64", "linux/arm64"))
+    manifest = '[workspace]\nchannels = []\nplatforms = ["linux-64", "linux-aarch64"]\n'
+    checkout.write("small/pixi.toml", manifest)
+    packages = await find_packages(opened(checkout), "small", spec)
+    assert packages == Packages({("foo", "1.0"): "foo", ("numpy", "1.0"): "numpy", ("numpy", "2.0"): "numpy"}, others=1)
+    own = ImageSpec(description="x", dockerfile="Dockerfile")
+    assert notes({"small": spec, "own": own}, {"small": packages}) == [
+        "small: 2 of 3 packages are of Python, and were looked up; OSV knows no others of conda",
+        "own: what its Dockerfile installs was not looked up, since nothing locks it",
+    ]

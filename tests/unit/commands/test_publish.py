@@ -1,0 +1,66 @@
+"""Where an image is published, and when what is published was made."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands.publish import commit_time, repositories
+from pipeline.config.image_toml import ImageSpec, load_spec
+from pipeline.config.project_toml import Settings, load_settings
+from pipeline.errors import PublishError
+from pipeline.git.commit import Commit
+
+SETTINGS = Settings(registries=("ghcr.io/lab", "docker.io/lab"))
+PLAIN = ImageSpec(description="d")
+OWN = ImageSpec(description="d", repositories=("quay.io/else/where",))
+
+
+@pytest.mark.parametrize(
+    ("spec", "given", "found"),
+    [
+        (PLAIN, [], ["ghcr.io/lab/small", "docker.io/lab/small"]),
+        (OWN, [], ["quay.io/else/where"]),
+        (OWN, ["localhost:5000/try"], ["localhost:5000/try/small"]),
+    ],
+)
+def test_repositories(spec: ImageSpec, given: list[str], found: list[str]) -> None:
+    """What a person names comes before what the image says, and that before what all images have in common."""
+    assert repositories("small", spec, SETTINGS, given) == found
+
+
+def test_the_lab_s_images_keep_their_names() -> None:
+    """ml_platform is where the lab has always had it; columnar is below the lab's own paths."""
+    root = Path(__file__).parents[3]
+    found = {
+        name: repositories(name, load_spec(root, name), load_settings(root), []) for name in ("ml_platform", "columnar")
+    }
+    assert found == {
+        "ml_platform": [
+            "ghcr.io/maniaclab/ml-platform",
+            "docker.io/ivukotic/ml_platform",
+            "hub.opensciencegrid.org/usatlas/ml-platform",
+        ],
+        "columnar": [
+            "ghcr.io/maniaclab/columnar",
+            "docker.io/maniaclab/columnar",
+            "hub.opensciencegrid.org/maniaclab/columnar",
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("image", "given"), [("Small", []), ("small", ["ghcr.io/Lab"]), ("small", ["https://ghcr.io/lab"])]
+)
+def test_what_is_no_repository_is_refused(image: str, given: list[str]) -> None:
+    """It is found before anything is asked or built."""
+    with pytest.raises(PublishError, match=r"is not a repository; name a registry and a path in lower case"):
+        repositories(image, PLAIN, SETTINGS, given)
+
+
+@pytest.mark.parametrize(("given", "known"), [(None, True), ("ABCDEF0", True), ("1234567", False)])
+def test_the_time_is_that_of_the_checkout_s_commit(given: str | None, *, known: bool) -> None:
+    """A commit that a person names, and that the checkout is not at, has a time that nobody knows."""
+    found = Commit("abcdef0" + "0" * 33, datetime(2026, 2, 1, tzinfo=UTC), ())
+    assert commit_time(found, given) == (found.time if known else None)
+    assert commit_time(None, given) is None

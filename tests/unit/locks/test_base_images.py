@@ -1,0 +1,142 @@
+import tomllib
+
+import pytest
+from dagger import dag
+
+from pipeline.build.inputs import Recipe
+from pipeline.commands.lock import kept_bases
+from pipeline.config.image_toml import ImageSpec, load_spec
+from pipeline.config.project_toml import Settings
+from pipeline.errors import LockError
+from pipeline.inspection import located
+from pipeline.locks import base_images
+from pipeline.locks.base_images import BaseChange
+from tests.sandbox.contents import own_digests
+from tests.unit.conftest import CheckoutFolder
+
+PIXI = "ghcr.io/prefix-dev/pixi:noble"
+DEBIAN = "docker.io/library/debian:bookworm-slim"
+ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+SETTINGS = Settings(base=PIXI)
+SPEC = ImageSpec(description="x", runtime_base=DEBIAN)
+
+
+def test_what_is_written_is_read(checkout: CheckoutFolder) -> None:
+    """A line a base image, in an order that does not depend on anything else."""
+    text = base_images.write("small", {PIXI: ONE, DEBIAN: TWO})
+    assert text == (
+        "# The base images of small. Written by: dagger call lock --image small\n"
+        "\n"
+        "[digests]\n"
+        f'"{DEBIAN}" = "{TWO}"\n'
+        f'"{PIXI}" = "{ONE}"\n'
+    )
+    checkout.write("small/base.lock", text)
+    assert base_images.read_fitting(checkout.image, SPEC, SETTINGS) == {PIXI: ONE, DEBIAN: TWO}
+
+
+def test_an_image_need_not_have_the_file(checkout: CheckoutFolder) -> None:
+    """Its base images are then what their tags are."""
+    assert base_images.read_fitting(checkout.image, SPEC, SETTINGS) is None
+    assert Recipe("small", SPEC, SETTINGS, dag.directory()).pinned(PIXI) == PIXI
+    assert base_images.unpinned(checkout.image, SPEC, SETTINGS) == (
+        "without small/base.lock, base images are what their tags are now; 'dagger call lock --image small' pins them"
+    )
+
+
+def test_a_build_takes_the_locked_digest() -> None:
+    """Of the names that are locked; others stay as they are."""
+    recipe = Recipe("small", SPEC, SETTINGS, dag.directory(), bases={PIXI: ONE})
+    assert recipe.pinned(PIXI) == f"{PIXI}@{ONE}"
+    assert recipe.pinned(DEBIAN) == DEBIAN
+
+
+def test_what_is_locked_by_itself_is_not_locked_again(checkout: CheckoutFolder) -> None:
+    """A name with a digest, and what a Dockerfile names."""
+    pinned = ImageSpec(description="x", base=f"{PIXI}@{ONE}", runtime_base=DEBIAN)
+    assert base_images.to_lock(pinned, SETTINGS) == {"runtime_base": DEBIAN}
+    whole = ImageSpec(description="x", base=f"{PIXI}@{ONE}")
+    own = ImageSpec(description="x", dockerfile="Dockerfile")
+    assert [base_images.unpinned(checkout.image, spec, SETTINGS) for spec in (whole, own)] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "text", "said"),
+    [
+        (
+            DEBIAN,
+            base_images.write("small", {PIXI: ONE}),
+            f"small/base.lock does not fit: it lacks {DEBIAN}, which is 'runtime_base' in small/image.toml:2; ",
+        ),
+        (
+            None,
+            base_images.write("small", {}),
+            f"small/base.lock does not fit: it lacks {PIXI}, which is 'base' in pyproject.toml:2; ",
+        ),
+        (
+            None,
+            base_images.write("small", {PIXI: ONE, DEBIAN: TWO}),
+            f"small/base.lock:4 does not fit: it has {DEBIAN}, on which the image is not built; ",
+        ),
+    ],
+    ids=["missing", "missing from the settings", "superfluous"],
+)
+def test_a_file_that_does_not_fit_is_told_with_the_line(
+    checkout: CheckoutFolder, runtime: str | None, text: str, said: str
+) -> None:
+    """A base image that was changed without locking it, or that is no longer used."""
+    checkout.write("pyproject.toml", f"[tool.pipeline]\nbase = '{PIXI}'\n")
+    checkout.write("small/image.toml", "description = 'x'\n" + (f"runtime_base = '{runtime}'\n" if runtime else ""))
+    checkout.write("small/base.lock", text)
+    with pytest.raises(LockError) as raised:
+        base_images.read_fitting(checkout.image, load_spec(checkout.path, "small"), SETTINGS)
+    assert located(raised.value, checkout.path).startswith(said)
+    assert str(raised.value).endswith("; run 'dagger call lock --image small' and commit base.lock")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", r"key 'digests' is missing"),
+        ("<<<<<<< HEAD\n[digests]\n", r"small/base\.lock is not valid TOML"),
+        (f"[digest]\n'{PIXI}' = '{ONE}'\n", r"unknown key 'digest'; did you mean 'digests'\?"),
+        (f"[digests]\n'{PIXI}' = 'sha256:1'\n", r"key 'digests\.ghcr\.io/prefix-dev/pixi:noble'"),
+        (f"[digests]\n'{PIXI}' = ['{ONE}']\n", r"should be a valid string"),
+    ],
+    ids=["empty", "conflict", "misspelt", "short", "list"],
+)
+def test_a_file_that_cannot_be_used_is_told(checkout: CheckoutFolder, text: str, said: str) -> None:
+    """With the key, and that locking again writes it anew."""
+    checkout.write("small/base.lock", text)
+    with pytest.raises(LockError, match=said) as raised:
+        base_images.read(checkout.image)
+    assert str(raised.value).endswith("; or run 'dagger call lock --image small' and commit base.lock")
+
+
+def test_changes_are_told_by_name() -> None:
+    """What was pinned, is pinned otherwise, or is no longer pinned; what stayed is no change."""
+    changes = base_images.compare({"a": ONE, "b": ONE, "c": ONE}, {"a": ONE, "b": TWO, "d": TWO})
+    assert changes == (
+        BaseChange(reference="b", before=ONE, after=TWO),
+        BaseChange(reference="c", before=ONE, after=None),
+        BaseChange(reference="d", before=None, after=TWO),
+    )
+
+
+def test_locking_everything_keeps_no_digest(checkout: CheckoutFolder) -> None:
+    """Not even one that cannot be read, which is a reason to lock."""
+    checkout.write("small/base.lock", "broken")
+    assert kept_bases(checkout.image, SPEC, SETTINGS, []) == {}
+
+
+def test_locking_a_package_keeps_every_digest_in_use(checkout: CheckoutFolder) -> None:
+    """A base image that is new is locked beside them; an image without the file gets none by it."""
+    assert kept_bases(checkout.image, SPEC, SETTINGS, ["numpy"]) is None
+    checkout.write("small/base.lock", base_images.write("small", {PIXI: ONE, "gone:1": TWO}))
+    assert kept_bases(checkout.image, SPEC, SETTINGS, ["numpy"]) == {PIXI: ONE}
+
+
+def test_the_sandbox_has_digests_of_its_own() -> None:
+    """Its base images are others than the real ones; a name that it does not have stays as it is."""
+    text = own_digests(base_images.write("small", {PIXI: ONE, DEBIAN: ONE}), {PIXI: TWO})
+    assert tomllib.loads(text)["digests"] == {PIXI: TWO, DEBIAN: ONE}

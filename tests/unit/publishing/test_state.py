@@ -1,0 +1,181 @@
+"""What follows for each tag from what the registries said."""
+
+from datetime import UTC, datetime
+
+from pipeline.credentials.registry_auth import Login
+from pipeline.publishing.state import Place, Publication
+from pipeline.publishing.tag_policy import plan
+from pipeline.registry.client import Destination, Failure, Report, Row
+
+BUILT = "sha256:built"
+OTHER = "sha256:other"
+TAGS = plan("v2026.2.0", "0123456789")
+FIXED = ("2026.2.0", "sha-0123456")
+
+
+def place(registry: str = "ghcr.io", **digests: str) -> Place:
+    """A repository that has been asked; keys with '_' for '.'."""
+    found = {tag.replace("_", "."): digest for tag, digest in digests.items()}
+    made = Place(Destination(f"{registry}/lab/small", Login("me")))
+    made.take(Report(tags=tuple(found), digests=found))
+    return made
+
+
+def push(to: Place, digest: str = BUILT) -> None:
+    """What a push of all fixed tags tells."""
+    rows = tuple(Row(tag=tag, digest=digest, pushed=True, bytes=5, seconds=1, tries=1) for tag in FIXED)
+    tags = (*to.report.tags, *FIXED)
+    to.take(Report(tags=tags, digests=dict.fromkeys(FIXED, digest), rows=rows))
+
+
+def fail(to: Place) -> None:
+    """What a push that failed tells."""
+    failure = Failure(doing="pushing 2026.2.0", tag="2026.2.0", kind="passing", reason="503", tries=3, seconds=9)
+    to.take(Report(failure=failure))
+
+
+def attach(to: Place, *names: str) -> None:
+    """What attaching documents tells."""
+    rows = tuple(Row(tag=name, digest=OTHER, pushed=True, bytes=5, seconds=1, tries=1) for name in names)
+    to.take_attached(Report(rows=rows))
+
+
+def publication(*places: Place, documents: tuple[str, ...] = ()) -> Publication:
+    """An image on its way to its places."""
+    return Publication("small", TAGS, list(places), documents=documents)
+
+
+def results(found: Publication, digest: str = BUILT) -> dict[str, str]:
+    """What came of each tag."""
+    return {f"{row.repository.partition('/')[0]} {row.tag}": row.result for row in found.rows(digest)}
+
+
+def test_a_dry_run_tells_what_would_be_done() -> None:
+    """Fixed tags that are there stay; the others would be pushed, and the moving ones moved."""
+    found = publication(place(**{"2026_2_0": BUILT, "latest": OTHER}))
+    assert results(found, "") == {
+        "ghcr.io 2026.2.0": "already there",
+        "ghcr.io sha-0123456": "to push",
+        "ghcr.io 2026.2": "to push",
+        "ghcr.io latest": "to push",
+    }
+
+
+def test_tags_move_when_all_agree() -> None:
+    """After all fixed tags are pushed, those moving tags are to be moved that are elsewhere."""
+    one, two = place("ghcr.io", latest=OTHER), place("docker.io", latest=BUILT)
+    found = publication(one, two)
+    push(one)
+    push(two)
+    assert (found.to_move(one, BUILT), found.to_move(two, BUILT)) == (["2026.2", "latest"], ["2026.2"])
+
+
+def test_no_tag_moves_while_one_registry_lacks_the_image() -> None:
+    """The others have the fixed tags; what is missing is told with its reason."""
+    one, two = place("ghcr.io", latest=OTHER), place("docker.io", latest=OTHER)
+    found = publication(one, two)
+    push(one)
+    fail(two)
+    assert found.to_move(one, BUILT) == []
+    assert results(found) == {
+        "ghcr.io 2026.2.0": "pushed",
+        "ghcr.io sha-0123456": "pushed",
+        "ghcr.io 2026.2": "not moved",
+        "ghcr.io latest": "not moved",
+        "docker.io 2026.2.0": "missing",
+        "docker.io sha-0123456": "missing",
+        "docker.io 2026.2": "not moved",
+        "docker.io latest": "not moved",
+    }
+    reasons = {row.repository: row.reason for row in found.rows(BUILT) if row.tag == "latest"}
+    assert reasons["ghcr.io/lab/small"] == (
+        "latest stays where it is until all registries agree: docker.io/lab/small failed"
+    )
+    assert reasons["docker.io/lab/small"] == "pushing 2026.2.0 failed (3 tries in 9 s): 503"
+    standing = {row.repository: row.digest for row in found.rows(BUILT) if row.tag == "latest"}
+    assert set(standing.values()) == {OTHER}
+
+
+def test_attachments_are_told_beside_the_tags() -> None:
+    """A dry run tells that they would be attached; afterwards they are as much a part of it as tags, and of a kind."""
+    one = place()
+    found = publication(one, documents=("SBOM",))
+    assert results(found, "")["ghcr.io SBOM"] == "to attach"
+    push(one)
+    attach(one, "SBOM")
+    assert results(found)["ghcr.io SBOM"] == "pushed"
+    assert one.report.digests == dict.fromkeys(FIXED, BUILT)
+    assert [row.tag for row in found.rows(BUILT) if row.kind == "attachment"] == ["SBOM"]
+
+
+def test_no_tag_moves_while_one_registry_lacks_an_attachment() -> None:
+    """The image is there under its fixed tags, and what is not attached to it is missing."""
+    one, two = place("ghcr.io"), place("docker.io")
+    found = publication(one, two, documents=("SBOM", "provenance"))
+    for to in (one, two):
+        push(to)
+    attach(one, "SBOM", "provenance")
+    failed = Failure(doing="attaching provenance", tag="provenance", kind="denied", reason="403", tries=1, seconds=1)
+    row = Row(tag="SBOM", digest=OTHER, pushed=True, bytes=5, seconds=1, tries=1)
+    two.take_attached(Report(rows=(row,), failure=failed))
+    assert (found.to_move(one, BUILT), found.to_move(two, BUILT)) == ([], [])
+    told = results(found)
+    assert [told[f"docker.io {name}"] for name in (*FIXED, "SBOM", "provenance", "latest")] == [
+        "pushed",
+        "pushed",
+        "pushed",
+        "missing",
+        "not moved",
+    ]
+    reasons = {row.tag: row.reason for row in found.rows(BUILT) if row.repository == "docker.io/lab/small"}
+    assert reasons["provenance"] == "attaching provenance failed: 403"
+
+
+def test_a_registry_that_comes_back_is_whole_again() -> None:
+    """What failed while it was asked does not count when the push succeeded."""
+    one = place()
+    found = publication(one)
+    fail(one)
+    push(one)
+    assert (one.failure, found.to_move(one, BUILT)) == ("", ["2026.2", "latest"])
+
+
+def test_an_older_release_moves_nothing() -> None:
+    """A newer release in any of the repositories holds the tags in all of them, and that is complete."""
+    one, two = place("ghcr.io", latest=OTHER), place("docker.io", **{"2026_3_0": OTHER, "2026_2_1": OTHER})
+    found = publication(one, two)
+    push(one)
+    push(two)
+    assert (found.to_move(one, BUILT), found.to_move(two, BUILT)) == ([], [])
+    assert {row.result for row in found.rows(BUILT) if row.tag == "latest"} == {"left"}
+
+
+def test_a_failed_move_is_told_where_it_failed() -> None:
+    """Tags that were moved elsewhere, or were there before, are told as they are."""
+    one, two, three = place("ghcr.io"), place("docker.io", latest=OTHER), place("hub.org", latest=BUILT)
+    found = publication(one, two, three)
+    for to in (one, two, three):
+        push(to)
+    moved = Row(tag="latest", digest=BUILT, pushed=True, bytes=0, seconds=1, tries=1)
+    one.take(Report(tags=("latest", *FIXED), digests={"latest": BUILT}, rows=(moved,)))
+    fail(two)
+    found_results = results(found)
+    assert [found_results[f"{host} latest"] for host in ("ghcr.io", "docker.io", "hub.org")] == [
+        "pushed",
+        "not moved",
+        "already there",
+    ]
+
+
+def test_a_published_tag_is_never_another_image() -> None:
+    """Each place is named where a fixed tag is something else."""
+    found = publication(place("ghcr.io", **{"2026_2_0": OTHER}), place("docker.io", **{"2026_2_0": BUILT}))
+    assert found.conflicts(BUILT) == [f"ghcr.io/lab/small:2026.2.0 is {OTHER}, and {BUILT} was built"]
+
+
+def test_an_older_commit_does_not_take_latest() -> None:
+    """The newest image among all repositories counts."""
+    one = place(latest=OTHER)
+    one.report = one.report.model_copy(update={"latest_made": "2026-02-03T00:00:00Z"})
+    found = Publication("small", plan("main", "0123456789"), [one], made=datetime(2026, 2, 2, tzinfo=UTC))
+    assert found.obstacle("latest").startswith("latest stays where it is: it is of a commit of 2026-02-03")

@@ -1,0 +1,229 @@
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import TagError
+from pipeline.git.commit import Commit
+from pipeline.output.formats import Format
+from pipeline.publishing.tag_policy import (
+    LATEST,
+    Report,
+    Tags,
+    draw,
+    movable,
+    obstacle,
+    parse_version,
+    plan,
+    plan_checkout,
+    report,
+)
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
+NOON = datetime(2026, 2, 3, 12, tzinfo=UTC)
+#: What a registry lets a tag be, by the distribution specification of OCI.
+TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+
+numbers = st.integers(0, 3000)
+releases = st.tuples(numbers, numbers, numbers).map(lambda parts: ".".join(map(str, parts)))
+suffixes = st.sampled_from(["rc1", "-rc.1", "a0", "b2", ".dev3", "-alpha", "RC4"])
+prefixes = st.sampled_from(["", "v", "V"])
+commits = st.text("0123456789abcdef", min_size=7, max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "fixed", "moving"),
+    [
+        ("v2026.2.0", ["2026.2.0", "sha-0123456"], ["2026.2", "latest"]),
+        ("2026.2.0", ["2026.2.0", "sha-0123456"], ["2026.2", "latest"]),
+        ("v2026.02.0", ["2026.2.0", "sha-0123456"], ["2026.2", "latest"]),
+        ("v2026.10.00", ["2026.10.0", "sha-0123456"], ["2026.10", "latest"]),
+        ("v2026.2.0rc1", ["2026.2.0rc1", "sha-0123456"], []),
+        ("v2026.02.0-rc.1", ["2026.2.0rc1", "sha-0123456"], []),
+        ("2026.2.0.dev4", ["2026.2.0.dev4", "sha-0123456"], []),
+        ("main", ["sha-0123456"], ["latest"]),
+    ],
+)
+def test_a_trigger_gives_its_tags(trigger: str, fixed: list[str], moving: list[str]) -> None:
+    """Releases give their series and latest, pre-releases do not, the branch gives latest."""
+    tags = plan(trigger, SHA)
+    assert (list(tags.fixed), list(tags.moving)) == (fixed, moving)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "said"),
+    [
+        ("", "'' is neither a version nor 'main'; give a version such as v2026.2.0, a pre-release such as"),
+        ("Main", "'Main' is neither a version nor 'main'"),
+        ("latest", "'latest' is neither"),
+        ("refs/tags/v2026.2.0", "'refs/tags/v2026.2.0' is neither"),
+        ("feature/x", "'feature/x' is neither"),
+        ("v2026.2", "'v2026.2' is not of the form YEAR.MINOR.PATCH"),
+        ("v2026.2.0.1", "'v2026.2.0.1' is not of the form"),
+        ("2026.2.0.post1", "'2026.2.0.post1' is not of the form"),
+        ("2026.2.0-1", "'2026.2.0-1' is not of the form"),
+        ("1!2026.2.0", "'1!2026.2.0' is not of the form"),
+        ("2026.2.0+cuda", "'2026.2.0+cuda' has the local part '+cuda', which no tag of a registry may have; leave it"),
+        ("2" * 200 + ".1.0", "'2222222…' has 204 characters, and a tag has 128 at most"),
+    ],
+)
+def test_what_gives_no_tag_is_refused(trigger: str, said: str) -> None:
+    """Anything else is told with the forms that are right."""
+    with pytest.raises(TagError, match=re.escape(said)):
+        plan(trigger, SHA)
+
+
+@pytest.mark.parametrize("commit", ["abc", "main", "0123456789abcdefg", "0" * 41, "abcdef "])
+def test_a_commit_that_is_none_is_refused(commit: str) -> None:
+    """The commit that is given is an id, not a name."""
+    with pytest.raises(TagError, match=rf"^--commit '{commit}' is not the id of a commit; give 7 to 40"):
+        plan("main", commit)
+
+
+@given(prefixes, releases, st.none() | suffixes, commits)
+def test_all_tags_are_valid_in_a_registry(prefix: str, release: str, suffix: str | None, commit: str) -> None:
+    """Every tag is one by the specification, none is given twice, and one is fixed."""
+    tags = plan(f"{prefix}{release}{suffix or ''}", commit)
+    named = [*tags.fixed, *tags.moving]
+    assert all(TAG.fullmatch(tag) for tag in named)
+    assert len(set(named)) == len(named)
+    assert tags.fixed
+    assert bool(tags.moving) == (suffix is None)
+
+
+@given(numbers, numbers, numbers, prefixes)
+def test_leading_zeros_and_v_change_nothing(major: int, minor: int, patch: int, prefix: str) -> None:
+    """The same version gives the same tags however it is written."""
+    assert plan(f"{prefix}{major:04}.{minor:03}.{patch:02}", SHA) == plan(f"{major}.{minor}.{patch}", SHA)
+
+
+@given(st.lists(releases, min_size=1, max_size=12), st.data())
+def test_moving_tags_end_at_the_newest_whatever_the_order(published: list[str], data: st.DataObject) -> None:
+    """Releases published in any order, some of them again, leave each moving tag at the newest that it is about."""
+    order = data.draw(st.permutations(published + published[:3]))
+    existing: set[str] = set()
+    stands: dict[str, str] = {}
+    for release in order:
+        tags = plan(release, None)
+        before = dict(stands)
+        existing.update(tags.fixed)
+        stands.update(dict.fromkeys(movable(tags, existing), release))
+        existing.update(stands)
+        assert all(parse_version(stands[tag]) >= parse_version(was) for tag, was in before.items())
+    newest = max(published, key=parse_version)
+    assert parse_version(stands[LATEST]) == parse_version(newest)
+    for series in {plan(release, None).moving[0] for release in published}:
+        among = [release for release in published if plan(release, None).moving[0] == series]
+        assert parse_version(stands[series]) == max(map(parse_version, among))
+
+
+@given(st.sets(st.text(max_size=12) | st.sampled_from(["latest", "2027.1", "2027.1.0rc1", "sha-2027100"])))
+def test_only_releases_hold_a_tag_back(existing: set[str]) -> None:
+    """Pre-releases, series, commits and tags that others pushed say nothing about what is newest."""
+    foreign = {tag for tag in existing if not re.fullmatch(r"\s*[vV]?\d+\.\d+\.\d+\s*", tag)}
+    assert movable(plan("2026.2.0", SHA), foreign) == ("2026.2", "latest")
+
+
+@pytest.mark.parametrize(
+    ("trigger", "existing", "moved"),
+    [
+        ("2026.2.0", [], ["2026.2", "latest"]),
+        ("2026.2.0", ["2026.2.0", "2026.2", "latest"], ["2026.2", "latest"]),
+        ("2026.2.0", ["2026.2.1"], []),
+        ("2026.2.0", ["v2026.02.1"], []),
+        ("2026.1.4", ["2026.2.0"], ["2026.1"]),
+        ("2026.9.0", ["2026.10.0"], ["2026.9"]),
+        ("2026.2.0rc1", [], []),
+        ("main", ["2099.1.0"], ["latest"]),
+    ],
+)
+def test_an_older_release_moves_nothing_back(trigger: str, existing: list[str], moved: list[str]) -> None:
+    """A series stays at its newest patch and latest at the newest release, compared by number."""
+    assert list(movable(plan(trigger, SHA), existing)) == moved
+
+
+@pytest.mark.parametrize("trigger", ["main", "2026.2.0"])
+@pytest.mark.parametrize(
+    ("made", "latest_made", "moves"),
+    [
+        (NOON, NOON, True),
+        (NOON, NOON - timedelta(seconds=1), True),
+        (NOON, NOON + timedelta(seconds=1), False),
+        (NOON, datetime.fromtimestamp(0, UTC), True),
+        (NOON, None, True),
+        (None, NOON, True),
+    ],
+)
+def test_latest_does_not_go_back_to_an_older_commit(
+    trigger: str, made: datetime | None, latest_made: datetime | None, *, moves: bool
+) -> None:
+    """What is known to be of a newer commit stays latest, also against a release; the series does not care."""
+    tags = plan(trigger, SHA)
+    moved = movable(tags, [], made=made, latest_made=latest_made)
+    assert (LATEST in moved) is moves
+    assert ("2026.2" in moved) is (trigger != "main")
+
+
+def test_what_holds_a_tag_back_is_told() -> None:
+    """The sentence names the tag, and what is newer."""
+    tags = plan("2026.2.0", SHA)
+    assert obstacle("2026.2", tags, []) == ""
+    assert obstacle("2026.2", tags, ["2026.2.3", "2027.1.0"]) == (
+        "2026.2 stays where it is: 2026.2.3 is there, and is newer than 2026.2.0"
+    )
+    said = obstacle(LATEST, tags, [], made=NOON, latest_made=NOON + timedelta(hours=1))
+    assert said == "latest stays where it is: it is of a commit of 2026-02-03 13:00, and this one is older"
+
+
+def test_a_clean_checkout_gives_its_commit() -> None:
+    """Where nobody names a commit, it is the checkout's."""
+    assert plan_checkout("main", None, Commit(SHA, NOON, ())) == plan("main", SHA)
+
+
+def test_a_commit_that_was_named_is_believed() -> None:
+    """Whoever names a commit says what the files are."""
+    tags = plan_checkout("main", "FEDCBA9876", Commit(SHA, NOON, ("small/image.toml",)))
+    assert tags == Tags(("sha-fedcba9",), ("latest",))
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (None, "the checkout has no .git folder that says its commit; give one with --commit"),
+        (
+            Commit(SHA, NOON, ("a", "b", "c", "d")),
+            "4 of the checkout's paths differ from its commit 0123456 (a; b; c; and 1 more); commit them, "
+            "or name a commit with --commit",
+        ),
+    ],
+)
+def test_without_a_commit_it_is_told_what_is_left_out(found: Commit | None, why: str) -> None:
+    """A version keeps its own tags and loses sha-…; the branch would have no fixed tag left, and is refused."""
+    tags = plan_checkout("v2026.2.0", None, found)
+    assert (tags.fixed, tags.moving) == (("2026.2.0",), ("2026.2", "latest"))
+    assert tags.notes == (f"sha-… is left out: {why}",)
+    with pytest.raises(TagError, match=re.escape(f"main has no fixed tag but its commit's sha-…, and {why}")):
+        plan_checkout("main", None, found)
+
+
+def test_a_pre_release_says_what_it_leaves_alone() -> None:
+    """The notes of a pre-release name the tags that it does not move."""
+    assert plan("2026.2.0rc1", SHA).notes == ("2026.2.0rc1 is a pre-release: 2026.2 and latest stay where they are",)
+
+
+def test_the_report_has_all_tags_and_notes() -> None:
+    """Each tag has a row with its kind, in every format; notes follow the table."""
+    found = report("v2026.2.0", plan("v2026.2.0", None))
+    assert [(row.tag, row.kind) for row in found.tags] == [
+        ("2026.2.0", "fixed"),
+        ("2026.2", "moving"),
+        ("latest", "moving"),
+    ]
+    for form in Format:
+        text = draw(found, form)
+        assert all(row.tag in text and row.meaning in text for row in found.tags)
+        assert "sha-… is left out: no commit is known; give one with --commit" in text
+    assert Report.model_validate_json(draw(found, Format.JSON)) == found
+    assert draw(found, Format.MARKDOWN).splitlines()[5:] == ["", *found.notes]

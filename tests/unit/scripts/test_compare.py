@@ -1,0 +1,141 @@
+"""A published image and a built one are compared by what they are made of, and only where they differ."""
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.scripts import compare
+
+
+def write(folder: Path, content: bytes) -> str:
+    """Write a blob of a layout."""
+    digest = hashlib.sha256(content).hexdigest()
+    (folder / "blobs/sha256").mkdir(parents=True, exist_ok=True)
+    (folder / "blobs/sha256" / digest).write_bytes(content)
+    return f"sha256:{digest}"
+
+
+def write_layer(folder: Path, **files: str) -> str:
+    """Write a layer with files."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return write(folder, data.getvalue())
+
+
+def write_manifest(folder: Path, layers: list[str], **config: object) -> str:
+    """Write an image's configuration and manifest."""
+    diffs = {"rootfs": {"diff_ids": layers}}
+    manifest = {
+        "config": {"digest": write(folder, json.dumps({**config, **diffs}).encode())},
+        "layers": [{"digest": digest, "mediaType": "layer"} for digest in layers],
+    }
+    return write(folder, json.dumps(manifest).encode())
+
+
+def finish(folder: Path, digest: str) -> compare.Layout:
+    """Write what makes a folder the layout of one image."""
+    (folder / "index.json").write_text(json.dumps({"manifests": [{"digest": digest}]}))
+    return compare.Layout(folder)
+
+
+def told(published: compare.Layout, built: compare.Layout) -> list[tuple[str, str, str]]:
+    """Where what differs."""
+    found = compare.compare(published, published.digest(), built)
+    return [(one["place"], one["path"], one["what"]) for one in found]
+
+
+def image(folder: Path, text: str = "a", **config: object) -> compare.Layout:
+    """A layout of an image of two layers, of which the second has a file with a text."""
+    layers = [write_layer(folder, base="base"), write_layer(folder, file=text)]
+    return finish(folder, write_manifest(folder, layers, **config))
+
+
+def test_images_that_are_the_same_have_no_difference(tmp_path: Path) -> None:
+    """Where the digests are one, nothing is read."""
+    assert told(image(tmp_path / "1"), image(tmp_path / "2")) == []
+
+
+def test_a_changed_file_is_told_with_its_layer(tmp_path: Path) -> None:
+    """The layer is told by its place, the file by its path; the layer that both have is not looked at."""
+    assert told(image(tmp_path / "1"), image(tmp_path / "2", "b")) == [("layer 2 of 2", "file", "content")]
+
+
+def test_a_changed_configuration_is_told_by_its_keys(tmp_path: Path) -> None:
+    """A label or variable that differs is told, and that its digest differs for it is not."""
+    found = told(
+        image(tmp_path / "1", config={"Labels": {"a": "1"}}), image(tmp_path / "2", config={"Labels": {"a": "2"}})
+    )
+    assert found == [("configuration", "config.Labels.a", "value")]
+
+
+def test_a_layer_more_is_told(tmp_path: Path) -> None:
+    """A layer that the built image alone has is all new."""
+    layers = [write_layer(tmp_path / "2", base="base"), write_layer(tmp_path / "2", file="a", more="b")]
+    layers.append(write_layer(tmp_path / "2", third="c"))
+    built = finish(tmp_path / "2", write_manifest(tmp_path / "2", layers))
+    found = told(image(tmp_path / "1"), built)
+    assert found[:2] == [("layer 2 of 2", "more", "added"), ("layer 3 of 3", "third", "added")]
+    assert {place for place, _, _ in found[2:]} == {"manifest"}
+
+
+def test_a_layer_that_cannot_be_read_does_not_end_the_comparison(tmp_path: Path) -> None:
+    """It is told why, with all else that differs."""
+    layers = [write_layer(tmp_path / "2", base="base"), write(tmp_path / "2", b"\x28\xb5\x2f\xfd")]
+    built = finish(tmp_path / "2", write_manifest(tmp_path / "2", layers, user="a"))
+    found = told(image(tmp_path / "1"), built)
+    assert found[0][2].startswith("it cannot be read: ")
+    assert found[1] == ("configuration", "user", "added")
+
+
+def test_each_platform_is_compared_with_its_own(tmp_path: Path) -> None:
+    """Of an index, the platform that differs is told; a platform that only one has is told, too."""
+
+    def index(folder: Path, text: str, *platforms: str) -> compare.Layout:
+        manifests: list[dict[str, Any]] = []
+        for platform in platforms:
+            texts = {"arm64": text, "amd64": "same"}
+            layers = [write_layer(folder, file=texts.get(platform, platform))]
+            platform_ = {"os": "linux", "architecture": platform}
+            manifests.append({"digest": write_manifest(folder, layers), "platform": platform_})
+        return finish(folder, write(folder, json.dumps({"manifests": manifests}).encode()))
+
+    found = told(index(tmp_path / "1", "a", "amd64", "arm64"), index(tmp_path / "2", "b", "amd64", "arm64", "riscv64"))
+    assert ("linux/arm64 layer 1 of 1", "file", "content") in found
+    assert ("index", "[2]", "added") in found
+    assert not [place for place, _, _ in found if "amd64" in place]
+
+
+def test_a_registry_that_does_not_answer_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report says why there is no comparison, instead of none."""
+    monkeypatch.setenv("REGISTRY_PASSWORD", "")
+    built = image(tmp_path / "built")
+    program = tmp_path / "regctl"
+    program.write_text("#!/bin/sh\necho 'request failed: not found [http 404]' >&2\nexit 1\n")
+    program.chmod(0o755)
+    job = compare.Job(
+        repository="ghcr.io/a/b", host="ghcr.io", username="", digest="sha256:0", layout=str(built.folder),
+        program=str(program), timeout=5, tries=1, seconds=1,
+    )  # fmt: skip
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    assert compare.main(str(tmp_path / "job.json")) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["differences"] == []
+    assert "not found" in said["failure"]
+
+
+def test_layers_are_read_by_what_the_tests_read_them_with() -> None:
+    """What is installed for the script is pinned by the same lock as for its tests."""
+    root = Path(__file__).parents[3]
+    lines = (root / "pipeline/scripts/zstd.lock").read_text().splitlines()[1:]
+    assert "\n".join(lines) in (root / "tests/requirements.lock").read_text()

@@ -1,0 +1,156 @@
+"""Trying again: with a program that answers as regctl does, and real processes."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.scripts import regctl
+from pipeline.scripts.answers import Failure, Kind
+from pipeline.scripts.regctl import Client, Limits
+
+#: Says what the n-th file of the scenario says, and ends with the code that it begins with.
+PROGRAM = f"""#!{sys.executable} -S
+import pathlib, sys, time
+folder = pathlib.Path(__file__).parent
+runs = folder / "runs"
+number = len(runs.read_text()) if runs.exists() else 0
+runs.write_text("." * (number + 1))
+said = (folder / f"{{min(number, len(list(folder.glob('*.said'))) - 1)}}.said").read_text().splitlines()
+for line in said[1:]:
+    if line.startswith("sleep "):
+        time.sleep(float(line[6:]))
+    elif line.startswith("give"):
+        sys.stdout.write(line[5:] or sys.stdin.read())
+    else:
+        print(line, file=sys.stderr, flush=True)
+sys.exit(int(said[0]))
+"""
+
+LIMITS = Limits(timeout=5, tries=10, seconds=30)
+
+
+def answered(status: int, *, after: int = 0) -> str:
+    """A line of the log: a request, and the status of its answer."""
+    headers = {"Retry-After": [str(after)]} if after else {}
+    entry = {"req-method": "PUT", "req-url": "https://r/v2/x", "resp-status": f"{status} x", "resp-headers": headers}
+    return json.dumps(entry)
+
+
+type MakeClient = Callable[..., Client]
+
+
+@pytest.fixture
+def make_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeClient:
+    """A client whose program does, run by run, what the scenario says; pauses are short."""
+    monkeypatch.setattr(regctl, "PAUSE", 0.01)
+
+    def make(*runs: tuple[str, ...], limits: Limits = LIMITS) -> Client:
+        for number, said in enumerate(runs):
+            (tmp_path / f"{number}.said").write_text("\n".join(said))
+        program = tmp_path / "regctl"
+        program.write_text(PROGRAM)
+        program.chmod(0o755)
+        return Client(limits, program=str(program), name="r/x")
+
+    return make
+
+
+def test_a_success_is_one_try(make_client: MakeClient) -> None:
+    """What it gave and what it asked are the answer."""
+    answer = make_client(("0", answered(201), "give fine")).run("tag", "ls")
+    assert (answer.output, answer.tries, [request.status for request in answer.requests]) == (b"fine", 1, [201])
+
+
+def test_what_is_given_is_read(make_client: MakeClient) -> None:
+    """A password goes in as input, so no list of processes has it."""
+    assert make_client(("0", "give")).run("registry", "login", given=b"secret").output == b"secret"
+
+
+def test_what_may_pass_is_tried_again(make_client: MakeClient, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two answers 503 and then a good one are three tries; each pause is told."""
+    busy = ("1", answered(503))
+    answer = make_client(busy, busy, ("0", answered(200))).run("tag", "ls")
+    assert answer.tries == 3
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2
+    assert told[0].startswith("r/x: it answered 503 (Service Unavailable) to PUT /v2/x; trying again in 0.0 s")
+
+
+def test_what_cannot_pass_is_not_tried_again(make_client: MakeClient) -> None:
+    """403 is final at once."""
+    client = make_client(("1", answered(403)), ("0",))
+    with pytest.raises(Failure, match="403") as caught:
+        client.run("tag", "ls")
+    assert (caught.value.kind, caught.value.tries) == (Kind.DENIED, 1)
+
+
+def test_tries_have_a_limit(make_client: MakeClient, tmp_path: Path) -> None:
+    """Requests that regctl repeats itself count: twice five tries are ten."""
+    client = make_client(("1", *[answered(500)] * 5))
+    with pytest.raises(Failure, match="500") as caught:
+        client.run("tag", "ls")
+    assert caught.value.tries == 10
+    assert (tmp_path / "runs").read_text() == ".."
+
+
+def test_the_time_has_a_limit(make_client: MakeClient) -> None:
+    """No try begins later after the first failure than is allowed."""
+    client = make_client(("1", answered(503)), limits=Limits(timeout=5, tries=1000, seconds=0.5))
+    started = time.monotonic()
+    with pytest.raises(Failure):
+        client.run("tag", "ls")
+    assert time.monotonic() - started < 5
+
+
+def test_a_registry_says_how_long_to_wait(make_client: MakeClient) -> None:
+    """The next try comes after Retry-After, not before."""
+    client = make_client(("1", answered(429, after=1)), ("0",))
+    started = time.monotonic()
+    assert client.run("tag", "ls").tries == 2
+    assert time.monotonic() - started >= 1
+
+
+def test_a_wait_beyond_the_limit_ends_it(make_client: MakeClient) -> None:
+    """regctl would wait an hour where the registry says so; it is stopped."""
+    client = make_client(("1", answered(429, after=3600), "sleep 60"))
+    started = time.monotonic()
+    with pytest.raises(Failure, match="429") as caught:
+        client.run("tag", "ls")
+    assert caught.value.kind is Kind.PASSING
+    assert time.monotonic() - started < 10
+
+
+def test_a_wait_is_no_silence(make_client: MakeClient) -> None:
+    """While it waits as long as the registry said, nothing moves, and that is right."""
+    client = make_client(
+        ("0", answered(429, after=1), "sleep 1.2", answered(200)), limits=Limits(timeout=0.8, tries=10, seconds=30)
+    )
+    assert client.run("tag", "ls").tries == 2
+
+
+def test_a_long_upload_is_no_failure(make_client: MakeClient) -> None:
+    """The limit on the time is one on trying again: what goes on goes on."""
+    parts = [part for _ in range(4) for part in ("sleep 0.2", answered(202))]
+    limits = Limits(timeout=5, tries=10, seconds=0.3)
+    assert make_client(("0", *parts), limits=limits).run("image", "copy").tries == 1
+
+
+def test_silence_ends(make_client: MakeClient) -> None:
+    """A registry that says nothing and takes nothing is given up after its time."""
+    client = make_client(("0", "sleep 60"), limits=Limits(timeout=0.2, tries=2, seconds=30))
+    started = time.monotonic()
+    with pytest.raises(Failure, match=r"it did not answer within 0.2 s") as caught:
+        client.run("tag", "ls")
+    assert (caught.value.kind, caught.value.tries) == (Kind.PASSING, 2)
+    assert time.monotonic() - started < 10
+
+
+def test_the_script_has_the_versions_of_the_module() -> None:
+    """What is installed for it is pinned by the same lock as the module."""
+    root = Path(__file__).parents[3]
+    lines = (root / "pipeline/scripts/registry.lock").read_text().splitlines()[1:]
+    assert "\n".join(lines) in (root / "requirements.lock").read_text()
