@@ -8,7 +8,7 @@ from typing import Final
 from packaging.version import Version
 
 from pipeline.errors import ReleaseError, TagError
-from pipeline.publishing.tag_policy import parse_version
+from pipeline.git.versions import parse_version
 
 FILE: Final = "CHANGELOG.md"
 _HEADING: Final = re.compile(r"^##[ \t]+(?P<bracket>\[?)(?P<name>[^\]\s]+)", re.MULTILINE)

@@ -1,44 +1,44 @@
-"""A checkout of images: what its files say, and what is done with them."""
+"""A checkout and its images: each file is read once in a call, and what is done with an image starts here."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import anyio
 import dagger
 
-from pipeline.attestations.sigstore import Sigstore
-from pipeline.build import dockerfile_image, pixi_image
+from pipeline.build import dockerfile_image, extra_files, pixi_image
 from pipeline.build.finalize import finish
 from pipeline.build.image import Image
 from pipeline.build.inputs import Recipe
-from pipeline.config import extra_files
 from pipeline.config.image_toml import FILE, ImageSpec, Platform, find_images, load_spec
 from pipeline.config.project_toml import Settings, load_settings
+from pipeline.config.toml_locations import located
 from pipeline.config.validation import nearest
 from pipeline.credentials.logins import Logins
 from pipeline.errors import SpecError
 from pipeline.git.commit import Commit, read_commit
-from pipeline.inspection import located
 from pipeline.locks import base_images
-from pipeline.locks.image_lock import ImageLock, Locked, check_lock
+from pipeline.locks.image_lock import ImageLock, Locked, LockFiles, check_lock
 from pipeline.output.console import tell
-from pipeline.output.formats import Format
-from pipeline.publishing import tag_policy
-from pipeline.smoke import probe_images
-from pipeline.smoke.results import Results
 
 
 @dataclass(frozen=True)
-class Checkout:
-    """The images of one checkout."""
+class ImageSource:
+    """One image of a checkout: what its files say, and what is made of them."""
 
-    source: dagger.Directory
-    """The checkout as the engine holds it: what containers are made from."""
+    name: str
 
-    path: Path
-    """The same files in this process's own file system: what decisions are made from."""
+    spec: ImageSpec
+
+    folder: Path
+    """Its folder in this process's own file system: what decisions are made from."""
+
+    directory: dagger.Directory
+    """The same files as the engine holds them: what containers are made from."""
 
     settings: Settings
 
@@ -47,6 +47,137 @@ class Checkout:
 
     logins: Logins = field(default_factory=Logins)
     """Who logs in where."""
+
+    @cached_property
+    def files(self) -> LockFiles:
+        """Its manifest and lock."""
+        return LockFiles(self.folder)
+
+    @cached_property
+    def base_lock(self) -> Mapping[str, str] | None:
+        """The digests in its base.lock by base image; None where there is no such file.
+
+        Raises:
+            LockError: the file cannot be used.
+        """
+        return base_images.read(self.folder)
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """The digests of its base images, as far as they are locked.
+
+        Raises:
+            LockError: base.lock cannot be used, or does not fit image.toml.
+        """
+        if self.base_lock is None:
+            return {}
+        base_images.require_fitting(self.base_lock, self.name, self.spec, self.settings)
+        return self.base_lock
+
+    @property
+    def unpinned(self) -> str:
+        """A sentence for an image whose base images are not locked; empty where they are."""
+        return base_images.unpinned(self.folder, self.spec, self.settings)
+
+    def platform(self, asked: str | None) -> Platform:
+        """The platform to build for: the one that is asked for, or the first of its image.toml.
+
+        Raises:
+            SpecError: its image.toml does not have the one that is asked for.
+        """
+        found = [known for known in self.spec.platforms if asked in {None, known}]
+        if not found:
+            raise SpecError(
+                f"{self.name}/{FILE}: key 'platforms' does not have '{asked}'; "
+                f"{nearest(str(asked), self.spec.platforms)}"
+            )
+        return found[0]
+
+    def recipe(self, platform: Platform) -> Recipe:
+        """What it is made from on a platform, with the digests of its base.lock.
+
+        Raises:
+            LockError: base.lock cannot be used, or does not fit image.toml.
+        """
+        return Recipe(
+            self.name, self.spec, self.settings, self.directory, platform, self.commit, self.digests, self.logins
+        )
+
+    def lock(self, platform: Platform) -> ImageLock:
+        """Its manifest and lock, as far as they can be read without pixi.
+
+        Raises:
+            ManifestError: the manifest cannot be used.
+            LockError: the lock cannot be used.
+        """
+        return check_lock(self.files, self.spec, platform)
+
+    async def locked(self, platform: Platform) -> Locked:
+        """The packages that pixi installs for it.
+
+        Raises:
+            PipelineError: the files cannot be used, or pixi cannot be asked.
+        """
+        return await pixi_image.ask(self.recipe(platform), self.lock(platform))
+
+    async def listed(self, platform: Platform) -> Locked:
+        """The same, without a question to pixi where the lock leaves no choice: nothing is pulled to read a list.
+
+        Raises:
+            PipelineError: the files cannot be used, or pixi cannot be asked.
+        """
+        candidates = self.lock(platform).candidates
+        return candidates[0] if len(candidates) == 1 else await self.locked(platform)
+
+    async def build(self, platform: str | None = None) -> Image:
+        """Check the image's files against each other, then build it.
+
+        Args:
+            platform: one of those of its image.toml; the first of them where none is given.
+
+        Raises:
+            PipelineError: what is wrong with the files, or what failed.
+        """
+        target = self.platform(platform)
+        recipe = self.recipe(target)
+        if self.unpinned:
+            tell(f"{self.unpinned}\n")
+        if self.spec.dockerfile is not None:
+            built = await dockerfile_image.build(recipe)
+        else:
+            built = await pixi_image.build(recipe, self.lock(target))
+        scratch = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
+        files = await extra_files.collect(recipe.folder, self.spec.files, recipe.file, scratch)
+        return await finish(built, recipe, files)
+
+    async def build_all(self) -> dict[Platform, Image]:
+        """Build it for each of its platforms, in their order.
+
+        Raises:
+            PipelineError: what is wrong with the files, or what failed.
+        """
+        return {platform: await self.build(platform) for platform in self.spec.platforms}
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A checkout of images."""
+
+    source: dagger.Directory
+    """The checkout as the engine holds it."""
+
+    path: Path
+    """The same files in this process's own file system."""
+
+    settings: Settings
+
+    commit: Commit | None = None
+    """The commit that the files are at; None where they do not say."""
+
+    logins: Logins = field(default_factory=Logins)
+    """Who logs in where."""
+
+    _images: dict[str, ImageSource] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     async def open(cls, source: dagger.Directory, logins: Logins | None = None) -> Self:
@@ -67,118 +198,29 @@ class Checkout:
             raise SpecError(located(error, path)) from error
         return cls(source, path, settings, read_commit(path), logins or Logins())
 
-    @property
-    def sigstore(self) -> Sigstore:
-        """What says who signed, where no key does."""
-        settings = self.settings
-        files = [self.source.file(name) if name else None for name in (settings.signing_config, settings.trusted_root)]
-        return Sigstore(*files)
+    def names(self) -> list[str]:
+        """The names of all images, sorted."""
+        return find_images(self.path)
 
-    def images(self) -> dict[str, ImageSpec]:
-        """All images by name, sorted.
+    def image(self, name: str) -> ImageSource:
+        """One image; its image.toml is read the first time.
 
         Raises:
+            ImageNotFoundError: the checkout has no such image.
+            SpecError: its image.toml cannot be used.
+        """
+        if name not in self._images:
+            spec, folder = load_spec(self.path, name), self.path / name
+            self._images[name] = ImageSource(
+                name, spec, folder, self.source.directory(name), self.settings, self.commit, self.logins
+            )
+        return self._images[name]
+
+    def images(self, name: str | None = None) -> list[ImageSource]:
+        """The image of a name, or all images by name where none is given.
+
+        Raises:
+            ImageNotFoundError: the checkout has no such image.
             SpecError: an image.toml cannot be used.
         """
-        return {name: load_spec(self.path, name) for name in find_images(self.path)}
-
-    def tags(self, trigger: str, commit: str | None, form: Format) -> str:
-        """Report the tags that a trigger gives the images of this checkout.
-
-        Raises:
-            TagError: it gives none.
-        """
-        return tag_policy.draw(tag_policy.report(trigger, tag_policy.plan_checkout(trigger, commit, self.commit)), form)
-
-    def recipe(self, image: str, spec: ImageSpec, platform: Platform) -> Recipe:
-        """What an image is made from, with the digests of its base.lock.
-
-        Raises:
-            LockError: base.lock cannot be used, or does not fit image.toml.
-        """
-        digests = base_images.read_fitting(self.path / image, spec, self.settings) or {}
-        folder = self.source.directory(image)
-        return Recipe(image, spec, self.settings, folder, platform, self.commit, digests, self.logins)
-
-    async def build(self, image: str, platform: str | None = None) -> Image:
-        """Check an image's files against each other, then build it.
-
-        Args:
-            image: its name.
-            platform: one of those of its image.toml; the first of them where none is given.
-
-        Raises:
-            PipelineError: what is wrong with the files, or what failed.
-        """
-        spec = load_spec(self.path, image)
-        target = choose_platform(image, spec, platform)
-        recipe = self.recipe(image, spec, target)
-        if note := base_images.unpinned(self.path / image, spec, self.settings):
-            tell(f"{note}\n")
-        if spec.dockerfile is not None:
-            built = await dockerfile_image.build(recipe)
-        else:
-            built = await pixi_image.build(recipe, self.read_lock(image, spec, target))
-        scratch = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
-        return await finish(built, recipe, await extra_files.collect(recipe.folder, spec.files, recipe.file, scratch))
-
-    def read_lock(self, image: str, spec: ImageSpec, platform: Platform) -> ImageLock:
-        """An image's manifest and lock, as far as they can be read without pixi.
-
-        Raises:
-            ManifestError: the manifest cannot be used.
-            LockError: the lock cannot be used.
-        """
-        return check_lock(self.path / image, spec, platform)
-
-    async def locked(self, image: str, spec: ImageSpec, platform: Platform) -> Locked:
-        """The packages that pixi installs for an image.
-
-        Raises:
-            PipelineError: the files cannot be used, or pixi cannot be asked.
-        """
-        return await pixi_image.ask(self.recipe(image, spec, platform), self.read_lock(image, spec, platform))
-
-    async def listed(self, image: str, spec: ImageSpec, platform: Platform) -> Locked:
-        """The same, without a question to pixi where the lock leaves no choice: nothing is pulled to read a list.
-
-        Raises:
-            PipelineError: the files cannot be used, or pixi cannot be asked.
-        """
-        lock = self.read_lock(image, spec, platform)
-        if len(lock.candidates) == 1:
-            return lock.candidates[0]
-        return await pixi_image.ask(self.recipe(image, spec, platform), lock)
-
-    async def build_all(self, image: str) -> dict[Platform, Image]:
-        """Build an image for each of its platforms, in their order.
-
-        Raises:
-            PipelineError: what is wrong with the files, or what failed.
-        """
-        return {platform: await self.build(image, platform) for platform in load_spec(self.path, image).platforms}
-
-    async def smoke_test(self, image: str | None, *, gpu: bool) -> Results:
-        """Build one image or all, and run all their probes at once.
-
-        Raises:
-            PipelineError: a GPU is asked for that no probe looks for, or an image.toml cannot be used.
-        """
-        specs = {image: load_spec(self.path, image)} if image else self.images()
-        if gpu:
-            probe_images.require_gpu_probe(specs)
-        return await probe_images.probe_images(self, specs, gpu=gpu)
-
-
-def choose_platform(image: str, spec: ImageSpec, platform: str | None) -> Platform:
-    """The platform to build an image for: the one that is asked for, or its first one.
-
-    Raises:
-        SpecError: its image.toml does not have the one that is asked for.
-    """
-    found = [known for known in spec.platforms if platform in {None, known}]
-    if not found:
-        raise SpecError(
-            f"{image}/{FILE}: key 'platforms' does not have '{platform}'; {nearest(str(platform), spec.platforms)}"
-        )
-    return found[0]
+        return [self.image(found) for found in ([name] if name else self.names())]

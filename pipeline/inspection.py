@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from pipeline.config.image_toml import FILE, ImageSpec
-from pipeline.config.toml_locations import first_line_of, line_with, place
+from pipeline.config.toml_locations import first_line_of, place
 from pipeline.config.validation import listed
-from pipeline.errors import PipelineError
 
 #: What must not be in an image, by what ``scripts/inspect.sh`` calls it: what is told of it, and what to do.
 UNWANTED: Final = {
@@ -51,16 +49,6 @@ def read_facts(output: str) -> Facts:
         elif kind in paths:
             paths[kind].add(value)
     return Facts({kind: frozenset(found) for kind, found in paths.items()}, active, size)
-
-
-def located(error: PipelineError, checkout: Path) -> str:
-    """An error's sentence with the lines of the files that it names."""
-    sentence = str(error)
-    for name, where in error.at.items():
-        text = (checkout / name).read_text(encoding="utf-8-sig")
-        line = line_with(text, where) if isinstance(where, str) else first_line_of(text, where)
-        sentence = sentence.replace(name, place(name, line), 1)
-    return sentence
 
 
 def find_unwanted(image: str, spec: ImageSpec, text: str, facts: Facts, base: Facts) -> list[str]:

@@ -51,8 +51,8 @@ class Pipeline:
     async def images(self) -> str:
         """List the images of this checkout, a line each: name and description"""
         images = (await self._open()).images()
-        width = max(map(len, images), default=0)
-        return "".join(f"{name:{width}}  {spec.description}\n" for name, spec in images.items())
+        width = max((len(image.name) for image in images), default=0)
+        return "".join(f"{image.name:{width}}  {image.spec.description}\n" for image in images)
 
     @function
     async def build(
@@ -63,7 +63,7 @@ class Pipeline:
         ] = None,
     ) -> dagger.Container:
         """Build an image: its locked environment on its base image, ready to run, export or look around in"""
-        return (await (await self._open()).build(image, platform)).container
+        return (await (await self._open()).image(image).build(platform)).container
 
     @function
     async def smoke_test(
@@ -73,9 +73,10 @@ class Pipeline:
         format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.TABLE,
     ) -> str:
         """Start what an image's probes name, and tell what came of each; fail once with all that failed"""
-        from pipeline.smoke.probe_images import require_passed  # noqa: PLC0415  # as in _open
+        from pipeline.commands.smoke_test import smoke_test  # noqa: PLC0415  # as in _open
+        from pipeline.smoke.results import require_passed  # noqa: PLC0415  # as in _open
 
-        return require_passed(await (await self._open()).smoke_test(image, gpu=gpu), format)
+        return require_passed(await smoke_test(await self._open(), image, gpu=gpu), format)
 
     # Never cached: a report of a failure must not outlive what made it fail.
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
@@ -86,9 +87,10 @@ class Pipeline:
         format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.JUNIT,
     ) -> dagger.File:
         """Run what smoke-test runs, and return the report as a file; a probe that failed is in it, and is no failure"""
+        from pipeline.commands.smoke_test import smoke_test  # noqa: PLC0415  # as in _open
         from pipeline.smoke.results import FILES, write  # noqa: PLC0415  # as in _open
 
-        results = await (await self._open()).smoke_test(image, gpu=gpu)
+        results = await smoke_test(await self._open(), image, gpu=gpu)
         return dagger.dag.file(FILES[format], write(results, format))
 
     @function
@@ -99,7 +101,10 @@ class Pipeline:
         format: Annotated[Format, Doc("How the tags are written")] = Format.TABLE,
     ) -> str:
         """Show which tags the images get, which of them stay and which move; nothing is built or published"""
-        return (await self._open()).tags(tag, commit, format)
+        from pipeline.publishing import tag_policy  # noqa: PLC0415  # as in _open
+
+        checkout = await self._open()
+        return tag_policy.draw(tag_policy.report(tag, tag_policy.plan_checkout(tag, commit, checkout.commit)), format)
 
     @function
     def with_registry_auth(
@@ -241,7 +246,7 @@ class Pipeline:
         format: Annotated[Format, Doc("How it is written")] = Format.TABLE,
     ) -> str:
         """Tell which packages changed in an image's pixi.lock, and what that costs to download"""
-        from pipeline.locks.previous import report_changes  # noqa: PLC0415 -- as in _open
+        from pipeline.commands.lock_diff import report_changes  # noqa: PLC0415 -- as in _open
 
         return await report_changes(await self._open(), image, reference, from_file, format)
 
@@ -271,9 +276,9 @@ class Pipeline:
         format: Annotated[SbomFormat, Doc("How it is written")] = SbomFormat.CYCLONEDX,
     ) -> dagger.File:
         """Write an image's bill of materials: what was locked, held against what is in it, and its base's packages"""
-        from pipeline.attestations.sbom import make  # noqa: PLC0415  # as in _open
+        from pipeline.commands.sbom import make  # noqa: PLC0415  # as in _open
 
-        return await make(await self._open(), image, platform, format)
+        return await make((await self._open()).image(image), platform, format)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
     async def report(
@@ -365,9 +370,10 @@ class Pipeline:
     @check
     async def probes_pass(self) -> str:
         """Check that every image passes its smoke test"""
-        from pipeline.smoke.probe_images import require_passed  # noqa: PLC0415  # as in _open
+        from pipeline.commands.smoke_test import smoke_test  # noqa: PLC0415  # as in _open
+        from pipeline.smoke.results import require_passed  # noqa: PLC0415  # as in _open
 
-        return require_passed(await (await self._open()).smoke_test(None, gpu=False), ResultFormat.TABLE)
+        return require_passed(await smoke_test(await self._open(), None, gpu=False), ResultFormat.TABLE)
 
     async def _checker(self) -> "Checker":
         from pipeline.commands.check import Checker  # noqa: PLC0415  # as in _open

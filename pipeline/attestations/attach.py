@@ -6,7 +6,6 @@ platform, since that is what is in it; how it was made is attached to the image 
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
@@ -18,12 +17,13 @@ from pipeline.attestations.sbom import describe, write
 from pipeline.attestations.signing import ANNOTATIONS, BUNDLE, Signer
 from pipeline.attestations.signing import NAME as SIGNATURE
 from pipeline.build.image import Image
-from pipeline.checkout import Checkout
-from pipeline.config.image_toml import Platform, load_spec
+from pipeline.checkout import ImageSource
+from pipeline.config.image_toml import Platform
 from pipeline.errors import BuildError
 from pipeline.locks import base_images
 from pipeline.locks.image_lock import LOCK
 from pipeline.output.formats import SbomFormat
+from pipeline.registry.attachment import Attachment
 from pipeline.registry.oci_layout import Artifact
 from pipeline.updates.base_images import built_on
 
@@ -33,28 +33,6 @@ BILLS: Final[Mapping[SbomFormat, tuple[str, str]]] = {
     SbomFormat.SPDX: ("SBOM (SPDX)", "application/spdx+json"),
 }
 PROVENANCE: Final = ("provenance", "application/vnd.in-toto+json")
-
-
-@dataclass(frozen=True)
-class Attachment:
-    """A document that belongs to an image."""
-
-    name: str
-    """What a report calls it."""
-
-    type: str
-    """Its media type."""
-
-    subject: str
-    """The digest that it is about."""
-
-    file: dagger.File | None
-    """None where it is only looked for."""
-
-    annotations: Mapping[str, str] = field(default_factory=dict)
-
-    check: Sequence[str] = ()
-    """A command that accepts each file that is as good; where there is none, only the file's bytes are."""
 
 
 def names(platforms: Sequence[Platform], *, signed: bool) -> tuple[str, ...]:
@@ -69,13 +47,12 @@ def signature(digest: str, signer: Signer, file: dagger.File | None = None) -> A
 
 
 async def attachments(
-    checkout: Checkout, image: str, built: Mapping[Platform, Image], artifact: Artifact, builder: str
+    source: ImageSource, built: Mapping[Platform, Image], artifact: Artifact, builder: str
 ) -> tuple[Attachment, ...]:
     """All documents about an image but its signature, in the order of :func:`names`.
 
     Args:
-        checkout: where the image is.
-        image: its name.
+        source: the image.
         built: it, for each of its platforms.
         artifact: it, as it is pushed.
         builder: URI of who builds it.
@@ -87,11 +64,11 @@ async def attachments(
     platforms = list(built)
 
     async def bill(platform: Platform, subject: str) -> None:
-        said = await describe(checkout, image, platform, built[platform].container)
+        said = await describe(source, platform, built[platform].container)
 
         async def add(form: SbomFormat) -> None:
             name = _name(form, platform, platforms)
-            file = await write(said, form, checkout.settings.fetch_base)
+            file = await write(said, form, source.settings.fetch_base)
             found[name] = Attachment(name, BILLS[form][1], subject, file)
 
         async with anyio.create_task_group() as tasks:
@@ -100,30 +77,29 @@ async def attachments(
 
     for platform, subject in zip(platforms, artifact.manifests, strict=True):
         await bill(platform, subject)
-    statement = provenance.describe(image, artifact.digest, await made_from(checkout, image, platforms), builder)
+    statement = provenance.describe(source.name, artifact.digest, await made_from(source, platforms), builder)
     name, media_type = PROVENANCE
     found[name] = Attachment(
         name,
         media_type,
         artifact.digest,
-        dag.file(f"{image}.provenance.json", statement),
+        dag.file(f"{source.name}.provenance.json", statement),
         {"in-toto.io/predicate-type": provenance.PREDICATE_TYPE},
     )
     return tuple(found[name] for name in names(platforms, signed=False))
 
 
-async def made_from(checkout: Checkout, image: str, platforms: Sequence[Platform]) -> list[provenance.Resource]:
+async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[provenance.Resource]:
     """What an image is made from: the commit, the lock and the base images, as far as they are known.
 
     Raises:
         BuildError: a base image cannot be found.
     """
-    spec = load_spec(checkout.path, image)
-    folder = checkout.path / image
-    found = [provenance.of_commit(checkout.commit, checkout.settings.source)] if checkout.commit else []
+    image, spec, folder, settings = source.name, source.spec, source.folder, source.settings
+    found = [provenance.of_commit(source.commit, settings.source)] if source.commit else []
     if spec.dockerfile is None:
-        recipe = checkout.recipe(image, spec, platforms[0])
-        addresses = [recipe.pinned(address) for address in base_images.used(spec, checkout.settings).values()]
+        recipe = source.recipe(platforms[0])
+        addresses = [recipe.pinned(address) for address in base_images.used(spec, settings).values()]
         found.append(provenance.of_file(f"{image}/{LOCK}", hashlib.sha256((folder / LOCK).read_bytes()).hexdigest()))
     else:
         addresses = built_on((folder / spec.dockerfile).read_text(encoding="utf-8"))

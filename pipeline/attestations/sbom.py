@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.build.pixi_image import environment_path
 from pipeline.build.tool_container import with_packages, with_scripts
-from pipeline.checkout import Checkout, choose_platform
-from pipeline.config.image_toml import Platform, load_spec
+from pipeline.checkout import ImageSource
+from pipeline.config.image_toml import Platform
 from pipeline.config.validation import listed
 from pipeline.errors import SbomError
 from pipeline.locks.image_lock import LOCK
@@ -88,36 +88,22 @@ class Bill(BaseModel):
     components: list[Component]
 
 
-async def make(checkout: Checkout, image: str, platform: str | None, form: SbomFormat) -> dagger.File:
-    """The bill of materials of an image, which is built for it.
-
-    Raises:
-        PipelineError: the image cannot be built, something else is in it than was locked, or the document does not
-            fit its format.
-    """
-    target = choose_platform(image, load_spec(checkout.path, image), platform)
-    built = await checkout.build(image, target)
-    bill = await describe(checkout, image, target, built.container)
-    return await write(bill, form, checkout.settings.fetch_base)
-
-
-async def describe(checkout: Checkout, image: str, platform: Platform, container: dagger.Container) -> Bill:
+async def describe(source: ImageSource, platform: Platform, container: dagger.Container) -> Bill:
     """The lines of an image that is built, for the documents of all formats.
 
     Raises:
         PipelineError: its lock cannot be used, or something else is in it than was locked.
     """
-    spec = load_spec(checkout.path, image)
+    image, spec, commit = source.name, source.spec, source.commit
     locked: list[Package] = []
     if spec.dockerfile is None:
-        locked = list((await checkout.locked(image, spec, platform)).packages.values())
-    contents = await look(image, container, environment_path(spec.environment), checkout.settings.fetch_base)
+        locked = list((await source.locked(platform)).packages.values())
+    contents = await look(image, container, environment_path(spec.environment), source.settings.fetch_base)
     if spec.dockerfile is None and (problems := differences(locked, contents)):
         raise SbomError(
             f"{image}: what is in the image is not what {image}/{LOCK} holds: {listed(problems)}; leave what is in "
             "the environment to the lock, and build the image again"
         )
-    commit = checkout.commit
     return Bill(
         name=image,
         version=commit.sha if commit else "",

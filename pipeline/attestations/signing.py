@@ -147,6 +147,11 @@ def cosign(settings: Settings) -> dagger.File:
     return dag.container().from_(settings.cosign).file(IN_IMAGE)
 
 
+def check_tools(settings: Settings, signer: Signer | None) -> dict[str, dagger.File]:
+    """Files that :meth:`Signer.check` needs, by their paths in the container; none where nobody signs."""
+    return {PROGRAM: cosign(settings), **signer.files} if signer else {}
+
+
 async def find_signer(settings: Settings, signing: Signing) -> Signer:
     """Whose signatures are those that are made.
 

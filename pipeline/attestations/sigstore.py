@@ -13,6 +13,7 @@ from typing import Final
 
 import dagger
 
+from pipeline.config.project_toml import Settings
 from pipeline.errors import SigningError
 
 #: Where containers get these files.
@@ -38,6 +39,12 @@ class Sigstore:
         """Where cosign looks when it signs."""
         options = {SIGNING_CONFIG: "--signing-config", TRUSTED_ROOT: "--trusted-root"}
         return [word for place in self.files for word in (options[place], place)]
+
+
+def find_sigstore(source: dagger.Directory, settings: Settings) -> Sigstore:
+    """The Sigstore that ``[tool.pipeline]`` names by its files in a checkout; the public one where it names none."""
+    files = [source.file(name) if name else None for name in (settings.signing_config, settings.trusted_root)]
+    return Sigstore(*files)
 
 
 def require_usable(token: str, now: datetime) -> None:

@@ -12,9 +12,10 @@ from pipeline.build.finalize import read_variables
 from pipeline.build.inputs import Recipe
 from pipeline.build.permissions import IS_KEPT
 from pipeline.build.pixi_image import environment_path
-from pipeline.checkout import Checkout
-from pipeline.commands.lock import refresh
-from pipeline.config.image_toml import FILE, ImageSpec, find_images, load_spec
+from pipeline.checkout import Checkout, ImageSource
+from pipeline.commands.lock import check_fresh
+from pipeline.config.image_toml import FILE, ImageSpec
+from pipeline.config.toml_locations import located
 from pipeline.credentials.registry_auth import explain_refused_pull
 from pipeline.errors import BuildError, CheckError, PipelineError
 from pipeline.inspection import (
@@ -25,14 +26,13 @@ from pipeline.inspection import (
     find_missing_labels,
     find_unwanted,
     human,
-    located,
     read_facts,
 )
-from pipeline.locks.base_images import unpinned, used
+from pipeline.locks.base_images import used
 from pipeline.locks.image_lock import check_base
 
 #: What is looked for in one image: what is found, and a line about it for when nothing is.
-Check = Callable[[str, ImageSpec], Awaitable[tuple[list[str], str]]]
+Check = Callable[[ImageSource], Awaitable[tuple[list[str], str]]]
 
 _INSPECT: Final = "/inspect.sh"
 _LABEL: Final = "org.opencontainers.image."
@@ -50,19 +50,19 @@ class Checker:
     async def check_specs(self) -> str:
         """Every image.toml can be used."""
 
-        async def check(_: str, spec: ImageSpec) -> tuple[list[str], str]:
-            return [], spec.description
+        async def check(source: ImageSource) -> tuple[list[str], str]:
+            return [], source.spec.description
 
         return await self._each(check)
 
     async def check_locks(self) -> str:
         """Every lock is what pixi makes of its manifest."""
 
-        async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
-            if spec.dockerfile:
+        async def check(source: ImageSource) -> tuple[list[str], str]:
+            if source.spec.dockerfile:
                 return [], "has no lock: its Dockerfile says what it is"
-            await refresh(self.checkout, image, [], check=True)
-            note = unpinned(self.checkout.path / image, spec, self.checkout.settings)
+            await check_fresh(source)
+            note = source.unpinned
             return [], "pixi and the channels agree with its lock" + (f"; {note}" if note else "")
 
         return await self._each(check)
@@ -70,12 +70,13 @@ class Checker:
     async def check_cuda(self) -> str:
         """Manifest, lock, image.toml and base images agree about CUDA."""
 
-        async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
+        async def check(source: ImageSource) -> tuple[list[str], str]:
+            image, spec = source.name, source.spec
             if spec.dockerfile:
                 return [], "has no CUDA version to compare: its Dockerfile says what it is"
             for platform in spec.platforms:
-                self.checkout.read_lock(image, spec, platform)
-                recipe = self.checkout.recipe(image, spec, platform)
+                source.lock(platform)
+                recipe = source.recipe(platform)
                 for key, address in used(spec, self.checkout.settings).items():
                     check_base(image, spec, address, await _cuda_of(recipe, key, address))
             return [], f"CUDA {spec.cuda}" if spec.cuda else "no CUDA"
@@ -85,10 +86,11 @@ class Checker:
     async def check_images(self) -> str:
         """Every image is, from inside, what its users need."""
 
-        async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
-            text = self._text(image)
+        async def check(source: ImageSource) -> tuple[list[str], str]:
+            image, spec = source.name, source.spec
+            text = _text(source)
             findings = []
-            for built in (await self.checkout.build_all(image)).values():
+            for built in (await source.build_all()).values():
                 container = built.container
                 labels = {await label.name(): await label.value() for label in await container.labels()}
                 digest = labels.get(f"{_LABEL}base.digest", "")
@@ -111,25 +113,25 @@ class Checker:
     async def check_sizes(self) -> str:
         """Every image's files take no more room than its budget."""
 
-        async def check(image: str, spec: ImageSpec) -> tuple[list[str], str]:
+        async def check(source: ImageSource) -> tuple[list[str], str]:
+            image, spec = source.name, source.spec
             findings, told = [], []
-            for built in (await self.checkout.build_all(image)).values():
+            for built in (await source.build_all()).values():
                 size = (await inspect_image(built.container)).size
-                findings += find_excess(image, spec, self._text(image), size)
+                findings += find_excess(image, spec, _text(source), size)
                 told.append(human(size) + (f" of {human(spec.size_budget)}" if spec.size_budget else ""))
             return findings, ", ".join(told)
 
         return await self._each(check)
 
     async def _each(self, check: Check) -> str:
-        images = find_images(self.checkout.path)
+        images = self.checkout.names()
         findings: dict[str, list[str]] = {image: [] for image in images}
         told: dict[str, str] = {}
 
         async def run(image: str) -> None:
             try:
-                spec = load_spec(self.checkout.path, image)
-                findings[image], told[image] = await check(image, spec)
+                findings[image], told[image] = await check(self.checkout.image(image))
             except PipelineError as error:
                 findings[image] = [located(error, self.checkout.path)]
             except dagger.QueryError as error:
@@ -143,9 +145,6 @@ class Checker:
         width = max(map(len, images), default=0)
         return "".join(f"{image:{width}}  {told[image]}\n" for image in images)
 
-    def _text(self, image: str) -> str:
-        return (self.checkout.path / image / FILE).read_text(encoding="utf-8")
-
     def _labels(self, spec: ImageSpec) -> list[str]:
         """The labels that an image must have, with what is known of it."""
         settings, commit = self.checkout.settings, self.checkout.commit
@@ -157,6 +156,10 @@ class Checker:
             "revision": commit,
         }
         return [*LABELS, *(name for name, value in known.items() if value)]
+
+
+def _text(source: ImageSource) -> str:
+    return (source.folder / FILE).read_text(encoding="utf-8")
 
 
 async def inspect_image(container: dagger.Container) -> Facts:

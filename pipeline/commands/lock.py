@@ -4,7 +4,6 @@ import contextlib
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import dagger
@@ -15,18 +14,16 @@ from pipeline.build.download import PACKAGE_CACHE, with_package_cache
 from pipeline.build.inputs import Recipe
 from pipeline.build.pixi_errors import KILLED, TIMED_OUT, advice, describe, killed, remedy
 from pipeline.build.pixi_output import read
-from pipeline.checkout import Checkout
+from pipeline.checkout import Checkout, ImageSource
 from pipeline.config.image_toml import FILE as SPEC
-from pipeline.config.image_toml import ImageSpec, load_spec
-from pipeline.config.project_toml import Settings
+from pipeline.config.image_toml import ImageSpec
 from pipeline.config.validation import listed, nearest
-from pipeline.credentials.secrets_in_urls import refuse_secrets
 from pipeline.errors import LockError, RefreshError, SpecError
 from pipeline.locks import base_images, channel_check, image_lock
 from pipeline.locks.diff import compare, report
-from pipeline.locks.image_lock import LOCK, SUBDIRS, check_manifest
+from pipeline.locks.image_lock import LOCK, SUBDIRS, LockFiles, check_manifest
 from pipeline.locks.lockfile import read_packages
-from pipeline.locks.manifest import PIXI_TOML, Manifest, read_manifest
+from pipeline.locks.manifest import PIXI_TOML
 from pipeline.locks.unpin import without
 from pipeline.output.console import tell
 from pipeline.output.formats import Format
@@ -65,19 +62,18 @@ async def refresh(checkout: Checkout, image: str, packages: Sequence[str], *, ch
     Raises:
         PipelineError: what is wrong with the files, what failed, or what of the lock is not fresh.
     """
-    spec = load_spec(checkout.path, image)
+    source = checkout.image(image)
+    spec = source.spec
     if spec.dockerfile is not None:
         raise SpecError(f"{image}/{SPEC}: key 'dockerfile': the image is built from {spec.dockerfile}, and has no lock")
     if check:
-        await check_fresh(checkout, image, spec)
+        await check_fresh(source)
         return checkout.source.changes(checkout.source)
-    folder, name, settings = checkout.path / image, f"{image}/{LOCK}", checkout.settings
-    refuse_secrets(folder)
-    manifest = read_manifest(folder)
-    begin = start(folder, manifest, spec, packages)
-    directory = checkout.source.directory(image)
+    folder, name, settings, manifest = source.folder, f"{image}/{LOCK}", source.settings, source.files.manifest
+    begin = start(source.files, spec, packages)
+    directory = source.directory
     directory = directory.without_file(LOCK) if begin is None else directory.with_new_file(LOCK, begin)
-    held = kept_bases(folder, spec, settings, packages)
+    held = kept_bases(source, packages)
     recipe = Recipe(image, spec, settings, directory, spec.platforms[0], checkout.commit, held or {}, checkout.logins)
     if held is not None:
         recipe = replace(recipe, bases=await pixi_image.find_digests(recipe))
@@ -87,8 +83,8 @@ async def refresh(checkout: Checkout, image: str, packages: Sequence[str], *, ch
     await solved.export(str(made))
     after = read_packages(made, f"{LOCK} as pixi made it for {image}", "choose a base with another pixi")
     with contextlib.suppress(LockError):
-        before = read_packages(folder / LOCK, name, "")
-        changed = base_images.compare(base_images.read(folder) or {}, recipe.bases)
+        before = source.files.packages()
+        changed = base_images.compare(source.base_lock or {}, recipe.bases)
         tell(report(compare(image, "this checkout", before, after, changed), Format.TABLE))
     locked = checkout.source.with_file(name, solved)
     if recipe.bases:
@@ -98,7 +94,7 @@ async def refresh(checkout: Checkout, image: str, packages: Sequence[str], *, ch
     return locked.changes(checkout.source)
 
 
-async def check_fresh(checkout: Checkout, image: str, spec: ImageSpec) -> None:
+async def check_fresh(source: ImageSource) -> None:
     """Refuse a lock that does not fit its manifest, or that says of a package what its channel does not; and report it.
 
     Raises:
@@ -106,25 +102,22 @@ async def check_fresh(checkout: Checkout, image: str, spec: ImageSpec) -> None:
         RefreshError: a channel cannot be asked.
         PipelineError: the files cannot be used, or pixi cannot be asked.
     """
-    for platform in spec.platforms:
-        await checkout.locked(image, spec, platform)
-    folder, name, remedy = checkout.path / image, f"{image}/{LOCK}", image_lock.refresh(image)
-    held = read_packages(folder / LOCK, name, remedy)
-    everything = {package.url: package for place in held.values() for package in place.values()}
-    if problems := await channel_check.find_differences(everything.values(), checkout.logins):
-        raise LockError(f"{name} is not what its channels have: {listed(problems)}; {remedy}")
+    for platform in source.spec.platforms:
+        await source.locked(platform)
+    name = source.files.name
+    everything = {package.url: package for place in source.files.packages().values() for package in place.values()}
+    if problems := await channel_check.find_differences(everything.values(), source.logins):
+        raise LockError(f"{name} is not what its channels have: {listed(problems)}; {image_lock.refresh(source.name)}")
     tell(f"{name} is fresh: pixi and the channels agree with it\n")
-    if note := base_images.unpinned(folder, spec, checkout.settings):
-        tell(f"{note}\n")
+    if source.unpinned:
+        tell(f"{source.unpinned}\n")
 
 
-def kept_bases(folder: Path, spec: ImageSpec, settings: Settings, packages: Sequence[str]) -> dict[str, str] | None:
+def kept_bases(source: ImageSource, packages: Sequence[str]) -> dict[str, str] | None:
     """The digests that a new base.lock starts from; None where none is to be written.
 
     Args:
-        folder: the image's folder.
-        spec: its image.toml.
-        settings: with the base image of those that name none.
+        source: the image.
         packages: what is locked; where it is everything, no digest is kept.
 
     Raises:
@@ -132,8 +125,10 @@ def kept_bases(folder: Path, spec: ImageSpec, settings: Settings, packages: Sequ
     """
     if not packages:
         return {}
-    held = base_images.read(folder)
-    return held and {name: held[name] for name in base_images.to_lock(spec, settings).values() if name in held}
+    held = source.base_lock
+    if held is None:
+        return None
+    return {name: held[name] for name in base_images.to_lock(source.spec, source.settings).values() if name in held}
 
 
 async def solve(recipe: Recipe, manifest: str) -> dagger.File:
@@ -202,12 +197,11 @@ def explain_solve(
     )
 
 
-def start(folder: Path, manifest: Manifest, spec: ImageSpec, packages: Sequence[str]) -> str | None:
+def start(files: LockFiles, spec: ImageSpec, packages: Sequence[str]) -> str | None:
     """The lock to solve from, so that only some packages change; None where all may.
 
     Args:
-        folder: the image's folder.
-        manifest: in that folder.
+        files: the image's manifest and lock.
         spec: its image.toml.
         packages: names of conda or PyPI packages, in any case; none means all.
 
@@ -215,15 +209,15 @@ def start(folder: Path, manifest: Manifest, spec: ImageSpec, packages: Sequence[
         LockError: there is no lock to keep, it cannot be read, or nobody asks for a package of such a name.
         ManifestError: the manifest has no such environment or platform.
     """
+    manifest, image, name = files.manifest, files.folder.name, files.name
     for platform in spec.platforms:
         check_manifest(manifest, spec, platform)
     if not packages:
         return None
-    name = f"{folder.name}/{LOCK}"
-    everything = f"lock all packages ('lock --image {folder.name}' without --package)"
-    if not (folder / LOCK).is_file():
+    everything = f"lock all packages ('lock --image {image}' without --package)"
+    if not files.path.is_file():
         raise LockError(f"{name} is missing, and so there is nothing to keep; {everything}")
-    locked = read_packages(folder / LOCK, name, everything)
+    locked = files.packages(everything)
     found = {package.name for place in locked.values() for package in place.values() if package.url}
     asked = manifest.packages()
     known = found | {name.lower() for name in asked} | {canonicalize_name(name) for name in asked}
@@ -239,4 +233,4 @@ def start(folder: Path, manifest: Manifest, spec: ImageSpec, packages: Sequence[
             )
     urls = {package.url for place in locked.values() for package in place.values() if package.name in chosen}
     # The lock says of an address of its own that it is one.
-    return without((folder / LOCK).read_text(encoding="utf-8"), urls | {f"direct+{url}" for url in urls})
+    return without(files.path.read_text(encoding="utf-8"), urls | {f"direct+{url}" for url in urls})

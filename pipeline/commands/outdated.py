@@ -8,10 +8,9 @@ import anyio
 import dagger
 
 from pipeline.build import pixi_image
-from pipeline.checkout import Checkout
+from pipeline.checkout import Checkout, ImageSource
 from pipeline.commands.report import IMPATIENT
 from pipeline.config.image_toml import FILE as SPEC
-from pipeline.config.image_toml import ImageSpec, load_spec
 from pipeline.config.project_toml import FILE as PROJECT
 from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of, known_logins
 from pipeline.errors import OutdatedError, PipelineError
@@ -55,20 +54,23 @@ async def outdated(
         PipelineError: files of an image cannot be used.
         OutdatedError: something could not be asked; the message has the table of all that could.
     """
-    specs = {image: load_spec(checkout.path, image)} if image else checkout.images()
-    found = [base for name, spec in specs.items() for base in find_bases(checkout, name, spec)]
-    locked = {name: await find_packages(checkout, name, spec) for name, spec in specs.items() if not spec.dockerfile}
+    images = checkout.images(image)
+    found = [base for source in images for base in find_bases(source)]
+    locked = {source.name: await find_packages(source) for source in images if not source.spec.dockerfile}
     sources = Sources(checkout, (await known_logins(auths, docker_config))[0])
     async with anyio.create_task_group() as tasks:
         for repository, tags in by_repository(found).items():
             tasks.start_soon(sources.ask, repository, tags)
         for base in found:
             if base.has_pixi:
-                tasks.start_soon(sources.look, base, specs[base.image])
+                tasks.start_soon(sources.look, base)
         tasks.start_soon(sources.audit, locked)
     rows = [row for base in found for row in find_newer(base, sources.answer(base), sources.pixi.get(base.image, ""))]
     rows += [row for name, held in locked.items() for row in find_vulnerable(name, held.python, sources.known)]
-    updates = Updates(rows=(*rows, *sources.failed), notes=tuple(notes(specs, locked)) if sources.audited else ())
+    updates = Updates(
+        rows=(*rows, *sources.failed),
+        notes=tuple(notes([source.name for source in images], locked)) if sources.audited else (),
+    )
     if updates.unknown:
         raise OutdatedError(f"{explain(updates.unknown)}\n{draw(updates, form)}")
     return draw(updates, form)
@@ -97,10 +99,10 @@ class Sources:
         to = Destination(repository, self.logins.get(host_of(repository), Login("")))
         self.answers[repository] = await registry.ask(to, tags, [], writes=False)
 
-    async def look(self, base: Base, spec: ImageSpec) -> None:
+    async def look(self, base: Base) -> None:
         """Find out which pixi a base image has, by its tag or by starting it."""
         try:
-            self.pixi[base.image] = pixi_of(parse(base.reference).tag) or await self._start(base, spec)
+            self.pixi[base.image] = pixi_of(parse(base.reference).tag) or await self._start(base)
         except PipelineError as error:
             self._fail(base.image, "pixi", base.reference, error)
 
@@ -112,9 +114,9 @@ class Sources:
         except OutdatedError as error:
             self._fail(", ".join(locked), "vulnerability", self.checkout.settings.osv, error)
 
-    async def _start(self, base: Base, spec: ImageSpec) -> str:
-        recipe = self.checkout.recipe(base.image, spec, spec.platforms[0])
-        container = await pixi_image.pull(recipe, "base", base.reference)
+    async def _start(self, base: Base) -> str:
+        source = self.checkout.image(base.image)
+        container = await pixi_image.pull(source.recipe(source.platform(None)), "base", base.reference)
         try:
             said = await container.with_exec(["pixi", "--version"]).stdout()
         except dagger.QueryError as error:
@@ -125,23 +127,23 @@ class Sources:
         self.failed.append(Row(image=image, kind=kind, what=what, current="", newest=UNKNOWN, reason=str(error)))
 
 
-def find_bases(checkout: Checkout, image: str, spec: ImageSpec) -> list[Base]:
+def find_bases(source: ImageSource) -> list[Base]:
     """The base images of an image, with the digests that a build takes.
 
     Raises:
         LockError: its base.lock cannot be used.
     """
-    folder = checkout.path / image
+    image, spec, settings = source.name, source.spec, source.settings
     if spec.dockerfile is not None:
-        text = (folder / spec.dockerfile).read_text(encoding="utf-8")
+        text = (source.folder / spec.dockerfile).read_text(encoding="utf-8")
         place = f"FROM in {image}/{spec.dockerfile}"
         return [
             Base(image=image, reference=name, place=place, remedy=place, digest=parse(name).digest)
             for name in built_on(text)
         ]
-    digests = base_images.read_fitting(folder, spec, checkout.settings) or {}
+    digests = source.digests
     found = []
-    for key, name in base_images.used(spec, checkout.settings).items():
+    for key, name in base_images.used(spec, settings).items():
         place = f"'{key}' in {f'{image}/{SPEC}' if key in spec.model_fields_set else PROJECT}"
         written = parse(name).digest
         found.append(
@@ -157,7 +159,7 @@ def find_bases(checkout: Checkout, image: str, spec: ImageSpec) -> list[Base]:
     return found
 
 
-async def find_packages(checkout: Checkout, image: str, spec: ImageSpec) -> Packages:
+async def find_packages(source: ImageSource) -> Packages:
     """The packages that are locked for an image on all of its platforms.
 
     Raises:
@@ -165,8 +167,8 @@ async def find_packages(checkout: Checkout, image: str, spec: ImageSpec) -> Pack
     """
     python: dict[Pair, str] = {}
     everything: set[str] = set()
-    for platform in spec.platforms:
-        locked = await checkout.listed(image, spec, platform)
+    for platform in source.spec.platforms:
+        locked = await source.listed(platform)
         packages = [package for package in locked.packages.values() if package.kind != "virtual"]
         python |= find_python(locked.conda.values(), [package for package in packages if package.kind == "pypi"])
         everything |= {package.name for package in packages}
@@ -182,7 +184,7 @@ def by_repository(found: Iterable[Base]) -> dict[str, list[str]]:
     return {repository: list(names) for repository, names in tags.items()}
 
 
-def notes(specs: Mapping[str, ImageSpec], locked: Mapping[str, Packages]) -> list[str]:
+def notes(images: Iterable[str], locked: Mapping[str, Packages]) -> list[str]:
     """What was looked up of each image, and what was not."""
     told = {}
     for image, held in locked.items():
@@ -190,4 +192,4 @@ def notes(specs: Mapping[str, ImageSpec], locked: Mapping[str, Packages]) -> lis
         every = python + held.others
         told[image] = f"{python} of {every} packages are of Python, and were looked up; OSV knows no others of conda"
     unlocked = "what its Dockerfile installs was not looked up, since nothing locks it"
-    return [f"{image}: {told.get(image, unlocked)}" for image in specs]
+    return [f"{image}: {told.get(image, unlocked)}" for image in images]

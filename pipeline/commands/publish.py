@@ -16,9 +16,10 @@ import dagger
 
 from pipeline.attestations.attach import attachments, names, signature
 from pipeline.attestations.provenance import BY_HAND
-from pipeline.attestations.signing import Signer, Signing, find_signer, sign
+from pipeline.attestations.signing import Signer, Signing, check_tools, find_signer, sign
+from pipeline.attestations.sigstore import find_sigstore
 from pipeline.checkout import Checkout
-from pipeline.config.image_toml import ImageSpec, load_spec
+from pipeline.config.image_toml import ImageSpec
 from pipeline.config.project_toml import REGISTRY, Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
 from pipeline.errors import CredentialsError, PipelineError, PublishError
@@ -29,7 +30,8 @@ from pipeline.publishing.state import Place, Publication
 from pipeline.publishing.tag_policy import plan_checkout
 from pipeline.registry.client import Destination, Registry
 from pipeline.registry.oci_layout import make_artifact
-from pipeline.smoke.probe_images import require_passed
+from pipeline.smoke.probe_images import probe_images
+from pipeline.smoke.results import require_passed
 
 #: How often the tags of a repository may change under a decision to move some before it is given up.
 ROUNDS: Final = 5
@@ -128,14 +130,15 @@ class Publisher:
         settings = self._checkout.settings
         # A key that cannot be used is not found after an hour of building.
         self._signer = await find_signer(settings, self._signing) if self._signing else None
-        name = self._publications[0].image if len(self._publications) == 1 else None
-        require_passed(await self._checkout.smoke_test(name, gpu=False), ResultFormat.TABLE)
+        images = [self._checkout.image(made.image) for made in self._publications]
+        require_passed(await probe_images(images, gpu=False), ResultFormat.TABLE)
 
         async def export(made: Publication) -> None:
-            images = await self._checkout.build_all(made.image)
-            artifact = await make_artifact(settings.fetch_base, list(images.values()), made.made, made.compression)
+            source = self._checkout.image(made.image)
+            built = await source.build_all()
+            artifact = await make_artifact(settings.fetch_base, list(built.values()), made.made, made.compression)
             # Before anything is pushed: an image that holds something else than was locked is not published.
-            made.attachments = await attachments(self._checkout, made.image, images, artifact, self._builder)
+            made.attachments = await attachments(source, built, artifact, self._builder)
             if self._signing and self._signer:
                 file = await sign(settings, self._signing, self._signer, artifact.digest)
                 made.attachments += (signature(artifact.digest, self._signer, file),)
@@ -154,11 +157,12 @@ class Publisher:
         artifact = made.artifact
         if artifact is None:
             return
+        tools = check_tools(self._checkout.settings, self._signer)
 
         async def push(place: Place) -> None:
             place.take(await self._registry.push(place.to, artifact, made.tags.fixed, made.tags.moving))
             if not place.failure:
-                place.take_attached(await self._registry.attach(place.to, made.attachments, self._signer))
+                place.take_attached(await self._registry.attach(place.to, made.attachments, tools))
 
         await _each(push, made.places)
         for _ in range(ROUNDS):
@@ -197,9 +201,9 @@ async def publish(  # noqa: PLR0913  # what a person may say
         PublishError: a tag is not where it should be; the error has the report.
     """
     if signing:
-        signing = replace(signing, sigstore=checkout.sigstore)
+        signing = replace(signing, sigstore=find_sigstore(checkout.source, checkout.settings))
     tags = plan_checkout(trigger, commit, checkout.commit)
-    specs = {image: load_spec(checkout.path, image)} if image else checkout.images()
+    specs = {found.name: found.spec for found in checkout.images(image)}
     wanted = {name: repositories(name, spec, checkout.settings, registries) for name, spec in specs.items()}
     hosts = [host_of(name) for found in wanted.values() for name in found]
     logins = await find_logins(hosts, auths, docker_config)

@@ -22,8 +22,8 @@ from pipeline.config.project_toml import FILE as PROJECT
 from pipeline.config.validation import listed
 from pipeline.errors import ReleaseError
 from pipeline.git.history import History, read_history
+from pipeline.git.versions import parse_version
 from pipeline.locks.manifest import PIXI_TOML, WORKSPACE
-from pipeline.publishing.tag_policy import parse_version
 
 #: What some editors put before a file's text; pixi passes over it, tomlkit does not.
 MARK: Final = "\ufeff"

@@ -8,9 +8,8 @@ import dagger
 from dagger import dag
 
 from pipeline.build.tool_container import with_packages, with_scripts
-from pipeline.checkout import Checkout, choose_platform
+from pipeline.checkout import Checkout
 from pipeline.commands.publish import repositories
-from pipeline.config.image_toml import load_spec
 from pipeline.config.project_toml import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of
 from pipeline.errors import ReportError
@@ -67,15 +66,15 @@ async def report(  # noqa: PLR0913  # what a person may say
         PipelineError: there is no such image, or one of the locks is not there or cannot be read.
         ReportError: the page cannot be drawn.
     """
-    spec = load_spec(checkout.path, image)
-    target = choose_platform(image, spec, platform)
+    source = checkout.image(image)
+    spec, target = source.spec, source.platform(platform)
     locked: Packages = {}
     changes: Changes | None = None
     if spec.dockerfile is None:
-        listed = await checkout.listed(image, spec, target)
+        listed = await source.listed(target)
         locked = listed.packages
         if reference or file:
-            path, earlier = await find_lock(checkout, image, reference or "", file)
+            path, earlier = await find_lock(checkout.path, checkout.logins, image, reference or "", file)
             before = read_packages(path, f"the earlier {LOCK} ({earlier})", "compare with another one")
             changes = describe_changes(image, earlier, listed.place, _at(before, listed.place), locked)
     elif reference or file:
@@ -91,7 +90,7 @@ async def report(  # noqa: PLR0913  # what a person may say
         dockerfile=spec.dockerfile is not None,
         packages=packages,
         layers=describe_layers(packages),
-        probes=await probe_images(checkout, {image: spec}, gpu=False) if probes else None,
+        probes=await probe_images([source], gpu=False) if probes else None,
         changes=changes,
         repositories=found,
     )

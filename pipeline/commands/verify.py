@@ -11,11 +11,11 @@ from dagger import dag
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.attestations.attach import signature
-from pipeline.attestations.signing import Signer
+from pipeline.attestations.signing import Signer, check_tools
+from pipeline.attestations.sigstore import find_sigstore
 from pipeline.build.tool_container import last_line, with_packages, with_scripts
 from pipeline.checkout import Checkout
 from pipeline.commands.publish import repositories
-from pipeline.config.image_toml import load_spec
 from pipeline.config.project_toml import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
 from pipeline.errors import VerifyError
@@ -75,8 +75,8 @@ async def verify(  # noqa: PLR0913  # what a person may say
         VerifyError: a signature is missing, or the built image is another one; the error says what of it differs.
         PipelineError: the image cannot be built.
     """
-    spec = load_spec(checkout.path, image)
-    names = [repository] if repository else repositories(image, spec, checkout.settings, [])
+    source = checkout.image(image)
+    names = [repository] if repository else repositories(image, source.spec, checkout.settings, [])
     name = names[0]
     hosts = [host_of(found) for found in names]
     # Anybody may read what is published, as a rule.
@@ -84,12 +84,12 @@ async def verify(  # noqa: PLR0913  # what a person may say
     if auths or docker_config:
         logins = await find_logins(hosts if signer else hosts[:1], auths, docker_config)
     if signer:
-        signer = replace(signer, trusted_root=checkout.sigstore.trusted_root)
+        signer = replace(signer, trusted_root=find_sigstore(checkout.source, checkout.settings).trusted_root)
         places = [Destination(found, logins[host_of(found)]) for found in names]
         await require_signed(checkout.settings, image, digest, places, signer)
-    images = list((await checkout.build_all(image)).values())
+    images = list((await source.build_all()).values())
     made = checkout.commit.time if checkout.commit else None
-    artifact = await make_artifact(checkout.settings.fetch_base, images, made, spec.compression)
+    artifact = await make_artifact(checkout.settings.fetch_base, images, made, source.spec.compression)
     if artifact.digest == digest:
         signed = f"it is signed in {', '.join(names)}; " if signer else ""
         return f"{image} is {digest}: {signed}built here, it is the published image to the last byte\n"
@@ -108,7 +108,7 @@ async def require_signed(
     failures: dict[str, str] = {}
 
     async def look(place: Destination) -> None:
-        report = await Registry(settings).attach(place, [signature(digest, signer)], signer)
+        report = await Registry(settings).attach(place, [signature(digest, signer)], check_tools(settings, signer))
         if report.failure:
             failures[place.repository] = report.failure.reason
 

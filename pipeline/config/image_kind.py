@@ -1,4 +1,7 @@
-"""The kinds of images: what their software comes from."""
+"""The kinds of images: what their software comes from.
+
+dagger makes the enumeration an option of the CLI; no engine is asked.
+"""
 
 import enum
 

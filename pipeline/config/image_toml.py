@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import ByteSize, Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from pipeline.config.extra_files import ImageFile, inner_path, refuse_links, require_file
+from pipeline.config.files import ImageFile, inner_path, refuse_links, require_file
 from pipeline.config.probes import Probes
 from pipeline.config.validation import FileSettings, nearest, read_toml, validate
 from pipeline.errors import ImageNotFoundError

@@ -1,9 +1,12 @@
 """Where in a TOML file a key stands: what is wrong is told with the line to change."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import tomli
+
+from pipeline.errors import PipelineError
 
 #: The way to a key: tables by name, elements of arrays by number.
 Keys = tuple[str | int, ...]
@@ -72,3 +75,13 @@ def _skip_blank(lines: Sequence[str], start: int) -> int:
     while start < len(lines) and lines[start].strip().partition("#")[0] == "":
         start += 1
     return start
+
+
+def located(error: PipelineError, checkout: Path) -> str:
+    """An error's sentence with the lines of the files that it names."""
+    sentence = str(error)
+    for name, where in error.at.items():
+        text = (checkout / name).read_text(encoding="utf-8-sig")
+        line = line_with(text, where) if isinstance(where, str) else first_line_of(text, where)
+        sentence = sentence.replace(name, place(name, line), 1)
+    return sentence

@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from pipeline.errors import ReleaseError, TagError
 from pipeline.git.commit import open_repository
-from pipeline.publishing.tag_policy import parse_version
+from pipeline.git.versions import parse_version
 
 _TAGS: Final = Ref(b"refs/tags/")
 

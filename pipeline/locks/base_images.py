@@ -72,16 +72,13 @@ def read(folder: Path) -> dict[str, str] | None:
         raise LockError(f"{error}; or {REMEDY.format(image=folder.name)}") from error
 
 
-def read_fitting(folder: Path, spec: ImageSpec, settings: Settings) -> dict[str, str] | None:
-    """The same, of a file that has each base image of the image and no other one.
+def require_fitting(held: Mapping[str, str], image: str, spec: ImageSpec, settings: Settings) -> None:
+    """Compare the digests of an image's base.lock with its base images: one for each of them, and no other one.
 
     Raises:
-        LockError: the file cannot be used, or does not fit.
+        LockError: they do not fit.
     """
-    held = read(folder)
-    if held is None:
-        return None
-    image, wanted = folder.name, to_lock(spec, settings)
+    wanted = to_lock(spec, settings)
     problems: list[str] = []
     at: dict[str, tuple[tuple[str, ...], ...] | str] = {}
     for key, reference in wanted.items():
@@ -95,7 +92,6 @@ def read_fitting(folder: Path, spec: ImageSpec, settings: Settings) -> dict[str,
         at.setdefault(f"{image}/{FILE}", f'"{reference}"')
     if problems:
         raise LockError(f"{image}/{FILE} does not fit: {listed(problems)}; {REMEDY.format(image=image)}", at)
-    return held
 
 
 def unpinned(folder: Path, spec: ImageSpec, settings: Settings) -> str:

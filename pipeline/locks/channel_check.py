@@ -1,4 +1,7 @@
-"""Locked packages held against what their channel says of them now: a lock that was edited by hand says otherwise."""
+"""Compare locked packages with what their channel lists now: a lock that was edited by hand says otherwise.
+
+It logs in to channels with credentials that the engine has read; no engine is asked here.
+"""
 
 import tempfile
 from collections.abc import Iterable, Mapping

@@ -14,8 +14,7 @@ from rattler.exceptions import InvalidVersionError
 from pipeline.locks.base_images import BaseChange
 from pipeline.locks.lockfile import Package, Packages, Place
 from pipeline.output.formats import Format
-from pipeline.output.tables import draw_markdown, draw_table
-from pipeline.publishing.report import SHOWN
+from pipeline.output.tables import SHORT_DIGEST, draw_markdown, draw_table
 from pipeline.scripts.sizes import size
 
 type Kind = Literal["conda", "pypi", "virtual"]
@@ -203,7 +202,10 @@ def report(diff: LockDiff, format: Format) -> str:  # noqa: A002 -- what the opt
     draw = draw_markdown if markdown else draw_table
     parts = [f"### `{diff.image}`: packages changed since `{diff.earlier}`\n"] if markdown else []
     if diff.bases:
-        rows = [(base.reference, (base.before or "")[:SHOWN], (base.after or "")[:SHOWN]) for base in diff.bases]
+        rows = [
+            (base.reference, (base.before or "")[:SHORT_DIGEST], (base.after or "")[:SHORT_DIGEST])
+            for base in diff.bases
+        ]
         parts.append(draw(BASE_COLUMNS, rows))
     for place in diff.places:
         table = draw(COLUMNS, [_row(change, markdown=markdown) for change in place.changes])

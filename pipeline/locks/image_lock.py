@@ -5,6 +5,7 @@ Whether a lock is fresh, and which of its packages are installed, pixi says: see
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -17,7 +18,7 @@ from pipeline.config.toml_locations import Keys
 from pipeline.config.validation import listed
 from pipeline.credentials.secrets_in_urls import refuse_secrets
 from pipeline.errors import LockError, ManifestError
-from pipeline.locks.lockfile import LOCAL, Packages, Place, described, places, readable, unique, virtual
+from pipeline.locks.lockfile import LOCAL, Packages, Place, described, packages_of, places, readable, unique, virtual
 from pipeline.locks.manifest import Manifest, inside, read_manifest, version
 
 LOCK: Final = "pixi.lock"
@@ -82,11 +83,58 @@ class ImageLock:
         return next(found, "")
 
 
-def check_lock(folder: Path, spec: ImageSpec, platform: Platform = "linux/amd64") -> ImageLock:
-    """Compare an image's manifest, lock and image.toml, and return what pixi has to be asked about.
+class LockFiles:
+    """An image's manifest and lock; each is read once, when it is first needed.
 
     Args:
         folder: the image's folder; its name is what messages call the image.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / LOCK
+        self.name = f"{folder.name}/{LOCK}"
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest.
+
+        Raises:
+            CredentialsError: an address in one of the two files has a password or token.
+            ManifestError: the manifest is missing or is not TOML.
+        """
+        refuse_secrets(self.folder)
+        return read_manifest(self.folder)
+
+    @cached_property
+    def lock(self) -> rattler.LockFile:
+        """The lock.
+
+        Raises:
+            LockError: it is missing or cannot be read.
+        """
+        remedy = refresh(self.folder.name)
+        if not self.path.is_file():
+            raise LockError(f"{self.name} is missing, and only locked packages are installed; {remedy}")
+        with readable(self.path, self.name, remedy):
+            return rattler.LockFile.from_path(self.path)
+
+    def packages(self, remedy: str = "") -> dict[Place, Packages]:
+        """All packages of the lock, for every environment and platform.
+
+        Raises:
+            LockError: the lock cannot be used; the error names the remedy.
+        """
+        remedy = remedy or refresh(self.folder.name)
+        with readable(self.path, self.name, remedy):
+            return packages_of(self.lock, self.name, remedy)
+
+
+def check_lock(files: LockFiles, spec: ImageSpec, platform: Platform = "linux/amd64") -> ImageLock:
+    """Compare an image's manifest, lock and image.toml, and return what pixi has to be asked about.
+
+    Args:
+        files: the image's manifest and lock.
         spec: the image's image.toml.
         platform: the one that packages are wanted for.
 
@@ -95,10 +143,9 @@ def check_lock(folder: Path, spec: ImageSpec, platform: Platform = "linux/amd64"
         LockError: pixi.lock is missing or unreadable, has nothing for the environment or platform, or has packages that
             an image cannot have.
     """
-    refuse_secrets(folder)
-    manifest, subdir = read_manifest(folder), SUBDIRS[platform]
+    folder, manifest, subdir = files.folder, files.manifest, SUBDIRS[platform]
     check_manifest(manifest, spec, platform)
-    candidates = _candidates(folder, manifest, spec.environment, subdir)
+    candidates = _candidates(files, spec.environment, subdir)
     scripts = _existing_scripts(folder, manifest, spec.environment, subdir)
     return ImageLock(manifest, candidates, scripts, _sources(folder, manifest, candidates))
 
@@ -161,22 +208,20 @@ def refresh(image: str) -> str:
     return f"run 'dagger call lock --image {image}' and commit {LOCK}"
 
 
-def _candidates(folder: Path, manifest: Manifest, environment: str, subdir: str) -> tuple[Locked, ...]:
+def _candidates(files: LockFiles, environment: str, subdir: str) -> tuple[Locked, ...]:
     """What a lock holds for an environment on all platforms of one kind.
 
     Raises:
         ManifestError: the manifest has no such platform.
         LockError: the lock cannot be used, holds nothing for the image, or holds what an image cannot have.
     """
-    name, path, remedy = f"{folder.name}/{LOCK}", folder / LOCK, refresh(folder.name)
-    if not path.is_file():
-        raise LockError(f"{name} is missing, and only locked packages are installed; {remedy}")
-    with readable(path, name, remedy):
-        lock = rattler.LockFile.from_path(path)
+    name, image, manifest, remedy = files.name, files.folder.name, files.manifest, refresh(files.folder.name)
+    lock = files.lock
+    with readable(files.path, name, remedy):
         held = lock.environment(environment)
         if held is None:
             raise LockError(
-                f"{name} has no environment '{environment}', which {folder.name}/{SPEC} names and {manifest.name} has; "
+                f"{name} has no environment '{environment}', which {image}/{SPEC} names and {manifest.name} has; "
                 f"{remedy}"
             )
         found = {place: platform for place, platform in places(environment, held) if str(platform.subdir) == subdir}
@@ -187,7 +232,7 @@ def _candidates(folder: Path, manifest: Manifest, environment: str, subdir: str)
         if not any(held.packages(platform) for platform in found.values()):
             raise _empty(name, manifest.image, environment, subdir, dict(lock.environments()))
         return tuple(
-            _locked(name, folder.name, place, held, platform)
+            _locked(name, image, place, held, platform)
             for place, platform in sorted(found.items(), key=lambda item: item[1].name)
         )
 

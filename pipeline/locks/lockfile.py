@@ -74,16 +74,25 @@ def read_packages(path: Path, name: str, remedy: str) -> dict[Place, Packages]:
         LockError: it cannot be read, or holds a package twice for the same place.
     """
     with readable(path, name, remedy):
-        return {
-            place: unique(
-                [*map(virtual, platform.virtual_packages), *map(described, environment.packages(platform) or [])],
-                name,
-                place,
-                remedy,
-            )
-            for label, environment in rattler.LockFile.from_path(path).environments()
-            for place, platform in places(label, environment)
-        }
+        return packages_of(rattler.LockFile.from_path(path), name, remedy)
+
+
+def packages_of(lock: rattler.LockFile, name: str, remedy: str) -> dict[Place, Packages]:
+    """All that a lock holds which py-rattler has read; its errors are told by :func:`readable`.
+
+    Raises:
+        LockError: it holds a package twice for the same place.
+    """
+    return {
+        place: unique(
+            [*map(virtual, platform.virtual_packages), *map(described, environment.packages(platform) or [])],
+            name,
+            place,
+            remedy,
+        )
+        for label, environment in lock.environments()
+        for place, platform in places(label, environment)
+    }
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""The earlier lock of an image: as a commit has it, as a published image was built from it, or a file."""
+"""The previous lock of an image: as a commit has it, as a published image was built from it, or a file.
+
+A published image is pulled by the engine, which is why this module of the room imports dagger.
+"""
 
 import contextlib
 import re
@@ -15,17 +18,13 @@ from dulwich.objects import Blob, Commit
 from dulwich.objectspec import parse_commit, parse_object
 from dulwich.repo import Repo
 
-from pipeline.checkout import Checkout
-from pipeline.config.image_toml import load_spec
 from pipeline.config.validation import nearest
+from pipeline.credentials.logins import Logins
 from pipeline.credentials.registry_auth import explain_refused_pull
 from pipeline.errors import EarlierLockError
 from pipeline.git.commit import open_repository
 from pipeline.locks import base_images
-from pipeline.locks.diff import compare, report
-from pipeline.locks.image_lock import LOCK, refresh
-from pipeline.locks.lockfile import read_packages
-from pipeline.output.formats import Format
+from pipeline.locks.image_lock import LOCK
 
 #: Where images have the lock that they were built from.
 PUBLISHED: Final = f"/app/{LOCK}"
@@ -39,33 +38,14 @@ SHOWN: Final = 10
 OTHERWISE: Final = "a published image (with its tag) and a file (--from-file) are taken as well"
 
 
-async def report_changes(
-    checkout: Checkout,
-    image: str,
-    reference: str,
-    file: dagger.File | None,
-    format: Format,  # noqa: A002 -- what the option is called
-) -> str:
-    """What changed in an image's lock since an earlier one.
-
-    Raises:
-        PipelineError: there is no such image, or one of the locks is not there or cannot be read.
-    """
-    load_spec(checkout.path, image)
-    name = f"{image}/{LOCK}"
-    path, earlier = await find_lock(checkout, image, reference, file)
-    before = read_packages(path, f"the earlier {LOCK} ({earlier})", "compare with another one")
-    after = read_packages(checkout.path / name, name, refresh(image))
-    committed = earlier_bases(checkout.path, image, reference, file)
-    changed = () if committed is None else base_images.compare(committed, base_images.read(checkout.path / image) or {})
-    return report(compare(image, earlier, before, after, changed), format)
-
-
-async def find_lock(checkout: Checkout, image: str, reference: str, file: dagger.File | None) -> tuple[Path, str]:
+async def find_lock(
+    checkout: Path, logins: Logins, image: str, reference: str, file: dagger.File | None
+) -> tuple[Path, str]:
     """The earlier lock in a file of this process, and what messages call it.
 
     Args:
         checkout: with its `.git`.
+        logins: who logs in to registries.
         image: whose lock it is.
         reference: a commit, branch or tag of git, or the reference of a published image.
         file: the lock itself; then the reference is not looked at.
@@ -78,9 +58,9 @@ async def find_lock(checkout: Checkout, image: str, reference: str, file: dagger
         await file.export(str(path))
         return path, await file.name()
     if _REFERENCE.fullmatch(reference):
-        await _export_published(reference, path, checkout.logins.registries)
+        await _export_published(reference, path, logins.registries)
     else:
-        path.write_bytes(committed_lock(checkout.path, image, reference))
+        path.write_bytes(committed_lock(checkout, image, reference))
     return path, reference
 
 

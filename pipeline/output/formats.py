@@ -1,4 +1,7 @@
-"""The formats that reports come in: an option of every function that returns one."""
+"""The formats that reports come in: an option of every function that returns one.
+
+dagger makes the enumerations options of the CLI; no engine is asked.
+"""
 
 import enum
 

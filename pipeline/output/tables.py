@@ -11,6 +11,8 @@ from rich.text import Text
 
 #: Columns of a drawn table: it goes to a log or a file as often as to a terminal, so it has a width of its own.
 WIDTH: Final = 120
+#: Characters of a digest that a table shows.
+SHORT_DIGEST: Final = len("sha256:") + 12
 #: How a cell says that something is good or bad; other cells are left as they are.
 STYLES: Final = {"passed": "green", "failed": "red"}
 

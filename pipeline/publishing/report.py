@@ -6,14 +6,12 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.output.formats import Format
-from pipeline.output.tables import draw_markdown, draw_table
+from pipeline.output.tables import SHORT_DIGEST, draw_markdown, draw_table
 
 COLUMNS: Final = ("repository", "tag or attachment", "digest", "result", "MB", "s", "tries")
 #: What a row says of a tag or an attachment; after what is incomplete the publication has to be run again.
 Result = Literal["pushed", "already there", "left", "to push", "to attach", "missing", "not moved"]
 INCOMPLETE: Final[frozenset[Result]] = frozenset({"missing", "not moved"})
-#: Characters of a digest that a table shows.
-SHOWN: Final = len("sha256:") + 12
 
 
 class Row(BaseModel):
@@ -78,7 +76,15 @@ def explain(found: Published) -> str:
 def _cells(row: Row) -> tuple[str, ...]:
     size = f"{row.bytes / 1e6:.1f}" if row.tries else ""
     seconds = f"{row.seconds:.1f}" if row.tries else ""
-    return row.repository, row.tag, row.digest[:SHOWN], row.result, size, seconds, str(row.tries) if row.tries else ""
+    return (
+        row.repository,
+        row.tag,
+        row.digest[:SHORT_DIGEST],
+        row.result,
+        size,
+        seconds,
+        str(row.tries) if row.tries else "",
+    )
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:

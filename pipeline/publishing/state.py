@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from pipeline.attestations.attach import Attachment
 from pipeline.config.image_toml import Compression
 from pipeline.publishing.report import Result, Row
 from pipeline.publishing.tag_policy import Tags, obstacle
+from pipeline.registry.attachment import Attachment
 from pipeline.registry.client import Destination, Report
 from pipeline.registry.oci_layout import Artifact
 

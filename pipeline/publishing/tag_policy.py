@@ -10,26 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 from pydantic import BaseModel
 
 from pipeline.config.validation import listed
 from pipeline.errors import TagError
 from pipeline.git.commit import Commit
+from pipeline.git.versions import BRANCH, SHORT, parse_version
 from pipeline.output.formats import Format
 from pipeline.output.tables import draw_markdown, draw_table
 
-#: The branch whose every commit is published.
-BRANCH: Final = "main"
 LATEST: Final = "latest"
-#: Numbers of a version: year, minor, patch.
-PARTS: Final = 3
-#: Characters that a registry lets a tag have, and so a version.
-LIMIT: Final = 128
-#: Digits of a commit's id in a tag.
-SHORT: Final = 7
-#: What to type instead of a trigger that is none.
-FORMS: Final = "give a version such as v2026.2.0, a pre-release such as v2026.2.0rc1, or main"
 COLUMNS: Final = ("tag", "kind", "meaning")
 
 
@@ -111,27 +102,6 @@ def plan_checkout(trigger: str, given: str | None, found: Commit | None) -> Tags
         changes = f"{len(found.changed)} of the checkout's paths differ from its commit {found.sha[:SHORT]}"
         return plan(trigger, None, f"{changes} ({listed(found.changed)}); commit them, or name a commit with --commit")
     return plan(trigger, found.sha)
-
-
-def parse_version(trigger: str) -> Version:
-    """The version that a trigger names, without leading zeros.
-
-    Raises:
-        TagError: it is no version of three numbers, or one that no tag can have.
-    """
-    if len(trigger) > LIMIT:
-        raise TagError(f"'{trigger[:SHORT]}…' has {len(trigger)} characters, and a tag has {LIMIT} at most; {FORMS}")
-    try:
-        version = Version(trigger)
-    except InvalidVersion as error:
-        raise TagError(f"'{trigger}' is neither a version nor '{BRANCH}'; {FORMS}") from error
-    if version.local is not None:
-        raise TagError(
-            f"'{trigger}' has the local part '+{version.local}', which no tag of a registry may have; leave it out"
-        )
-    if len(version.release) != PARTS or version.epoch or version.post is not None:
-        raise TagError(f"'{trigger}' is not of the form YEAR.MINOR.PATCH; {FORMS}")
-    return version
 
 
 def movable(

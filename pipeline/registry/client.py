@@ -14,12 +14,10 @@ import dagger
 from dagger import dag
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline.attestations.attach import Attachment
-from pipeline.attestations.signing import PROGRAM as COSIGN
-from pipeline.attestations.signing import Signer, cosign
 from pipeline.build.tool_container import last_line, with_packages, with_scripts
 from pipeline.config.project_toml import Settings
 from pipeline.credentials.registry_auth import Login, explain_refused_pull
+from pipeline.registry.attachment import Attachment
 from pipeline.registry.oci_layout import LAYOUT, Artifact
 
 #: Where the container has regctl.
@@ -110,15 +108,17 @@ class Registry:
         """Move tags to an image that the repository has, unless it has other tags than the known ones by now."""
         return await self._run(to, "move", digest=digest, tags=[*tags], moving=[*moving], known=sorted(known))
 
-    async def attach(self, to: Destination, attachments: Sequence[Attachment], signer: Signer | None = None) -> Report:
+    async def attach(
+        self, to: Destination, attachments: Sequence[Attachment], tools: Mapping[str, dagger.File] | None = None
+    ) -> Report:
         """Attach documents to an image that the repository has, where they are not attached; find all of them there.
 
         Args:
             to: the repository.
             attachments: the documents; those without a file are only looked for.
-            signer: whose signatures count, where there is one among the documents.
+            tools: files that the documents' ``check`` commands need, by their paths in the container.
         """
-        files = {COSIGN: cosign(self._settings), **signer.files} if signer else {}
+        files = dict(tools or {})
         wanted = []
         for number, attachment in enumerate(attachments):
             path = ""

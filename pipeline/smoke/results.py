@@ -8,6 +8,7 @@ from typing import Final, Literal
 import junitparser
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from pipeline.errors import SmokeTestError
 from pipeline.output.formats import ResultFormat
 from pipeline.output.tables import draw_markdown, draw_table
 
@@ -183,3 +184,16 @@ def _case(result: Result) -> junitparser.TestCase:
 
 def _for_xml(text: str) -> str:
     return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def require_passed(results: Results, format: ResultFormat) -> str:  # noqa: A002  # what the option is called
+    """The report of a test that passed; one that failed fails once, with everything that failed and the report.
+
+    Raises:
+        SmokeTestError: a probe failed, or an image could not be built.
+    """
+    if results.passed:
+        return write(results, format)
+    # Of images that were not built and nothing else, the report would say the same again.
+    report = [write(results, format)] if results.results else []
+    raise SmokeTestError("\n".join([results.verdict(), *report]))

@@ -6,8 +6,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.output.formats import Format
-from pipeline.output.tables import draw_markdown, draw_table
-from pipeline.publishing.report import SHOWN
+from pipeline.output.tables import SHORT_DIGEST, draw_markdown, draw_table
 from pipeline.registry.client import Report as Answer
 from pipeline.updates.base_images import cuda_of, newer_cuda, newest_pixi, parse, pixi_of
 from pipeline.updates.vulnerabilities import Pair, Vulnerability, fixed_in
@@ -93,13 +92,13 @@ def find_newer(base: Base, answer: Answer, pixi: str) -> list[Row]:
         )
 
     if answer.failure:
-        return [row("base image", base.digest[:SHOWN], UNKNOWN, "", answer.failure.sentence)]
+        return [row("base image", base.digest[:SHORT_DIGEST], UNKNOWN, "", answer.failure.sentence)]
     rows = []
     now = answer.digests.get(name.tag, "")
     if name.tag and not now:
-        rows.append(row("base image", base.digest[:SHOWN], "no such tag any more", base.place))
+        rows.append(row("base image", base.digest[:SHORT_DIGEST], "no such tag any more", base.place))
     elif name.tag and now != base.digest:
-        rows.append(row("base image", base.digest[:SHOWN] or "not locked", now[:SHOWN], base.remedy))
+        rows.append(row("base image", base.digest[:SHORT_DIGEST] or "not locked", now[:SHORT_DIGEST], base.remedy))
     rows += [
         row("CUDA", cuda_of(name.tag), f"{newer.version} ({newer.step})", f"{base.place}: {newer.tag}")
         for newer in newer_cuda(name.tag, answer.tags)

@@ -163,7 +163,7 @@ async def _open(folder: Path) -> Images:
 
 
 async def _build(images: Images, image: str, commit: Commit) -> dagger.Container:
-    return (await replace(images, commit=commit).build(image)).container
+    return (await replace(images, commit=commit).image(image).build()).container
 
 
 async def build_for_both(folder: Path) -> dict[Platform, dagger.Container]:
@@ -173,5 +173,5 @@ async def build_for_both(folder: Path) -> dict[Platform, dagger.Container]:
     checkout.write("both/Dockerfile", f"FROM {DEBIAN}\nARG TARGETPLATFORM\nRUN echo $TARGETPLATFORM > /platform\n")
     platforms = 'platforms = ["linux/arm64", "linux/amd64"]'
     checkout.write("both/image.toml", f'description = "For two platforms"\ndockerfile = "Dockerfile"\n{platforms}\n')
-    built = await (await _open(folder)).build_all("both")
+    built = await (await _open(folder)).image("both").build_all()
     return {platform: image.container for platform, image in built.items()}

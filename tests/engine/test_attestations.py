@@ -90,7 +90,7 @@ async def digest_built(shop: Shop) -> str:
     """The digest of the tiny image, made without publishing it."""
     async with a_session():
         images = await Images.open(dag.host().directory(str(shop.checkout.path)))
-        built = await images.build_all("tiny")
+        built = await images.image("tiny").build_all()
         return (await make_artifact(Settings().fetch_base, list(built.values()), None)).digest
 
 
@@ -125,7 +125,7 @@ async def test_the_provenance_names_commit_lock_and_base(shop: Shop) -> None:
     commit = Commit(COMMIT, datetime(2026, 2, 1, tzinfo=UTC), ())
     async with a_session():
         images = await Images.open(dag.host().directory(str(shop.checkout.path)))
-        found = await made_from(replace(images, commit=commit), "small", ["linux/amd64"])
+        found = await made_from(replace(images, commit=commit).image("small"), ["linux/amd64"])
     lock = hashlib.sha256(shop.checkout.read("small/pixi.lock").encode()).hexdigest()
     repository, _, tag = Settings().base.rpartition(":")
     base = digest_of(repository, tag).removeprefix("sha256:")

@@ -11,16 +11,17 @@ import pytest
 import pytest_asyncio
 from dagger import dag
 
-from pipeline.attestations.sbom import make
 from pipeline.build.image import Image
 from pipeline.build.tool_container import with_scripts
 from pipeline.checkout import Checkout as Images
 from pipeline.commands.check import Checker
 from pipeline.commands.publish import publish
+from pipeline.commands.sbom import make
+from pipeline.commands.smoke_test import smoke_test
 from pipeline.commands.verify import verify
 from pipeline.output.formats import Format, ResultFormat, SbomFormat
 from pipeline.registry.oci_layout import make_artifact
-from pipeline.smoke.probe_images import require_passed
+from pipeline.smoke.results import require_passed
 from tests.engine.conftest import Checkout, copy_module, overlay
 from tests.engine.inside import ANYBODY, run
 from tests.engine.oci import Layout
@@ -112,7 +113,7 @@ async def build(folder: Path, seconds: int) -> Awkward:
     for name in ("pixi.toml", "pixi.lock"):
         checkout.write(f"awkward/{name}", (overlay("awkward") / name).read_text())
     images = await Images.open(dag.host().directory(str(folder)))
-    return Awkward(folder, images, await images.build("awkward"))
+    return Awkward(folder, images, await images.image("awkward").build())
 
 
 async def ask(awkward: Awkward, program: str) -> Any:  # noqa: ANN401  # whatever it prints
@@ -219,7 +220,7 @@ async def test_each_module_is_compiled_once(awkward: Awkward) -> None:
 
 async def test_it_passes_its_probes_and_the_checks(awkward: Awkward) -> None:
     """A smoke test ends well, and so does what `dagger check` asks of an image."""
-    results = await awkward.images.smoke_test("awkward", gpu=False)
+    results = await smoke_test(awkward.images, "awkward", gpu=False)
     assert json.loads(require_passed(results, ResultFormat.JSON))
     assert "readable by all" in await Checker(awkward.images).check_images()
 
@@ -247,7 +248,7 @@ async def test_two_builds_are_one_image_with_each_file_in_one_layer(awkward: Awk
 @pytest.mark.parametrize("form", SbomFormat)
 async def test_a_bill_names_all_packages(awkward: Awkward, form: SbomFormat) -> None:
     """In both formats; a licence that SPDX does not know is told in its own words."""
-    text = await (await make(awkward.images, "awkward", None, form)).contents()
+    text = await (await make(awkward.images.image("awkward"), None, form)).contents()
     names = ["awkward-bz2", "awkward-noarch", "awkward-post-link", "awkward-twice-a", "awkward-twice-b"]
     assert [name for name in names if f"pkg:conda/{name}@1.0" not in text] == []
     assert "pkg:pypi/" not in text

@@ -70,7 +70,7 @@ async def build(folder: Path, channel: Channel, *, wanted: bool, name: str = "ea
     (folder / "drawing/pixi.toml").write_text(MANIFEST.format(channel=channel.name, package=name))
     locking = await Images.open(dag.host().directory(str(folder)))
     locked = (await refresh(locking, "drawing", [], check=False)).after()
-    return await (await Images.open(locked)).build("drawing")
+    return await (await Images.open(locked)).image("drawing").build()
 
 
 async def test_a_build_names_scripts_that_did_not_run(

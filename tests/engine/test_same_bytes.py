@@ -62,8 +62,8 @@ async def build(folder: Path, seconds: int, greeting: str = "hello\n", compressi
     """
     write_small(folder, seconds, greeting, compression)
     images = await Images.open(dag.host().directory(str(folder)))
-    image = await images.build("small")
-    made = await make_artifact(images.settings.fetch_base, [image], None, images.images()["small"].compression)
+    image = await images.image("small").build()
+    made = await make_artifact(images.settings.fetch_base, [image], None, images.image("small").spec.compression)
     return Built(images, image.container, made)
 
 
@@ -117,7 +117,7 @@ async def test_what_is_pushed_is_what_was_tested(tmp_path: Path) -> None:
 async def test_the_pixi_stage_leaves_nothing_but_the_environment(tmp_path: Path) -> None:
     """An image goes on from it: no cache, tool, manifest or empty folder of the installation is in what is run."""
     images = await Images.open(dag.host().directory(str(write_small(tmp_path / "checkout", 3600))))
-    environment = (await images.build("small")).environment
+    environment = (await images.image("small").build()).environment
     assert environment
     before = dag.container().from_(images.settings.base).rootfs()
     added = await before.diff(environment.root).glob("**")
@@ -195,7 +195,7 @@ async def test_verify_finds_the_published_image_and_what_differs_from_it(
 async def test_layers_that_cannot_be_made_are_told_in_a_sentence(tmp_path: Path) -> None:
     """Which image, what failed, and what to do; here its environment says that it has a file which is not there."""
     images = await Images.open(dag.host().directory(str(write_small(tmp_path / "checkout", 3600))))
-    image = await images.build("small")
+    image = await images.image("small").build()
     assert image.environment
     lying = dag.file("layers.json", json.dumps({"4-rest": [f"no-such-file-{RUN}"]}))
     image = replace(image, environment=replace(image.environment, layers=lying))

@@ -135,6 +135,7 @@ def lint() -> int:
         "ruff check": [sys.executable, "-m", "ruff", "check"],
         "ruff format": [sys.executable, "-m", "ruff", "format", "--check"],
         "mypy": [sys.executable, "-m", "mypy"],
+        "import-linter": [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo"],
         **workflow_checks(Path(".github/workflows")),
     }
     failed = [name for name, command in checks.items() if not _passes(name, command)]

@@ -5,6 +5,11 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from dagger import dag
+
+from pipeline.checkout import ImageSource
+from pipeline.config.image_toml import ImageSpec
+from pipeline.config.project_toml import Settings
 
 LOCK = """
 version: 6
@@ -42,6 +47,10 @@ class CheckoutFolder:
         file = self.path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(dedent(text).lstrip("\n"), encoding="utf-8")
+
+    def source(self, spec: ImageSpec, settings: Settings | None = None) -> ImageSource:
+        """The image with another image.toml than the one that is written."""
+        return ImageSource("small", spec, self.image, dag.directory(), settings or Settings())
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder of the checkout."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.config.image_toml import ImageSpec
-from pipeline.locks.image_lock import Locked, check_lock
+from pipeline.locks.image_lock import Locked, LockFiles, check_lock
 
 CHANNEL: Final = "https://conda.anaconda.org/conda-forge"
 FILES: Final = "https://files.pythonhosted.org/packages"
@@ -61,7 +61,9 @@ def write(
 
 def locked(folder: Path, environment: str = "default", cuda: str | None = None) -> Locked:
     """The only candidate of a good image's lock on linux-64."""
-    (candidate,) = check_lock(folder, ImageSpec(description="x", environment=environment, cuda=cuda)).candidates
+    (candidate,) = check_lock(
+        LockFiles(folder), ImageSpec(description="x", environment=environment, cuda=cuda)
+    ).candidates
     return candidate
 
 

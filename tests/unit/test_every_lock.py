@@ -9,14 +9,15 @@ from typing import Final
 import pytest
 from dagger import dag
 
-from pipeline.attestations.sbom import Bill, Contents, components, make
+from pipeline.attestations.sbom import Bill, Contents, components
 from pipeline.checkout import Checkout
+from pipeline.commands.lock_diff import report_changes
 from pipeline.commands.report import report as draw_report
+from pipeline.commands.sbom import make
 from pipeline.config.project_toml import Settings
 from pipeline.errors import LockError
 from pipeline.locks.diff import compare, report
 from pipeline.locks.lockfile import Packages, Place, read_packages
-from pipeline.locks.previous import report_changes
 from pipeline.output.formats import Format, SbomFormat
 from pipeline.scripts import sbom
 from pipeline.scripts.report import render
@@ -139,7 +140,7 @@ async def _diff_from(checkout: Checkout) -> object:
 
 
 async def _bill(checkout: Checkout) -> object:
-    return await make(checkout, "small", None, SbomFormat.CYCLONEDX)
+    return await make(checkout.image("small"), None, SbomFormat.CYCLONEDX)
 
 
 async def _page(checkout: Checkout) -> object:

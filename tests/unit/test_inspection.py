@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.config.image_toml import ImageSpec, load_spec
 from pipeline.config.project_toml import load_settings
+from pipeline.config.toml_locations import located
 from pipeline.errors import LockError, PipelineError, SpecError
 from pipeline.inspection import (
     UNWANTED,
@@ -13,10 +14,9 @@ from pipeline.inspection import (
     find_missing_labels,
     find_unwanted,
     human,
-    located,
     read_facts,
 )
-from pipeline.locks.image_lock import check_base, check_lock
+from pipeline.locks.image_lock import LockFiles, check_base, check_lock
 from tests.unit.conftest import CheckoutFolder
 
 PREFIX = "/app/.pixi/envs/default"
@@ -37,7 +37,7 @@ def spec(**values: object) -> ImageSpec:
 def error_of(checkout: Path) -> PipelineError:
     """What is wrong with the image of a checkout."""
     with pytest.raises(PipelineError) as raised:
-        check_lock(checkout / "small", load_spec(checkout, "small"))
+        check_lock(LockFiles(checkout / "small"), load_spec(checkout, "small"))
     return raised.value
 
 

@@ -120,7 +120,7 @@ def test_files_are_told_by_kind_mode_and_text(tmp_path: Path) -> None:
 def run_imports(folder: Path, seconds: int, *modules: str) -> list[dict[str, Any]]:
     """What the probe of imports says of modules, some of which are in a folder."""
     ended = subprocess.run(
-        [sys.executable, str(PIPELINE / "probes/imports.py"), str(seconds), *modules],
+        [sys.executable, str(PIPELINE / "smoke/probes/imports.py"), str(seconds), *modules],
         capture_output=True,
         cwd=folder,
         check=False,
@@ -164,7 +164,7 @@ def run_tensorflow(folder: Path, init: int, *arguments: str) -> tuple[int, Found
     (folder / "cuda.c").write_text(LIBCUDA.replace("INIT", str(init)), encoding="utf-8")
     subprocess.run(["cc", "-shared", "-o", folder / "libcuda.so.1", folder / "cuda.c"], check=True)
     (folder / "tensorflow.py").write_text(TENSORFLOW, encoding="utf-8")
-    shutil.copy(PIPELINE / "probes/tensorflow.py", folder / "probe.py")
+    shutil.copy(PIPELINE / "smoke/probes/tensorflow.py", folder / "probe.py")
     ended = subprocess.run(
         [sys.executable, folder / "probe.py", *arguments],
         env={**os.environ, "LD_LIBRARY_PATH": str(folder)},

@@ -14,7 +14,7 @@ import pytest
 from pipeline.build.pixi_list import choose, explain, read_answer
 from pipeline.config.image_toml import ImageSpec
 from pipeline.errors import PipelineError
-from pipeline.locks.image_lock import check_lock
+from pipeline.locks.image_lock import LockFiles, check_lock
 from tests.unit.lockfiles import write
 from tests.unit.locks.test_image_lock import NUMPY, TWO, ZLIB
 
@@ -99,12 +99,12 @@ def test_every_workspace_has_an_expectation() -> None:
 def test_a_real_workspace_is_for_pixi_or_refused_truthfully(name: str, expected: Expected) -> None:
     """Nothing but what needs no rule of pixi's is judged: no requirement is compared with what is locked."""
     if expected.packages:
-        candidates = check_lock(WORKSPACES / name, spec(expected)).candidates
+        candidates = check_lock(LockFiles(WORKSPACES / name), spec(expected)).candidates
         counted = [sum(kind != "virtual" for kind, _ in found.packages) for found in candidates]
         assert counted == [expected.packages]
         return
     with pytest.raises(PipelineError) as raised:
-        check_lock(WORKSPACES / name, spec(expected))
+        check_lock(LockFiles(WORKSPACES / name), spec(expected))
     said = str(raised.value)
     assert expected.said in said
     assert said.startswith(name)
@@ -120,7 +120,7 @@ def test_a_current_pixi_agrees(tmp_path: Path, name: str, expected: Expected) ->
     """It lists the very packages that were read, or its own reason is told."""
     folder = tmp_path / name
     shutil.copytree(WORKSPACES / name, folder)
-    held = check_lock(folder, spec(expected))
+    held = check_lock(LockFiles(folder), spec(expected))
     environment = {
         "HOME": str(tmp_path),
         "PATH": os.environ["PATH"],
@@ -146,9 +146,10 @@ def test_a_current_pixi_agrees(tmp_path: Path, name: str, expected: Expected) ->
 PLACES: Final = """
 import sys
 from pathlib import Path
-from pipeline.locks.image_lock import check_lock
+from pipeline.locks.image_lock import LockFiles, check_lock
 from pipeline.config.image_toml import ImageSpec
-print([found.place for found in check_lock(Path(sys.argv[1]), ImageSpec(description="x", cuda="13")).candidates])
+lock = check_lock(LockFiles(Path(sys.argv[1])), ImageSpec(description="x", cuda="13"))
+print([found.place for found in lock.candidates])
 """
 
 

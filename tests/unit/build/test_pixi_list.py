@@ -4,9 +4,9 @@ import pytest
 
 from pipeline.build.pixi_list import Listed, choose, explain, platform_note, read_answer
 from pipeline.config.image_toml import ImageSpec
+from pipeline.config.toml_locations import located
 from pipeline.errors import BuildError, LockError, ManifestError, PipelineError
-from pipeline.inspection import located
-from pipeline.locks.image_lock import ImageLock, check_lock
+from pipeline.locks.image_lock import ImageLock, LockFiles, check_lock
 from pipeline.locks.manifest import Manifest, read_manifest
 from tests.unit.conftest import CheckoutFolder
 from tests.unit.lockfiles import conda, pypi, write
@@ -25,7 +25,7 @@ def line(name: str, version: str | None, build: str | None, kind: str = "conda",
 def held(checkout: CheckoutFolder, text: str) -> ImageLock:
     """What is read of a lock."""
     checkout.write("small/pixi.lock", text)
-    return check_lock(checkout.image, SPEC)
+    return check_lock(LockFiles(checkout.image), SPEC)
 
 
 def test_an_answer_of_each_pixi_is_read() -> None:

@@ -3,15 +3,15 @@ from pathlib import Path
 import pytest
 from dagger import dag
 
-from pipeline.checkout import Checkout
+from pipeline.checkout import Checkout, ImageSource
 from pipeline.commands.lock import check_fresh, explain_solve, start
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.project_toml import Settings
 from pipeline.credentials.logins import Logins
 from pipeline.errors import LockError, ManifestError
 from pipeline.locks import channel_check
+from pipeline.locks.image_lock import LockFiles
 from pipeline.locks.lockfile import Place, read_packages
-from pipeline.locks.manifest import read_manifest
 from tests.unit.conftest import CheckoutFolder
 from tests.unit.lockfiles import conda, pypi, write
 
@@ -23,13 +23,13 @@ LOCK = write([conda("python-3.12.1-h0_0"), conda("zlib-1.3.1-h0_0"), pypi("foo_b
 def test_without_packages_everything_may_change(checkout: CheckoutFolder) -> None:
     """A solve that starts from nothing takes the newest; a lock that cannot be read is no hindrance."""
     checkout.write("small/pixi.lock", "version: [")
-    assert start(checkout.image, read_manifest(checkout.image), SPEC, []) is None
+    assert start(LockFiles(checkout.image), SPEC, []) is None
 
 
 def test_one_package_is_let_go(checkout: CheckoutFolder) -> None:
     """All others stay; names may be written as PyPI and conda allow."""
     checkout.write("small/pixi.lock", LOCK)
-    left = start(checkout.image, read_manifest(checkout.image), SPEC, ["ZLIB", "Foo.Bar"])
+    left = start(LockFiles(checkout.image), SPEC, ["ZLIB", "Foo.Bar"])
     assert left is not None
     checkout.write("small/pixi.lock", left)
     found = read_packages(checkout.image / "pixi.lock", "", "")
@@ -40,7 +40,7 @@ def test_a_package_that_is_only_asked_for_may_be_locked(checkout: CheckoutFolder
     """One that was just added to pixi.toml: the lock is kept as it is."""
     checkout.write("small/pixi.lock", LOCK)
     checkout.write("small/pixi.toml", '[dependencies]\npython = "*"\nnumpy = "*"\n')
-    assert start(checkout.image, read_manifest(checkout.image), SPEC, ["numpy"]) == LOCK
+    assert start(LockFiles(checkout.image), SPEC, ["numpy"]) == LOCK
 
 
 def test_a_package_that_nobody_knows_is_told(checkout: CheckoutFolder) -> None:
@@ -48,20 +48,20 @@ def test_a_package_that_nobody_knows_is_told(checkout: CheckoutFolder) -> None:
     with pytest.raises(
         LockError, match=r"^package 'pyton' is neither in small/pixi\.lock nor .*; did you mean 'python'\?"
     ):
-        start(checkout.image, read_manifest(checkout.image), SPEC, ["zlib", "pyton"])
+        start(LockFiles(checkout.image), SPEC, ["zlib", "pyton"])
 
 
 def test_one_package_needs_a_lock_to_keep(checkout: CheckoutFolder) -> None:
     """Without one, all packages have to be locked."""
     checkout.remove("small/pixi.lock")
     with pytest.raises(LockError, match=r"^small/pixi\.lock is missing, .*; lock all packages"):
-        start(checkout.image, read_manifest(checkout.image), SPEC, ["zlib"])
+        start(LockFiles(checkout.image), SPEC, ["zlib"])
 
 
 def test_a_manifest_that_cannot_be_used_is_told_first(checkout: CheckoutFolder) -> None:
     """Before any solver runs."""
     with pytest.raises(ManifestError, match=r"has no environment 'ml'"):
-        start(checkout.image, read_manifest(checkout.image), ImageSpec(description="x", environment="ml"), [])
+        start(LockFiles(checkout.image), ImageSpec(description="x", environment="ml"), [])
 
 
 @pytest.mark.asyncio
@@ -71,18 +71,18 @@ async def test_a_lock_that_its_channel_contradicts_is_refused(
     """Even where pixi takes it for good."""
     asked: list[str] = []
 
-    async def locked(_: Checkout, image: str, spec: ImageSpec, platform: str) -> None:
-        asked.append(f"{image} {spec.environment} {platform}")
+    async def locked(source: ImageSource, platform: str) -> None:
+        asked.append(f"{source.name} {source.spec.environment} {platform}")
 
     async def differences(found: object, logins: Logins) -> list[str]:
         assert logins == Logins()
         assert sorted(package.name for package in found) == ["python", "zlib"]  # type: ignore[attr-defined]
         return ["its channel does not list a"]
 
-    monkeypatch.setattr(Checkout, "locked", locked)
+    monkeypatch.setattr(ImageSource, "locked", locked)
     monkeypatch.setattr(channel_check, "find_differences", differences)
     with pytest.raises(LockError, match=r"^small/pixi\.lock is not what its channels have: its channel does not "):
-        await check_fresh(Checkout(dag.directory(), checkout.path, Settings()), "small", SPEC)
+        await check_fresh(Checkout(dag.directory(), checkout.path, Settings()).image("small"))
     assert asked == ["small default linux/amd64"]
 
 
@@ -110,8 +110,7 @@ def test_the_real_lock_is_kept_but_for_one_package() -> None:
     """Of ml_platform's 504 packages one is chosen anew."""
     root = Path(__file__).parents[3]
     left = start(
-        root / "ml_platform",
-        read_manifest(root / "ml_platform"),
+        LockFiles(root / "ml_platform"),
         ImageSpec(description="x", environment="ml", cuda="12.8"),
         ["numpy"],
     )

@@ -5,7 +5,6 @@ from dagger import dag
 
 from pipeline.checkout import Checkout
 from pipeline.commands.outdated import Packages, by_repository, find_bases, find_packages, notes
-from pipeline.config.image_toml import ImageSpec, load_spec
 from pipeline.config.project_toml import Settings
 from pipeline.errors import LockError
 from pipeline.locks import base_images
@@ -25,7 +24,7 @@ def opened(folder: CheckoutFolder) -> Checkout:
 
 def found(folder: CheckoutFolder) -> list[Base]:
     """The base images of `small`."""
-    return find_bases(opened(folder), "small", load_spec(folder.path, "small"))
+    return find_bases(opened(folder).image("small"))
 
 
 def test_base_images_are_found_with_their_digests(checkout: CheckoutFolder) -> None:
@@ -74,13 +73,12 @@ async def test_packages_of_all_platforms_are_found(checkout: CheckoutFolder) -> 
         "linux-aarch64": [conda("numpy-2.0-h_0", "linux-aarch64", depends="[python]")],
     }
     checkout.write("small/pixi.lock", write({"default": places}))
-    spec = ImageSpec(description="x", platforms=("linux/amd64", "linux/arm64"))
+    checkout.write("small/image.toml", "description = 'x'\nplatforms = ['linux/amd64', 'linux/arm64']\n")
     manifest = '[workspace]\nchannels = []\nplatforms = ["linux-64", "linux-aarch64"]\n'
     checkout.write("small/pixi.toml", manifest)
-    packages = await find_packages(opened(checkout), "small", spec)
+    packages = await find_packages(opened(checkout).image("small"))
     assert packages == Packages({("foo", "1.0"): "foo", ("numpy", "1.0"): "numpy", ("numpy", "2.0"): "numpy"}, others=1)
-    own = ImageSpec(description="x", dockerfile="Dockerfile")
-    assert notes({"small": spec, "own": own}, {"small": packages}) == [
+    assert notes(["small", "own"], {"small": packages}) == [
         "small: 2 of 3 packages are of Python, and were looked up; OSV knows no others of conda",
         "own: what its Dockerfile installs was not looked up, since nothing locks it",
     ]

@@ -11,7 +11,7 @@ from pipeline.config.image_toml import ImageSpec
 from pipeline.config.project_toml import Settings
 from pipeline.credentials.secrets_in_urls import find_secrets, refuse_secrets
 from pipeline.errors import CredentialsError
-from pipeline.locks.image_lock import check_lock
+from pipeline.locks.image_lock import LockFiles, check_lock
 
 SPEC = ImageSpec(description="x")
 
@@ -92,7 +92,7 @@ async def test_secrets_are_refused_before_anything_else(tmp_path: Path, *, check
     """Whatever else is wrong with manifest and lock: a build and a lock tell this first."""
     (tmp_path / "pixi.toml").write_text('channels = ["https://conda.example.org/t/hidden/mine"]\n[')
     with pytest.raises(CredentialsError, match=r"pixi\.toml:1 has a token"):
-        check_lock(tmp_path, SPEC)
+        check_lock(LockFiles(tmp_path), SPEC)
     (tmp_path / "image.toml").write_text("description = 'x'\n")
     with pytest.raises(CredentialsError, match=r"pixi\.toml:1 has a token"):
         await refresh(Checkout(dag.directory(), tmp_path.parent, Settings()), tmp_path.name, [], check=check)

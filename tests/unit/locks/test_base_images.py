@@ -7,8 +7,8 @@ from pipeline.build.inputs import Recipe
 from pipeline.commands.lock import kept_bases
 from pipeline.config.image_toml import ImageSpec, load_spec
 from pipeline.config.project_toml import Settings
+from pipeline.config.toml_locations import located
 from pipeline.errors import LockError
-from pipeline.inspection import located
 from pipeline.locks import base_images
 from pipeline.locks.base_images import BaseChange
 from tests.sandbox.contents import own_digests
@@ -32,12 +32,12 @@ def test_what_is_written_is_read(checkout: CheckoutFolder) -> None:
         f'"{PIXI}" = "{ONE}"\n'
     )
     checkout.write("small/base.lock", text)
-    assert base_images.read_fitting(checkout.image, SPEC, SETTINGS) == {PIXI: ONE, DEBIAN: TWO}
+    assert checkout.source(SPEC, SETTINGS).digests == {PIXI: ONE, DEBIAN: TWO}
 
 
 def test_an_image_need_not_have_the_file(checkout: CheckoutFolder) -> None:
     """Its base images are then what their tags are."""
-    assert base_images.read_fitting(checkout.image, SPEC, SETTINGS) is None
+    assert checkout.source(SPEC, SETTINGS).base_lock is None
     assert Recipe("small", SPEC, SETTINGS, dag.directory()).pinned(PIXI) == PIXI
     assert base_images.unpinned(checkout.image, SPEC, SETTINGS) == (
         "without small/base.lock, base images are what their tags are now; 'dagger call lock --image small' pins them"
@@ -89,7 +89,7 @@ def test_a_file_that_does_not_fit_is_told_with_the_line(
     checkout.write("small/image.toml", "description = 'x'\n" + (f"runtime_base = '{runtime}'\n" if runtime else ""))
     checkout.write("small/base.lock", text)
     with pytest.raises(LockError) as raised:
-        base_images.read_fitting(checkout.image, load_spec(checkout.path, "small"), SETTINGS)
+        _ = checkout.source(load_spec(checkout.path, "small"), SETTINGS).digests
     assert located(raised.value, checkout.path).startswith(said)
     assert str(raised.value).endswith("; run 'dagger call lock --image small' and commit base.lock")
 
@@ -126,14 +126,14 @@ def test_changes_are_told_by_name() -> None:
 def test_locking_everything_keeps_no_digest(checkout: CheckoutFolder) -> None:
     """Not even one that cannot be read, which is a reason to lock."""
     checkout.write("small/base.lock", "broken")
-    assert kept_bases(checkout.image, SPEC, SETTINGS, []) == {}
+    assert kept_bases(checkout.source(SPEC, SETTINGS), []) == {}
 
 
 def test_locking_a_package_keeps_every_digest_in_use(checkout: CheckoutFolder) -> None:
     """A base image that is new is locked beside them; an image without the file gets none by it."""
-    assert kept_bases(checkout.image, SPEC, SETTINGS, ["numpy"]) is None
+    assert kept_bases(checkout.source(SPEC, SETTINGS), ["numpy"]) is None
     checkout.write("small/base.lock", base_images.write("small", {PIXI: ONE, "gone:1": TWO}))
-    assert kept_bases(checkout.image, SPEC, SETTINGS, ["numpy"]) == {PIXI: ONE}
+    assert kept_bases(checkout.source(SPEC, SETTINGS), ["numpy"]) == {PIXI: ONE}
 
 
 def test_the_sandbox_has_digests_of_its_own() -> None:

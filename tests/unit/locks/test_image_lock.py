@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.config.image_toml import ImageSpec, load_spec
 from pipeline.errors import LockError, ManifestError, PipelineError
-from pipeline.locks.image_lock import check_base, check_lock
+from pipeline.locks.image_lock import LockFiles, check_base, check_lock
 from tests.unit.conftest import LOCK, CheckoutFolder
 from tests.unit.lockfiles import conda, locked, pypi, write
 
@@ -30,7 +30,7 @@ platforms:
 
 def test_a_lock_that_fits_is_accepted(checkout: CheckoutFolder) -> None:
     """Its packages are what pixi is asked about."""
-    held = check_lock(checkout.image, SPEC)
+    held = check_lock(LockFiles(checkout.image), SPEC)
     assert [sorted(name for _, name in candidate.packages) for candidate in held.candidates] == [["python", "zlib"]]
     assert held.sources == {}
 
@@ -44,7 +44,7 @@ def test_the_lock_of_ml_platform_fits() -> None:
 
 def test_the_lock_of_columnar_fits() -> None:
     """So has the second one, and it is without CUDA."""
-    (held,) = check_lock(ROOT / "columnar", load_spec(ROOT, "columnar")).candidates
+    (held,) = check_lock(LockFiles(ROOT / "columnar"), load_spec(ROOT, "columnar")).candidates
     assert ("virtual", "__cuda") not in held.packages
 
 
@@ -73,7 +73,7 @@ def test_what_does_not_fit_is_refused(
     """Each way in which lock and manifest can be wrong is told in a sentence with the file and the remedy."""
     checkout.write(f"small/{name}", text)
     with pytest.raises(error, match=message) as raised:
-        check_lock(checkout.image, SPEC)
+        check_lock(LockFiles(checkout.image), SPEC)
     assert ";" in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -82,13 +82,13 @@ def test_a_missing_lock_is_told(checkout: CheckoutFolder) -> None:
     """Without a lock nothing is built."""
     checkout.remove("small/pixi.lock")
     with pytest.raises(LockError, match=r"^small/pixi\.lock is missing, .*; run 'dagger call lock --image small'"):
-        check_lock(checkout.image, SPEC)
+        check_lock(LockFiles(checkout.image), SPEC)
 
 
 def test_a_requirement_is_for_pixi_to_judge(checkout: CheckoutFolder) -> None:
     """A package that is asked for and not locked is no finding here: pixi says what it thinks of it."""
     checkout.write("small/pixi.toml", '[dependencies]\nnumpy = ">=7"\n[pypi-dependencies]\nfoo = "*"\n')
-    assert len(check_lock(checkout.image, SPEC).candidates) == 1
+    assert len(check_lock(LockFiles(checkout.image), SPEC).candidates) == 1
 
 
 def test_a_source_package_of_another_environment_is_none_of_the_image(checkout: CheckoutFolder) -> None:
@@ -103,7 +103,7 @@ def test_an_environment_that_the_manifest_lacks_is_told(checkout: CheckoutFolder
     with pytest.raises(
         ManifestError, match=r"has no environment 'mll', which small/image\.toml names; did you mean 'ml'\?"
     ):
-        check_lock(checkout.image, ImageSpec(description="x", environment="mll"))
+        check_lock(LockFiles(checkout.image), ImageSpec(description="x", environment="mll"))
 
 
 def test_two_platforms_of_one_kind_are_two_candidates(checkout: CheckoutFolder) -> None:
@@ -112,7 +112,7 @@ def test_two_platforms_of_one_kind_are_two_candidates(checkout: CheckoutFolder) 
         "small/pixi.lock",
         write({"default": {"linux-64-cuda": [NUMPY, ZLIB], "linux-64": [ZLIB]}}, version=7, platforms=TWO),
     )
-    held = check_lock(checkout.image, SPEC)
+    held = check_lock(LockFiles(checkout.image), SPEC)
     assert [(candidate.place.platform, list(candidate.conda)) for candidate in held.candidates] == [
         ("linux-64 (linux-64)", ["zlib"]),
         ("linux-64 (linux-64-cuda)", ["numpy", "zlib"]),
@@ -137,7 +137,7 @@ def test_what_pixi_reads_is_found(checkout: CheckoutFolder) -> None:
         all = { path = "./libs/" }
         """
     checkout.write("small/pixi.toml", manifest)
-    held = check_lock(checkout.image, SPEC)
+    held = check_lock(LockFiles(checkout.image), SPEC)
     assert held.sources == {"libs": True, "on.sh": False, "set/x.sh": False, "wheels": True}
     assert held.scripts == ("on.sh",)
 
@@ -147,7 +147,11 @@ def test_a_package_of_the_folder_itself_is_all_that_is_in_it(checkout: CheckoutF
     for file in ("pyproject.toml", "src/mine/a.py", "README.md", ".pixi/envs/x", "base.lock", "__pycache__/a.pyc"):
         checkout.write(f"small/{file}", "")
     checkout.write("small/pixi.toml", '[pypi-dependencies]\nmine = { path = ".", editable = true }\n')
-    assert check_lock(checkout.image, SPEC).sources == {"README.md": False, "pyproject.toml": False, "src": True}
+    assert check_lock(LockFiles(checkout.image), SPEC).sources == {
+        "README.md": False,
+        "pyproject.toml": False,
+        "src": True,
+    }
 
 
 def test_git_is_needed_for_a_package_from_git(checkout: CheckoutFolder) -> None:
@@ -156,16 +160,16 @@ def test_git_is_needed_for_a_package_from_git(checkout: CheckoutFolder) -> None:
     checkout.write(
         "small/pixi.lock", write([NUMPY, (f"- pypi: {url}", f"- pypi: {url}\n  name: mine\n  version: '1'")])
     )
-    assert check_lock(checkout.image, SPEC).git == "mine"
+    assert check_lock(LockFiles(checkout.image), SPEC).git == "mine"
     checkout.write("small/pixi.lock", write([NUMPY, pypi("mine", "1.0")]))
-    assert check_lock(checkout.image, SPEC).git == ""
+    assert check_lock(LockFiles(checkout.image), SPEC).git == ""
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("12", "12.0"), ("12.0", "12"), ("12.10", "12.9"), ("13", "12.8")])
 def test_cuda_versions_compare_as_versions(checkout: CheckoutFolder, ours: str, theirs: str) -> None:
     """A number alone is the first of its releases."""
     checkout.write("small/pixi.toml", f'[system-requirements]\ncuda = "{theirs}"\n')
-    assert check_lock(checkout.image, ImageSpec(description="x", cuda=ours)).candidates
+    assert check_lock(LockFiles(checkout.image), ImageSpec(description="x", cuda=ours)).candidates
 
 
 def test_an_older_cuda_than_required_is_refused(checkout: CheckoutFolder) -> None:
@@ -174,7 +178,7 @@ def test_an_older_cuda_than_required_is_refused(checkout: CheckoutFolder) -> Non
     with pytest.raises(
         LockError, match=r"key 'cuda' is 12\.6, but environment 'default' of small/pixi\.toml requires CUDA 12\.8"
     ):
-        check_lock(checkout.image, ImageSpec(description="x", cuda="12.6"))
+        check_lock(LockFiles(checkout.image), ImageSpec(description="x", cuda="12.6"))
 
 
 @pytest.mark.parametrize("base_cuda", [None, "12.8", "12.8.1", "13.0.0", "13"])
@@ -193,8 +197,8 @@ def test_folders_of_the_image_are_found_whole(checkout: CheckoutFolder) -> None:
     """That of a package is one path; the image's own folder is all that is in it."""
     checkout.write("small/src/mine/a.py", "")
     checkout.write("small/pixi.lock", write([NUMPY, ("- pypi: ./", "- pypi: ./\n  name: mine\n  version: '1.0'")]))
-    held = check_lock(checkout.image, SPEC)
+    held = check_lock(LockFiles(checkout.image), SPEC)
     assert held.has_local
     assert held.own_paths({"src/mine"}) == ["src/mine"]
     assert held.own_paths({"."}) == ["src"]
-    assert not check_lock(ROOT / "columnar", load_spec(ROOT, "columnar")).has_local
+    assert not check_lock(LockFiles(ROOT / "columnar"), load_spec(ROOT, "columnar")).has_local

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import TagError
 from pipeline.git.commit import Commit
+from pipeline.git.versions import parse_version
 from pipeline.output.formats import Format
 from pipeline.publishing.tag_policy import (
     LATEST,
@@ -15,7 +16,6 @@ from pipeline.publishing.tag_policy import (
     draw,
     movable,
     obstacle,
-    parse_version,
     plan,
     plan_checkout,
     report,

@@ -1,18 +1,14 @@
-"""The files that image.toml adds to an image: from its own folder, or from elsewhere and pinned by their hash."""
+"""The ``files`` of image.toml: from the image's own folder, or from elsewhere and pinned by their hash."""
 
-import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Self
 
-import anyio
-import dagger
-from dagger import dag
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.config.toml_locations import Keys
-from pipeline.errors import BuildError, SpecError
+from pipeline.errors import SpecError
 
 #: Every user reads a file of an image, and only its owner and group write it.
 _READ_BY_ALL: Final = 0o444
@@ -128,47 +124,3 @@ def refuse_links(folder: Path, source: str, before: str = "", at: Mapping[str, S
             f"{before}{folder.name}/{source} leaves the image's folder by a symlink; put the file itself there",
             at,
         )
-
-
-async def collect(folder: dagger.Directory, files: Iterable[ImageFile], name: str, scratch: Path) -> dagger.Directory:
-    """A tree with the files of an image.toml at their paths; those from elsewhere are held against their hashes.
-
-    Args:
-        folder: the image's folder.
-        files: what image.toml says.
-        name: what messages call image.toml.
-        scratch: a folder of this process's own, where fetched files are hashed.
-
-    Raises:
-        BuildError: a file cannot be fetched, or is another one than image.toml says.
-    """
-    tree = dag.directory()
-    for number, file in enumerate(files):
-        if file.source is not None:
-            origin = folder.file(file.source)
-        else:
-            origin = await _fetch(file, f"{name}: key 'files.{number}", scratch / str(number))
-        tree = tree.with_file(file.path, origin, permissions=file.permissions)
-    return tree
-
-
-async def _fetch(file: ImageFile, key: str, copy: Path) -> dagger.File:
-    origin = dag.http(str(file.url))
-    try:
-        await origin.export(str(copy))
-    except dagger.QueryError as error:
-        raise BuildError(
-            f"{key}.url': {file.url} cannot be fetched: {error}; correct it, or run the same command again"
-        ) from error
-    found = await anyio.to_thread.run_sync(_hash, copy)
-    if found != file.sha256:
-        raise BuildError(
-            f"{key}.sha256': {file.url} has {found}, but {file.sha256} is pinned; "
-            "if the file was meant to change, pin its new hash, otherwise do not trust the address"
-        )
-    return origin
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,0 +1,34 @@
+"""Smoke tests: build images, run their probes, and fail once with everything that failed."""
+
+from collections.abc import Sequence
+
+from pipeline.checkout import Checkout, ImageSource
+from pipeline.errors import SmokeTestError
+from pipeline.smoke.probe_images import probe_images
+from pipeline.smoke.results import Results
+from pipeline.smoke.runner import GPU_PROBES
+
+
+async def smoke_test(checkout: Checkout, image: str | None, *, gpu: bool) -> Results:
+    """Build one image or all, and run all their probes at once.
+
+    Raises:
+        PipelineError: a GPU is asked for that no probe looks for, or an image.toml cannot be used.
+    """
+    images = checkout.images(image)
+    if gpu:
+        require_gpu_probe(images)
+    return await probe_images(images, gpu=gpu)
+
+
+def require_gpu_probe(images: Sequence[ImageSource]) -> None:
+    """Refuse a test with GPUs that would look for none.
+
+    Raises:
+        SmokeTestError: none of the images has a probe that looks for GPUs.
+    """
+    if not any(GPU_PROBES.intersection(image.spec.probes.scripts) for image in images):
+        raise SmokeTestError(
+            f"--gpu was given, but no probe of {', '.join(image.name for image in images)} looks for a GPU; "
+            f"add {' or '.join(sorted(GPU_PROBES))} to 'scripts' of [probes] in its image.toml, or leave --gpu out"
+        )
