@@ -7,7 +7,7 @@ from typing import Final
 
 from packaging.version import Version
 
-from pipeline.errors import ReleaseError, TagError
+from pipeline.errors import Code, PipelineError, TagError
 from pipeline.git.versions import parse_version
 
 FILE: Final = "CHANGELOG.md"
@@ -38,13 +38,14 @@ def with_release(text: str, version: Version, day: date, commits: Sequence[str])
         commits: the subjects of its commits, in the order to list them.
 
     Raises:
-        ReleaseError: there is no heading under which a change waits for its release.
+        PipelineError: there is no heading under which a change waits for its release.
     """
     headings = list(_HEADING.finditer(text))
     waiting = next((heading for heading in headings if heading["name"].lower() == _UNRELEASED), None)
     if waiting is None:
-        raise ReleaseError(
-            f"{FILE} has no heading '## Unreleased', under which changes wait; add it above the newest one"
+        raise PipelineError(
+            Code.CHANGELOG_INVALID,
+            f"{FILE} has no heading '## Unreleased', under which changes wait; add it above the newest one",
         )
     start = text.find("\n", waiting.start()) + 1 or len(text)
     end = next((heading.start() for heading in headings if heading.start() > waiting.start()), len(text))

@@ -19,7 +19,7 @@ from pipeline.config.project_toml import Settings, load_settings
 from pipeline.config.toml_locations import located
 from pipeline.config.validation import nearest
 from pipeline.credentials.logins import Logins
-from pipeline.errors import SpecError
+from pipeline.errors import Code, SpecError
 from pipeline.git.commit import Commit, read_commit
 from pipeline.locks import base_images
 from pipeline.locks.image_lock import ImageLock, Locked, LockFiles, check_lock
@@ -88,8 +88,9 @@ class ImageSource:
         found = [known for known in self.spec.platforms if asked in {None, known}]
         if not found:
             raise SpecError(
+                Code.PLATFORM_UNKNOWN,
                 f"{self.name}/{FILE}: key 'platforms' does not have '{asked}'; "
-                f"{nearest(str(asked), self.spec.platforms)}"
+                f"{nearest(str(asked), self.spec.platforms)}",
             )
         return found[0]
 
@@ -107,7 +108,7 @@ class ImageSource:
         """Its manifest and lock, as far as they can be read without pixi.
 
         Raises:
-            ManifestError: the manifest cannot be used.
+            PipelineError: the manifest cannot be used.
             LockError: the lock cannot be used.
         """
         return check_lock(self.files, self.spec, platform)
@@ -195,7 +196,7 @@ class Checkout:
         try:
             settings = load_settings(path)
         except SpecError as error:
-            raise SpecError(located(error, path)) from error
+            raise SpecError(error.code, located(error, path)) from error
         return cls(source, path, settings, read_commit(path), logins or Logins())
 
     def names(self) -> list[str]:
@@ -206,7 +207,7 @@ class Checkout:
         """One image; its image.toml is read the first time.
 
         Raises:
-            ImageNotFoundError: the checkout has no such image.
+            SpecError: the checkout has no such image.
             SpecError: its image.toml cannot be used.
         """
         if name not in self._images:
@@ -220,7 +221,7 @@ class Checkout:
         """The image of a name, or all images by name where none is given.
 
         Raises:
-            ImageNotFoundError: the checkout has no such image.
+            SpecError: the checkout has no such image.
             SpecError: an image.toml cannot be used.
         """
         return [self.image(found) for found in ([name] if name else self.names())]

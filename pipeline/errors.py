@@ -1,109 +1,358 @@
-"""Everything that can go wrong, each said in one sentence: what happened, where, and what to do next.
+"""Errors: one sentence each, with a stable code at its end that docs/errors.md explains.
 
 PipelineError
-├── ImageNotFoundError    no folder of that name has an image.toml
-├── SpecError             image.toml, or [tool.pipeline] of pyproject.toml, says what cannot be
-├── ManifestError         pixi.toml is missing or cannot be read
-├── LockError             pixi.lock is missing, cannot be read, or does not fit pixi.toml or image.toml
-├── RefreshError          pixi could not solve pixi.toml, or a locked package is not the one of its channel
-├── EarlierLockError      there is no lock to compare with where one was said to be
-├── SbomError             what is in an image is not what was locked for it, or cannot be written down
-├── OutdatedError         what is newer, or known to be vulnerable, cannot be told whole
-├── ReportError           the page about an image cannot be drawn, or shall tell what it cannot
-├── BuildError            a step of the build failed in its container
-├── SmokeTestError        an image was built, and does not do what it should
-├── TagError              a trigger or commit gives no tag
-├── CredentialsError      a registry has no credentials here, or does not accept them
-├── SigningError          an image cannot be signed with the key that was given
-├── VerifyError           an image that was built again is not the published one, or a published one is not signed
-├── PublishError          a tag of an image is missing in a registry, or is another image there
-└── CheckError            a checkout is not as it should be
+├── SpecError            image.toml, or [tool.pipeline] of pyproject.toml, cannot be used
+├── LockError            pixi.lock or base.lock cannot be used
+├── PreviousLockError    there is no previous lock to compare with
+├── OutdatedError        something could not be asked for its upstream versions
+└── TagError             a ref or commit gives no tag
+
+A class of its own is only what some code catches; a person tells errors apart by their codes.
 """
 
+import enum
+import re
 from collections.abc import Mapping, Sequence
+from typing import Final
+
+#: A message that ends with a code has it already.
+_CODED: Final = re.compile(r"\[[a-z-]+\]$")
+
+
+class Code(enum.Enum):
+    """The code of an error, with its meaning and its remedy."""
+
+    def __init__(self, code: str, meaning: str, remedy: str) -> None:
+        self.code = code
+        self.meaning = meaning
+        self.remedy = remedy
+
+    # What people write
+    IMAGE_UNKNOWN = (
+        "image-unknown",
+        "The checkout has no image of this name: no top-level folder with an image.toml.",
+        "Correct the name; `dagger call images` lists the images.",
+    )
+    IMAGE_NAME_INVALID = (
+        "image-name-invalid",
+        "A new image cannot have this name, or the name is taken.",
+        "Choose another name: lower-case letters and digits, in words that `_`, `-` or `.` divides.",
+    )
+    TOML_INVALID = (
+        "toml-invalid",
+        "A file is not TOML.",
+        "Correct the line that the message names.",
+    )
+    KEY_INVALID = (
+        "key-invalid",
+        "A key of image.toml, base.lock or `[tool.pipeline]` is unknown, missing, or has a value that it cannot have.",
+        "Correct the key; the message names the nearest right one.",
+    )
+    FILE_MISSING = (
+        "file-missing",
+        "A file that image.toml or `[tool.pipeline]` names is not there, or is outside of the folder.",
+        "Add the file, or correct the key.",
+    )
+    PLATFORM_UNKNOWN = (
+        "platform-unknown",
+        "`platforms` of image.toml does not have the platform that was asked for.",
+        "Ask for one of its platforms, or add this one there and lock again.",
+    )
+    OPTION_CONFLICT = (
+        "option-conflict",
+        "Options of the command do not fit together, or do not fit the image.",
+        "Leave out or add the option that the message names.",
+    )
+    # Manifest and locks
+    MANIFEST_MISSING = (
+        "manifest-missing",
+        "An image has neither a pixi.toml nor a pyproject.toml with `[tool.pixi]`.",
+        "Add one of the two.",
+    )
+    MANIFEST_INVALID = (
+        "manifest-invalid",
+        "pixi cannot use the manifest.",
+        "Correct the manifest as pixi says in the message.",
+    )
+    MANIFEST_PLATFORM = (
+        "manifest-platform",
+        "The manifest does not list a platform that the image is built for.",
+        "Add the platform to `platforms` of the manifest, and lock again.",
+    )
+    ENVIRONMENT_UNKNOWN = (
+        "environment-unknown",
+        "The manifest does not have the environment that image.toml names.",
+        "Correct `environment` in image.toml, or add the environment to the manifest.",
+    )
+    LOCAL_PATH = (
+        "local-path",
+        "A package or activation script is named by a path that is not in the image's folder.",
+        "Move the file there, or remove it from the manifest.",
+    )
+    CUDA_MISMATCH = (
+        "cuda-mismatch",
+        "image.toml, the manifest and the base image do not agree about the CUDA version.",
+        "Make the versions agree; docs/gpus.md explains the key `cuda`.",
+    )
+    LOCK_MISSING = (
+        "lock-missing",
+        "An image has no pixi.lock.",
+        "Run `dagger call lock --image IMAGE`, and commit pixi.lock.",
+    )
+    LOCK_INVALID = (
+        "lock-invalid",
+        "pixi.lock cannot be read, is cut off, or contradicts itself.",
+        "Run `dagger call lock --image IMAGE`, and commit pixi.lock.",
+    )
+    LOCK_STALE = (
+        "lock-stale",
+        "pixi.lock does not fit its manifest or its channels.",
+        "Run `dagger call lock --image IMAGE`, and commit pixi.lock.",
+    )
+    LOCK_EMPTY = (
+        "lock-empty",
+        "The environment has no packages in pixi.lock for the platform.",
+        "Name another `environment` in image.toml, or add packages to this one.",
+    )
+    LOCK_SOURCE_PACKAGE = (
+        "lock-source-package",
+        "pixi.lock has a package that pixi builds from source, which no image can have yet.",
+        "Take the package from a channel or PyPI, or name an environment without it.",
+    )
+    BASE_LOCK_STALE = (
+        "base-lock-stale",
+        "base.lock cannot be read, or does not fit the base images of image.toml.",
+        "Run `dagger call lock --image IMAGE`, and commit base.lock.",
+    )
+    PACKAGE_UNKNOWN = (
+        "package-unknown",
+        "`lock --package` names a package that nobody asks for.",
+        "Correct the name.",
+    )
+    SOLVE_FAILED = (
+        "solve-failed",
+        "pixi found no packages that fit the manifest.",
+        "Correct what the manifest asks for, as pixi says in the message.",
+    )
+    CHANNEL_UNREACHABLE = (
+        "channel-unreachable",
+        "A channel cannot be asked for its packages.",
+        "Run the command again when the channel can be reached; docs/private.md is about credentials.",
+    )
+    PREVIOUS_LOCK_MISSING = (
+        "previous-lock-missing",
+        "There is no lock to compare with: no such commit, image or file, or none with a lock.",
+        "Name another commit, published image or file.",
+    )
+    # Builds
+    BASE_IMAGE_UNAVAILABLE = (
+        "base-image-unavailable",
+        "A base image cannot be pulled.",
+        "Correct its name, give credentials with `with-registry-auth`, or try again when its registry can be reached.",
+    )
+    BASE_IMAGE_UNSUITABLE = (
+        "base-image-unsuitable",
+        "A base image lacks a program that the build needs.",
+        "Choose another base image, as the message says.",
+    )
+    DOCKERFILE_FAILED = (
+        "dockerfile-failed",
+        "A step of a Dockerfile failed.",
+        "Correct the Dockerfile.",
+    )
+    DOWNLOAD_FAILED = (
+        "download-failed",
+        "Packages or files could not be downloaded.",
+        "Run the command again; if an address is gone, lock again.",
+    )
+    HASH_MISMATCH = (
+        "hash-mismatch",
+        "A file from elsewhere is another one than image.toml pins.",
+        "Pin its new hash if the change was meant; otherwise do not trust the address.",
+    )
+    INSTALL_FAILED = (
+        "install-failed",
+        "pixi could not install the locked environment.",
+        "Do what the message says of pixi's own reason.",
+    )
+    PIXI_TIMEOUT = (
+        "pixi-timeout",
+        "pixi did not end in its time.",
+        "Run the command again, or raise `install_timeout` or `solve_timeout` of `[tool.pipeline]`.",
+    )
+    PIXI_KILLED = (
+        "pixi-killed",
+        "Something killed pixi, mostly because the machine has too little memory.",
+        "Give the engine more memory.",
+    )
+    POST_LINK_FAILED = (
+        "post-link-failed",
+        "The post-link script of a package failed.",
+        "Give the script what it needs, or remove `post_link_scripts` from image.toml.",
+    )
+    STEP_FAILED = (
+        "step-failed",
+        "A step of the pipeline itself failed in its container.",
+        "Run the command again; the log of the engine has the details.",
+    )
+    # Tests and checks
+    PROBES_FAILED = (
+        "probes-failed",
+        "Probes failed, or an image to test could not be built.",
+        "Correct what the report names.",
+    )
+    CHECK_FAILED = (
+        "check-failed",
+        "A check of the checkout found something.",
+        "Correct what each line names.",
+    )
+    SBOM_MISMATCH = (
+        "sbom-mismatch",
+        "An image holds other packages than its lock.",
+        "Leave the contents of the environment to the lock, and build again.",
+    )
+    SBOM_FAILED = (
+        "sbom-failed",
+        "The SBOM of an image cannot be written.",
+        "Do what the message says, or use the other format.",
+    )
+    OUTDATED_INCOMPLETE = (
+        "outdated-incomplete",
+        "A registry or the vulnerability service did not answer, so the report lacks something.",
+        "Run the command again.",
+    )
+    # Releases and publishing
+    TAG_INVALID = (
+        "tag-invalid",
+        "A tag is no version of the form YEAR.MINOR.PATCH, or a commit is no id.",
+        "Give a version such as v2026.2.0, or main.",
+    )
+    VERSION_INVALID = (
+        "version-invalid",
+        "The version of a release does not fit the versions that are there.",
+        "Give another version or date, or correct the file that the message names.",
+    )
+    CHANGELOG_INVALID = (
+        "changelog-invalid",
+        "CHANGELOG.md is missing, or has no place for the release.",
+        "Add a heading `## Unreleased`.",
+    )
+    HISTORY_MISSING = (
+        "history-missing",
+        "The checkout has no history of git, or only a part of it.",
+        "Run the command in a clone with its whole history.",
+    )
+    RELEASE_EMPTY = (
+        "release-empty",
+        "Nothing was committed since the last release.",
+        "Commit something first.",
+    )
+    REPOSITORY_INVALID = (
+        "repository-invalid",
+        "An image cannot be published under this name.",
+        "Name registry and path in lower case.",
+    )
+    CREDENTIALS_INVALID = (
+        "credentials-invalid",
+        "The credentials that were given cannot be used.",
+        "Correct the arguments as the message says.",
+    )
+    CREDENTIALS_MISSING = (
+        "credentials-missing",
+        "A registry has no credentials here.",
+        "Give them with `with-registry-auth` or `--docker-config`.",
+    )
+    SECRET_IN_URL = (
+        "secret-in-url",
+        "A manifest or lock has a password or token in an address.",
+        "Remove it there, and give it with `with-channel-auth`.",
+    )
+    REGISTRY_DENIED = (
+        "registry-denied",
+        "A registry does not let these credentials push, or rejects the repository.",
+        "Check the credentials and their permissions.",
+    )
+    REGISTRY_UNREACHABLE = (
+        "registry-unreachable",
+        "No registry of an image can be reached.",
+        "Try again later; nothing was built.",
+    )
+    TAG_TAKEN = (
+        "tag-taken",
+        "An immutable tag belongs to another image already.",
+        "Publish under a new version; nothing was pushed.",
+    )
+    PUBLISH_INCOMPLETE = (
+        "publish-incomplete",
+        "Not every tag is where it should be; the report says which.",
+        "Run the same command again: it finishes what is missing.",
+    )
+    SEVERAL_FAILURES = (
+        "several-failures",
+        "Several images failed, each for a reason of its own.",
+        "Look at the code at the end of each line.",
+    )
+    SIGNING_FAILED = (
+        "signing-failed",
+        "An image cannot be signed.",
+        "Check the key or the identity token; nothing was pushed.",
+    )
+    IDENTITY_TOKEN_INVALID = (
+        "identity-token-invalid",
+        "The identity token cannot be read, is no JWT, or has expired.",
+        "Give a new token, or a command that gets one.",
+    )
+    SIGNATURE_MISSING = (
+        "signature-missing",
+        "A published image lacks the signature that was asked for.",
+        "Do not use the image from there; who may sign it publishes it again.",
+    )
+    DIGEST_MISMATCH = (
+        "digest-mismatch",
+        "An image that was built again is not the published one.",
+        "Look at the differences that the message lists.",
+    )
 
 
 class PipelineError(Exception):
-    """Any failure that a person can act on; its text is the whole message.
+    """Any failure that a person can act on.
 
     Args:
-        message: one sentence: what happened, where, and what to do next.
+        code: what kind of failure it is.
+        message: one sentence: what happened, where, and what to do next; a report may follow in lines of its own.
         at: where in files that the message names the fault is: the ways to a key of a TOML file of which one is there,
             or words of a line.
     """
 
-    def __init__(self, message: str, at: Mapping[str, Sequence[tuple[str | int, ...]] | str] | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, code: Code, message: str, at: Mapping[str, Sequence[tuple[str | int, ...]] | str] | None = None
+    ) -> None:
+        super().__init__(code, message, at)
+        self.code = code
+        self.message = message
         self.at = dict(at or {})
 
-
-class ImageNotFoundError(PipelineError):
-    """An image was named that the checkout does not have."""
+    def __str__(self) -> str:
+        sentence, newline, report = self.message.partition("\n")
+        coded = sentence if _CODED.search(sentence) else f"{sentence} [{self.code.code}]"
+        return f"{coded}{newline}{report}"
 
 
 class SpecError(PipelineError):
     """An image.toml, or the settings in pyproject.toml, cannot be used."""
 
 
-class ManifestError(PipelineError):
-    """A pixi.toml cannot be used."""
-
-
 class LockError(PipelineError):
-    """A pixi.lock cannot be used."""
+    """A pixi.lock or base.lock cannot be used."""
 
 
-class RefreshError(PipelineError):
-    """A pixi.lock could not be made anew, or held against its channel."""
-
-
-class EarlierLockError(PipelineError):
-    """There is no earlier lock where one was said to be."""
-
-
-class SbomError(PipelineError):
-    """The bill of materials of an image cannot be trusted, and is not written."""
+class PreviousLockError(PipelineError):
+    """There is no previous lock to compare with."""
 
 
 class OutdatedError(PipelineError):
-    """Something could not be asked what is newer, or known to be vulnerable."""
-
-
-class ReportError(PipelineError):
-    """The page about an image cannot be drawn, or shall tell what it cannot."""
-
-
-class BuildError(PipelineError):
-    """A step of the build failed in its container."""
-
-
-class SmokeTestError(PipelineError):
-    """A built image failed its probes."""
+    """Something could not be asked for its upstream versions or known vulnerabilities."""
 
 
 class TagError(PipelineError):
-    """A trigger or commit was named that gives no tag."""
-
-
-class CredentialsError(PipelineError):
-    """A registry has no credentials, or does not let the ones that it has do what is needed."""
-
-
-class SigningError(PipelineError):
-    """An image cannot be signed with the key that was given."""
-
-
-class VerifyError(PipelineError):
-    """An image that was built again is not the published one, or a published one is not signed."""
-
-
-class PublishError(PipelineError):
-    """Not every tag of an image could be put where it belongs."""
-
-
-class ReleaseError(PipelineError):
-    """A release cannot be prepared."""
-
-
-class CheckError(PipelineError):
-    """A check of the checkout found something."""
+    """A ref or commit gives no tag."""

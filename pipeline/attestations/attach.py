@@ -19,7 +19,7 @@ from pipeline.attestations.signing import NAME as SIGNATURE
 from pipeline.build.image import Image
 from pipeline.checkout import ImageSource
 from pipeline.config.image_toml import Platform
-from pipeline.errors import BuildError
+from pipeline.errors import Code, PipelineError
 from pipeline.locks import base_images
 from pipeline.locks.image_lock import LOCK
 from pipeline.output.formats import SbomFormat
@@ -93,7 +93,7 @@ async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[
     """What an image is made from: the commit, the lock and the base images, as far as they are known.
 
     Raises:
-        BuildError: a base image cannot be found.
+        PipelineError: a base image cannot be found.
     """
     image, spec, folder, settings = source.name, source.spec, source.folder, source.settings
     found = [provenance.of_commit(source.commit, settings.source)] if source.commit else []
@@ -109,7 +109,9 @@ async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[
         try:
             found.append(provenance.of_image(await base.image_ref()))
         except dagger.QueryError as error:
-            raise BuildError(f"{image}: base image {address} cannot be found: {error}; try again later") from error
+            raise PipelineError(
+                Code.BASE_IMAGE_UNAVAILABLE, f"{image}: base image {address} cannot be found: {error}; try again later"
+            ) from error
     return found
 
 

@@ -16,7 +16,7 @@ from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.checkout import ImageSource
 from pipeline.config.image_toml import Platform
 from pipeline.config.validation import listed
-from pipeline.errors import SbomError
+from pipeline.errors import Code, PipelineError
 from pipeline.locks.image_lock import LOCK
 from pipeline.locks.lockfile import LOCAL, Package
 from pipeline.output.formats import SbomFormat
@@ -100,9 +100,10 @@ async def describe(source: ImageSource, platform: Platform, container: dagger.Co
         locked = list((await source.locked(platform)).packages.values())
     contents = await look(image, container, environment_path(spec.environment), source.settings.fetch_base)
     if spec.dockerfile is None and (problems := differences(locked, contents)):
-        raise SbomError(
+        raise PipelineError(
+            Code.SBOM_MISMATCH,
             f"{image}: what is in the image is not what {image}/{LOCK} holds: {listed(problems)}; leave what is in "
-            "the environment to the lock, and build the image again"
+            "the environment to the lock, and build the image again",
         )
     return Bill(
         name=image,
@@ -116,7 +117,7 @@ async def look(image: str, container: dagger.Container, prefix: str, base: str) 
     """The packages that are in an image, looked for from outside: the image may have no Python.
 
     Raises:
-        SbomError: what is written down in it cannot be read.
+        PipelineError: what is written down in it cannot be read.
     """
     looking = (
         dag.container()
@@ -129,14 +130,16 @@ async def look(image: str, container: dagger.Container, prefix: str, base: str) 
         return Contents.model_validate_json(await looking.stdout())
     except (dagger.ExecError, ValidationError) as error:
         reason = error.stderr.strip().splitlines()[-1] if isinstance(error, dagger.ExecError) else str(error)
-        raise SbomError(f"{image}: the packages in the image cannot be listed: {reason}; build it again") from error
+        raise PipelineError(
+            Code.SBOM_FAILED, f"{image}: the packages in the image cannot be listed: {reason}; build it again"
+        ) from error
 
 
 async def write(bill: Bill, form: SbomFormat, base: str) -> dagger.File:
     """The document of a bill.
 
     Raises:
-        SbomError: it does not fit its format.
+        PipelineError: it does not fit its format.
     """
     output = f"/{bill.name}{ENDINGS[form]}"
     writing = (
@@ -151,9 +154,10 @@ async def write(bill: Bill, form: SbomFormat, base: str) -> dagger.File:
         return await writing.file(output).sync()
     except dagger.ExecError as error:
         reason = f"{error.stderr}\n{error.stdout}".strip().splitlines()[-1:]
-        raise SbomError(
+        raise PipelineError(
+            Code.SBOM_FAILED,
             f"{bill.name}: no document of {form.value} could be made: {''.join(reason)}; correct what the lock says of "
-            "the package, or use the other format"
+            "the package, or use the other format",
         ) from error
 
 

@@ -15,7 +15,7 @@ from dagger import dag
 
 from pipeline.attestations.sigstore import SIGNING_CONFIG, TRUSTED_ROOT, Sigstore, require_usable
 from pipeline.config.project_toml import Settings
-from pipeline.errors import SigningError
+from pipeline.errors import Code, PipelineError
 
 #: What reports call it.
 NAME: Final = "signature"
@@ -101,19 +101,27 @@ def choose_signing(
     """What to sign with, from what a person gave; None where that is nothing.
 
     Raises:
-        SigningError: it does not fit together.
+        PipelineError: it does not fit together.
     """
     if key and token:
-        raise SigningError("--signing-key and --identity-token are two ways to sign; leave one of them out")
+        raise PipelineError(
+            Code.OPTION_CONFLICT, "--signing-key and --identity-token are two ways to sign; leave one of them out"
+        )
     if password and not key:
-        raise SigningError("--signing-password is that of no key; give --signing-key, or leave it out")
+        raise PipelineError(
+            Code.OPTION_CONFLICT, "--signing-password is that of no key; give --signing-key, or leave it out"
+        )
     if token and not (identity and issuer):
-        raise SigningError(
+        raise PipelineError(
+            Code.OPTION_CONFLICT,
             "--identity-token needs --certificate-identity and --certificate-oidc-issuer, by which its signatures are "
-            "known again; give both"
+            "known again; give both",
         )
     if (identity or issuer) and not token:
-        raise SigningError("--certificate-identity and --certificate-oidc-issuer sign nothing; give --identity-token")
+        raise PipelineError(
+            Code.OPTION_CONFLICT,
+            "--certificate-identity and --certificate-oidc-issuer sign nothing; give --identity-token",
+        )
     return Signing(key, password, token, identity or "", issuer or "") if key or token else None
 
 
@@ -121,12 +129,16 @@ def choose_signer(public_key: dagger.File | None, identity: str | None, issuer: 
     """Whose signatures to look for, from what a person gave; None where that is nothing.
 
     Raises:
-        SigningError: it does not fit together.
+        PipelineError: it does not fit together.
     """
     if public_key and (identity or issuer):
-        raise SigningError("--public-key and --certificate-identity are two signers; leave one of them out")
+        raise PipelineError(
+            Code.OPTION_CONFLICT, "--public-key and --certificate-identity are two signers; leave one of them out"
+        )
     if bool(identity) != bool(issuer):
-        raise SigningError("--certificate-identity and --certificate-oidc-issuer belong together; give both")
+        raise PipelineError(
+            Code.OPTION_CONFLICT, "--certificate-identity and --certificate-oidc-issuer belong together; give both"
+        )
     return Signer(public_key, identity or "", issuer or "") if public_key or identity else None
 
 
@@ -156,7 +168,7 @@ async def find_signer(settings: Settings, signing: Signing) -> Signer:
     """Whose signatures are those that are made.
 
     Raises:
-        SigningError: the private key or the token cannot be used.
+        PipelineError: the private key or the token cannot be used.
     """
     if signing.token:
         require_usable(await _read(signing.token), datetime.now(UTC))
@@ -169,7 +181,7 @@ async def sign(settings: Settings, signing: Signing, signer: Signer, digest: str
     """A file with the signature of an image, by which its signer is known.
 
     Raises:
-        SigningError: it cannot be signed, or would be by somebody else.
+        PipelineError: it cannot be signed, or would be by somebody else.
     """
     container = _with_secrets(settings, signing).with_mounted_file(
         "/statement.json", dag.file("statement.json", statement(digest))
@@ -193,8 +205,9 @@ async def _read(token: dagger.Secret) -> str:
     try:
         return await token.plaintext()
     except dagger.QueryError as error:
-        raise SigningError(
-            f"--identity-token cannot be read: {error}; give another file, variable or command"
+        raise PipelineError(
+            Code.IDENTITY_TOKEN_INVALID,
+            f"--identity-token cannot be read: {error}; give another file, variable or command",
         ) from error
 
 
@@ -241,7 +254,7 @@ async def _make(container: dagger.Container, command: list[str], made: str) -> d
     try:
         return await container.with_exec(command).file(f"/made/{made}").sync()
     except dagger.ExecError as error:
-        raise SigningError(explain(error.stderr)) from error
+        raise PipelineError(Code.SIGNING_FAILED, explain(error.stderr)) from error
 
 
 async def _require_known(settings: Settings, signer: Signer, digest: str, file: dagger.File) -> None:
@@ -250,7 +263,8 @@ async def _require_known(settings: Settings, signer: Signer, digest: str, file: 
     try:
         await container.with_exec([*signer.check(digest), "/signature"]).sync()
     except dagger.ExecError as error:
-        raise SigningError(
+        raise PipelineError(
+            Code.SIGNING_FAILED,
             f"nothing was pushed, because its signature is not known as one of {signer}: {_reason(error.stderr)}; "
-            "correct --certificate-identity, --certificate-oidc-issuer or 'trusted_root' of [tool.pipeline]"
+            "correct --certificate-identity, --certificate-oidc-issuer or 'trusted_root' of [tool.pipeline]",
         ) from error

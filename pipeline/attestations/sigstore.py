@@ -14,7 +14,7 @@ from typing import Final
 import dagger
 
 from pipeline.config.project_toml import Settings
-from pipeline.errors import SigningError
+from pipeline.errors import Code, PipelineError
 
 #: Where containers get these files.
 SIGNING_CONFIG: Final = "/signing_config.json"
@@ -55,7 +55,7 @@ def require_usable(token: str, now: datetime) -> None:
         now: the time, with its zone.
 
     Raises:
-        SigningError: it is something else, or has expired.
+        PipelineError: it is something else, or has expired.
     """
     try:
         _, claims, _ = token.strip().split(".")
@@ -63,13 +63,15 @@ def require_usable(token: str, now: datetime) -> None:
         expires = float(said.get("exp", "inf"))
     except (ValueError, AttributeError, TypeError):
         # Without its cause, which may quote the token.
-        raise SigningError(
+        raise PipelineError(
+            Code.IDENTITY_TOKEN_INVALID,
             "--identity-token is not a token of OpenID Connect, which has three parts with dots between them (a JWT); "
-            "name the file, variable or command that gives one"
+            "name the file, variable or command that gives one",
         ) from None
     if expires <= now.timestamp():
         ended = datetime.fromtimestamp(max(expires, 0), UTC).isoformat(timespec="seconds")
-        raise SigningError(
+        raise PipelineError(
+            Code.IDENTITY_TOKEN_INVALID,
             f"--identity-token expired at {ended}; give a new one, or a command that gets one when it is needed, as "
-            "cmd:COMMAND"
+            "cmd:COMMAND",
         )

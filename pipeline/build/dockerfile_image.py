@@ -7,14 +7,14 @@ from pipeline.build.inputs import Recipe
 from pipeline.build.permissions import with_access
 from pipeline.build.tool_container import last_line
 from pipeline.credentials.registry_auth import explain_refused_pull
-from pipeline.errors import BuildError
+from pipeline.errors import Code, PipelineError
 
 
 async def build(recipe: Recipe) -> Built:
     """Build an image by its Dockerfile, without what every image gets.
 
     Raises:
-        BuildError: the Dockerfile cannot be read, a step of it failed, or its image has no shell.
+        PipelineError: the Dockerfile cannot be read, a step of it failed, or its image has no shell.
     """
     name = f"{recipe.image}: {recipe.image}/{recipe.spec.dockerfile}"
     container = recipe.folder.docker_build(
@@ -28,15 +28,16 @@ async def build(recipe: Recipe) -> Built:
         remedy = f"correct it there, or its 'build_args' in {recipe.file}"
         if not isinstance(error, dagger.ExecError):
             remedy = explain_refused_pull(str(error), None, recipe.logins.registries) or remedy
-        raise BuildError(f"{name} was not built: {last_line(error)}; {remedy}") from error
+        raise PipelineError(Code.DOCKERFILE_FAILED, f"{name} was not built: {last_line(error)}; {remedy}") from error
     user = await container.user()
     opened = with_access(container.with_user("root"))
     try:
         await opened.sync()
     except dagger.QueryError as error:
-        raise BuildError(
+        raise PipelineError(
+            Code.BASE_IMAGE_UNSUITABLE,
             f"{name} makes an image without sh, find and chmod: {last_line(error)}; "
-            "build it on a base that has them, such as debian:bookworm-slim"
+            "build it on a base that has them, such as debian:bookworm-slim",
         ) from error
     variables = await read_variables(opened)
     # The shell of a login sets a path of its own: the image's has to come after it.

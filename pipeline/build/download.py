@@ -20,7 +20,7 @@ from pipeline.build.tool_container import with_packages
 from pipeline.config.validation import listed
 from pipeline.credentials.channel_auth import explain_refusal, without_secrets
 from pipeline.credentials.logins import Logins
-from pipeline.errors import BuildError, LockError
+from pipeline.errors import Code, LockError, PipelineError
 from pipeline.locks.image_lock import refresh
 
 #: A cache volume, so no layer has it: fetched packages, and what pixi keeps while it solves.
@@ -75,7 +75,9 @@ def packages(image: str, records: Iterable[rattler.RepoDataRecord]) -> list[Pack
     for record in records:
         value = record.sha256 or record.md5
         if value is None:
-            raise LockError(f"{image}/pixi.lock has no hash for {record.file_name}; {refresh(image)}")
+            raise LockError(
+                Code.LOCK_INVALID, f"{image}/pixi.lock has no hash for {record.file_name}; {refresh(image)}"
+            )
         found.append(
             Package(
                 name=f"{record.name.normalized}-{record.version}-{record.build}",
@@ -132,7 +134,7 @@ def fetch_stage(base: str, wanted: list[Package], subdir: str, logins: Logins) -
     )
 
 
-def explain_fetch(image: str, stdout: str, stderr: str, known: Collection[str] = ()) -> BuildError:
+def explain_fetch(image: str, stdout: str, stderr: str, known: Collection[str] = ()) -> PipelineError:
     """The error to raise when the fetch stage failed, from what it printed.
 
     Args:
@@ -145,14 +147,18 @@ def explain_fetch(image: str, stdout: str, stderr: str, known: Collection[str] =
         report = Report.model_validate_json(stdout)
     except ValidationError:
         reason = next(reversed(f"{stdout}\n{stderr}".strip().splitlines()), "it printed nothing")
-        return BuildError(f"{image}: the step that fetches packages did not run: {reason}; run the same command again")
+        return PipelineError(
+            Code.STEP_FAILED,
+            f"{image}: the step that fetches packages did not run: {reason}; run the same command again",
+        )
     total = report.fetched + report.present + len(report.failures)
     named = listed(
         [f"{failure.name} from {failure.url}: {without_secrets(failure.reason)}" for failure in report.failures]
     )
-    return BuildError(
+    return PipelineError(
+        Code.DOWNLOAD_FAILED,
         f"{image}: {len(report.failures)} of {total} packages of {image}/pixi.lock could not be fetched: {named}; "
-        f"{_remedy(image, report.failures, known)}"
+        f"{_remedy(image, report.failures, known)}",
     )
 
 

@@ -9,7 +9,7 @@ import dagger
 from dagger import dag
 
 from pipeline.config.files import ImageFile
-from pipeline.errors import BuildError
+from pipeline.errors import Code, PipelineError
 
 
 async def collect(folder: dagger.Directory, files: Iterable[ImageFile], name: str, scratch: Path) -> dagger.Directory:
@@ -22,7 +22,7 @@ async def collect(folder: dagger.Directory, files: Iterable[ImageFile], name: st
         scratch: a folder of this process's own, where fetched files are hashed.
 
     Raises:
-        BuildError: a file cannot be fetched, or is another one than image.toml says.
+        PipelineError: a file cannot be fetched, or is another one than image.toml says.
     """
     tree = dag.directory()
     for number, file in enumerate(files):
@@ -39,14 +39,16 @@ async def _fetch(file: ImageFile, key: str, copy: Path) -> dagger.File:
     try:
         await origin.export(str(copy))
     except dagger.QueryError as error:
-        raise BuildError(
-            f"{key}.url': {file.url} cannot be fetched: {error}; correct it, or run the same command again"
+        raise PipelineError(
+            Code.DOWNLOAD_FAILED,
+            f"{key}.url': {file.url} cannot be fetched: {error}; correct it, or run the same command again",
         ) from error
     found = await anyio.to_thread.run_sync(_hash, copy)
     if found != file.sha256:
-        raise BuildError(
+        raise PipelineError(
+            Code.HASH_MISMATCH,
             f"{key}.sha256': {file.url} has {found}, but {file.sha256} is pinned; "
-            "if the file was meant to change, pin its new hash, otherwise do not trust the address"
+            "if the file was meant to change, pin its new hash, otherwise do not trust the address",
         )
     return origin
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from pipeline.build.pixi_output import COLOURS, Said, read
 from pipeline.credentials.channel_auth import explain_refusal
-from pipeline.errors import BuildError, LockError, PipelineError
+from pipeline.errors import Code, LockError, PipelineError
 from pipeline.locks.image_lock import refresh
 from pipeline.locks.manifest import PIXI_TOML
 
@@ -135,25 +135,27 @@ def explain_install(  # noqa: PLR0913  # all that the sentence says
         known: hosts of channels that somebody logs in to.
     """
     if exit_code == TIMED_OUT:
-        return BuildError(
+        return PipelineError(
+            Code.PIXI_TIMEOUT,
             f"{image}: pixi did not end within the time that 'install_timeout' of [tool.pipeline] gives it; "
-            "run the same command again, or give it more"
+            "run the same command again, or give it more",
         )
     what = f"{image}: environment '{environment}' of {image}/pixi.lock was not installed"
     if exit_code == KILLED:
-        return BuildError(killed(what))
+        return PipelineError(Code.PIXI_KILLED, killed(what))
     said = read(output)
     text = describe(image, said) or f"it exited with {exit_code} and said nothing"
     known_remedy = remedy(image, text, manifest, known)
     if not known_remedy and is_stale(text):
         reason = _STALE_REASON.search(COLOURS.sub("", output))
         return LockError(
+            Code.LOCK_STALE,
             f"{image}/pixi.lock does not match {image}/{manifest} (pixi: {reason[1].strip() if reason else text}); "
-            f"{refresh(image)}"
+            f"{refresh(image)}",
         )
     if known_remedy:
-        return BuildError(f"{what}: {text}; {known_remedy}")
-    return BuildError(f"{what}: {text}{advice(said)}; {_package_remedy(image, text)}")
+        return PipelineError(Code.INSTALL_FAILED, f"{what}: {text}; {known_remedy}")
+    return PipelineError(Code.INSTALL_FAILED, f"{what}: {text}{advice(said)}; {_package_remedy(image, text)}")
 
 
 def is_stale(text: str) -> bool:

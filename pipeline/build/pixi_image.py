@@ -26,7 +26,7 @@ from pipeline.build.pixi_errors import explain_install
 from pipeline.build.pixi_list import with_inputs
 from pipeline.credentials.logins import Logins
 from pipeline.credentials.registry_auth import explain_refused_pull
-from pipeline.errors import BuildError
+from pipeline.errors import Code, PipelineError
 from pipeline.locks.base_images import REMEDY, to_lock
 from pipeline.locks.image_lock import LOCK, SUBDIRS, ImageLock, Locked, check_base
 from pipeline.output.console import tell
@@ -68,9 +68,9 @@ async def ask(recipe: Recipe, lock: ImageLock) -> Locked:
     """The packages that pixi installs for an image.
 
     Raises:
-        BuildError: its base image cannot be pulled, or its pixi cannot be asked.
+        PipelineError: its base image cannot be pulled, or its pixi cannot be asked.
         LockError: pixi found the lock stale, or the base image's CUDA does not fit.
-        ManifestError: pixi cannot use the manifest.
+        PipelineError: pixi cannot use the manifest.
     """
     address = recipe.spec.base or recipe.settings.base
     return await pixi_list.ask(await pull(recipe, "base", address), recipe, lock, address)
@@ -80,7 +80,7 @@ async def build(recipe: Recipe, lock: ImageLock) -> Built:
     """Install an image whose lock was checked: both stages, without what every image gets.
 
     Raises:
-        BuildError: a base image cannot be pulled, or a package cannot be installed.
+        PipelineError: a base image cannot be pulled, or a package cannot be installed.
         LockError: pixi found the lock stale, or a base image's CUDA does not fit.
     """
     image, spec, settings = recipe.image, recipe.spec, recipe.settings
@@ -202,7 +202,7 @@ async def pull(recipe: Recipe, key: str, address: str) -> dagger.Container:
         address: the base image.
 
     Raises:
-        BuildError: it cannot be pulled.
+        PipelineError: it cannot be pulled.
         LockError: its CUDA does not fit.
     """
     pinned = recipe.pinned(address)
@@ -213,17 +213,20 @@ async def pull(recipe: Recipe, key: str, address: str) -> dagger.Container:
         gone = f"; if it no longer has this digest, {REMEDY.format(image=recipe.image)}" if pinned != address else ""
         refused = explain_refused_pull(str(error), address, recipe.logins.registries)
         remedy = refused or f"check '{key}' in {recipe.file}, and that the registry can be reached{gone}"
-        raise BuildError(f"{recipe.image}: base image {pinned} cannot be pulled: {error}; {remedy}") from error
+        raise PipelineError(
+            Code.BASE_IMAGE_UNAVAILABLE, f"{recipe.image}: base image {pinned} cannot be pulled: {error}; {remedy}"
+        ) from error
     check_base(recipe.image, recipe.spec, address, cuda)
     return base
 
 
-def refused_tool(image: str, key: str, address: str, error: dagger.QueryError, logins: Logins) -> BuildError:
+def refused_tool(image: str, key: str, address: str, error: dagger.QueryError, logins: Logins) -> PipelineError:
     """The error to raise when an image of [tool.pipeline] cannot be pulled for a step of an image's build."""
     remedy = explain_refused_pull(str(error), address, logins.registries)
-    return BuildError(
+    return PipelineError(
+        Code.BASE_IMAGE_UNAVAILABLE,
         f"{image}: {address} of '{key}' in [tool.pipeline] cannot be pulled: {error}; "
-        f"{remedy or 'check its name, and that the registry can be reached'}"
+        f"{remedy or 'check its name, and that the registry can be reached'}",
     )
 
 
@@ -231,7 +234,7 @@ async def find_digests(recipe: Recipe) -> dict[str, str]:
     """What base.lock has to say: the digest of each base image, as its recipe has it or its tag has it now.
 
     Raises:
-        BuildError: a base image cannot be pulled.
+        PipelineError: a base image cannot be pulled.
         LockError: its CUDA does not fit.
     """
     digests = {}

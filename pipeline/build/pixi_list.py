@@ -17,7 +17,7 @@ from pipeline.build.inputs import Recipe
 from pipeline.build.pixi_errors import KILLED, TIMED_OUT, advice, describe, is_stale, killed, remedy
 from pipeline.build.pixi_output import COLOURS, read
 from pipeline.config.validation import listed
-from pipeline.errors import BuildError, LockError, ManifestError, PipelineError
+from pipeline.errors import Code, LockError, PipelineError
 from pipeline.locks.image_lock import LOCK, ImageLock, Locked, refresh
 from pipeline.locks.lockfile import Packages
 from pipeline.locks.manifest import Manifest
@@ -97,7 +97,7 @@ async def ask(base: dagger.Container, recipe: Recipe, lock: ImageLock, address: 
 
     Raises:
         LockError: pixi finds that the lock does not fit the manifest.
-        BuildError: pixi cannot be asked.
+        PipelineError: pixi cannot be asked.
     """
     image, settings = recipe.image, recipe.settings
     arguments = [_ANSWER, "git" if lock.git else "", str(settings.solve_timeout), *selected(recipe.spec.environment)]
@@ -108,9 +108,10 @@ async def ask(base: dagger.Container, recipe: Recipe, lock: ImageLock, address: 
         answer = await asking.file(_ANSWER).contents()
     except dagger.ExecError as error:
         if error.exit_code == NO_GIT:
-            raise BuildError(
+            raise PipelineError(
+                Code.BASE_IMAGE_UNSUITABLE,
                 f"{image}: package '{lock.git}' of {image}/{LOCK} comes from git, and the base image {address} has no "
-                f"program git; choose a base that has it as 'base' in {recipe.file}"
+                f"program git; choose a base that has it as 'base' in {recipe.file}",
             ) from error
         output = recipe.logins.hide(f"{error.stdout}\n{error.stderr}")
         raise explain(lock.manifest, recipe.spec.environment, error.exit_code, output) from error
@@ -128,12 +129,13 @@ def explain(manifest: Manifest, environment: str, exit_code: int, output: str) -
     """
     image = manifest.image
     if exit_code == TIMED_OUT:
-        return BuildError(
+        return PipelineError(
+            Code.PIXI_TIMEOUT,
             f"{image}: pixi did not list the packages of {image}/{LOCK} within the time that 'solve_timeout' of "
-            "[tool.pipeline] gives it; run the same command again, or give it more"
+            "[tool.pipeline] gives it; run the same command again, or give it more",
         )
     if exit_code == KILLED:
-        return BuildError(killed(f"{image}: pixi did not list the packages of {image}/{LOCK}"))
+        return PipelineError(Code.PIXI_KILLED, killed(f"{image}: pixi did not list the packages of {image}/{LOCK}"))
     drawn = read(output)
     text = describe(image, drawn) or f"it ended with {exit_code} and printed nothing"
     reasons = dict.fromkeys(match[0].strip().rstrip(".") for match in _REASON.finditer(COLOURS.sub("", output)))
@@ -141,28 +143,30 @@ def explain(manifest: Manifest, environment: str, exit_code: int, output: str) -
         said = listed(sorted(reasons, key=lambda reason: f"environment '{environment}'" not in reason)) or text
         asked = _REQUIREMENT.search(said)
         return LockError(
+            Code.LOCK_STALE,
             f"{image}/{LOCK} does not match {manifest.name} (pixi: {said}); {refresh(image)}",
             at={manifest.name: manifest.ways_to(environment, asked[1])} if asked else None,
         )
     known = remedy(image, text, manifest.file)
     if not known:
         text, known = f"{text}{advice(drawn)}", "correct it there"
-    return ManifestError(f"{manifest.name} cannot be used: pixi says: {text}; {known}")
+    return PipelineError(Code.MANIFEST_INVALID, f"{manifest.name} cannot be used: pixi says: {text}; {known}")
 
 
 def read_answer(image: str, answer: str) -> list[Listed]:
     """The packages that `pixi list --json` printed.
 
     Raises:
-        BuildError: it printed something else.
+        PipelineError: it printed something else.
     """
     try:
         # pixi 0.15 prints nothing where there is no package.
         return TypeAdapter(list[Listed]).validate_json(answer.strip() or "[]")
     except ValidationError as error:
-        raise BuildError(
+        raise PipelineError(
+            Code.BASE_IMAGE_UNSUITABLE,
             f"{image}: 'pixi list --json' of the base image printed no list of packages "
-            f"({error.errors()[0]['msg']}); choose a base with pixi 0.15 or later"
+            f"({error.errors()[0]['msg']}); choose a base with pixi 0.15 or later",
         ) from error
 
 
@@ -177,8 +181,9 @@ def choose(image: str, lock: ImageLock, packages: Iterable[Listed]) -> Locked:
         if _identities(candidate.packages) == {_identity(package) for package in found}:
             return candidate
     raise LockError(
+        Code.LOCK_STALE,
         f"{image}: the pixi of the base image lists other packages than {image}/{LOCK} holds for environment "
-        f"'{lock.candidates[0].place.environment}'; {refresh(image)}"
+        f"'{lock.candidates[0].place.environment}'; {refresh(image)}",
     )
 
 

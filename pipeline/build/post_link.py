@@ -5,7 +5,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.errors import BuildError
+from pipeline.errors import Code, PipelineError
 from pipeline.scripts.post_link import MARK
 
 
@@ -45,7 +45,7 @@ def describe(image: str, report: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def explain(image: str, output: str) -> BuildError | None:
+def explain(image: str, output: str) -> PipelineError | None:
     """The error to raise where a script failed; nothing where another step of the installation did.
 
     Args:
@@ -62,7 +62,8 @@ def explain(image: str, output: str) -> BuildError | None:
         how = f"was killed by signal {-failure.code}"
     else:
         how = f"failed (exit code {failure.code})"
-    return BuildError(
+    return PipelineError(
+        Code.POST_LINK_FAILED,
         f"{image}: the post-link script of {failure.package} {how}: {failure.line or 'it printed nothing'}; give it "
-        f"what it needs, by another 'base' or package, or remove 'post_link_scripts' from {image}/image.toml"
+        f"what it needs, by another 'base' or package, or remove 'post_link_scripts' from {image}/image.toml",
     )

@@ -17,7 +17,7 @@ from pipeline.commands.lock import check_fresh
 from pipeline.config.image_toml import FILE, ImageSpec
 from pipeline.config.toml_locations import located
 from pipeline.credentials.registry_auth import explain_refused_pull
-from pipeline.errors import BuildError, CheckError, PipelineError
+from pipeline.errors import Code, PipelineError
 from pipeline.inspection import (
     LABELS,
     Facts,
@@ -41,7 +41,7 @@ _LABEL: Final = "org.opencontainers.image."
 class Checker:
     """The checks of one checkout; each returns a line an image.
 
-    Each raises a CheckError with everything that it found, a line a finding.
+    Each raises a PipelineError with everything that it found, a line a finding.
     """
 
     def __init__(self, checkout: Checkout) -> None:
@@ -141,7 +141,7 @@ class Checker:
             for image in images:
                 tasks.start_soon(run, image)
         if found := [finding for image in images for finding in findings[image]]:
-            raise CheckError("\n".join(found))
+            raise PipelineError(Code.CHECK_FAILED, "\n".join(found))
         width = max(map(len, images), default=0)
         return "".join(f"{image:{width}}  {told[image]}\n" for image in images)
 
@@ -177,4 +177,7 @@ async def _cuda_of(recipe: Recipe, key: str, name: str) -> str | None:
     except dagger.QueryError as error:
         refused = explain_refused_pull(str(error), address, recipe.logins.registries)
         remedy = refused or "correct it there, or try again when the registry can be reached"
-        raise BuildError(f"{recipe.file}: key '{key}': image {address} cannot be pulled: {error}; {remedy}") from error
+        raise PipelineError(
+            Code.BASE_IMAGE_UNAVAILABLE,
+            f"{recipe.file}: key '{key}': image {address} cannot be pulled: {error}; {remedy}",
+        ) from error

@@ -18,7 +18,7 @@ from pipeline.checkout import Checkout, ImageSource
 from pipeline.config.image_toml import FILE as SPEC
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.validation import listed, nearest
-from pipeline.errors import LockError, RefreshError, SpecError
+from pipeline.errors import Code, LockError, PipelineError, SpecError
 from pipeline.locks import base_images, channel_check, image_lock
 from pipeline.locks.diff import compare, report
 from pipeline.locks.image_lock import LOCK, SUBDIRS, LockFiles, check_manifest
@@ -65,7 +65,10 @@ async def refresh(checkout: Checkout, image: str, packages: Sequence[str], *, ch
     source = checkout.image(image)
     spec = source.spec
     if spec.dockerfile is not None:
-        raise SpecError(f"{image}/{SPEC}: key 'dockerfile': the image is built from {spec.dockerfile}, and has no lock")
+        raise SpecError(
+            Code.OPTION_CONFLICT,
+            f"{image}/{SPEC}: key 'dockerfile': the image is built from {spec.dockerfile}, and has no lock",
+        )
     if check:
         await check_fresh(source)
         return checkout.source.changes(checkout.source)
@@ -99,7 +102,7 @@ async def check_fresh(source: ImageSource) -> None:
 
     Raises:
         LockError: pixi finds it stale, or a channel disagrees.
-        RefreshError: a channel cannot be asked.
+        PipelineError: a channel cannot be asked.
         PipelineError: the files cannot be used, or pixi cannot be asked.
     """
     for platform in source.spec.platforms:
@@ -107,7 +110,10 @@ async def check_fresh(source: ImageSource) -> None:
     name = source.files.name
     everything = {package.url: package for place in source.files.packages().values() for package in place.values()}
     if problems := await channel_check.find_differences(everything.values(), source.logins):
-        raise LockError(f"{name} is not what its channels have: {listed(problems)}; {image_lock.refresh(source.name)}")
+        raise LockError(
+            Code.LOCK_STALE,
+            f"{name} is not what its channels have: {listed(problems)}; {image_lock.refresh(source.name)}",
+        )
     tell(f"{name} is fresh: pixi and the channels agree with it\n")
     if source.unpinned:
         tell(f"{source.unpinned}\n")
@@ -139,9 +145,9 @@ async def solve(recipe: Recipe, manifest: str) -> dagger.File:
         manifest: the manifest's file in the folder.
 
     Raises:
-        BuildError: the base image cannot be pulled.
+        PipelineError: the base image cannot be pulled.
         LockError: the CUDA of the base image does not fit.
-        RefreshError: pixi found no solution, or did not end.
+        PipelineError: pixi found no solution, or did not end.
     """
     image, spec, settings = recipe.image, recipe.spec, recipe.settings
     base = await pixi_image.pull(recipe, "base", spec.base or settings.base)
@@ -166,15 +172,16 @@ async def solve(recipe: Recipe, manifest: str) -> dagger.File:
             if error.exit_code != TIMED_OUT:
                 output = recipe.logins.hide(f"{error.stdout}\n{error.stderr}")
                 raise explain_solve(image, error.exit_code, output, manifest, recipe.logins.channels) from error
-    raise RefreshError(
+    raise PipelineError(
+        Code.PIXI_TIMEOUT,
         f"{image}: pixi found no solution for {image}/{manifest} in {TRIES} tries of up to {seconds} seconds; run the "
-        "same command again, or raise 'solve_timeout' of [tool.pipeline] in pyproject.toml"
+        "same command again, or raise 'solve_timeout' of [tool.pipeline] in pyproject.toml",
     )
 
 
 def explain_solve(
     image: str, exit_code: int, output: str, manifest: str = PIXI_TOML, known: Collection[str] = ()
-) -> RefreshError:
+) -> PipelineError:
     """The error to raise when pixi could not solve a manifest, from what it printed.
 
     Args:
@@ -186,14 +193,15 @@ def explain_solve(
     """
     what = f"{image}: pixi cannot lock what {image}/{manifest} asks for"
     if exit_code == KILLED:
-        return RefreshError(killed(what))
+        return PipelineError(Code.PIXI_KILLED, killed(what))
     said = read(output)
     text = describe(image, said) or "it said nothing"
     if known_remedy := remedy(image, text, manifest, known):
-        return RefreshError(f"{what}: {text}; {known_remedy}")
-    return RefreshError(
+        return PipelineError(Code.SOLVE_FAILED, f"{what}: {text}; {known_remedy}")
+    return PipelineError(
+        Code.SOLVE_FAILED,
         f"{what}: {text}{advice(said)}; correct it there, or if the channel was out of reach, "
-        "run the same command again"
+        "run the same command again",
     )
 
 
@@ -207,7 +215,7 @@ def start(files: LockFiles, spec: ImageSpec, packages: Sequence[str]) -> str | N
 
     Raises:
         LockError: there is no lock to keep, it cannot be read, or nobody asks for a package of such a name.
-        ManifestError: the manifest has no such environment or platform.
+        PipelineError: the manifest has no such environment or platform.
     """
     manifest, image, name = files.manifest, files.folder.name, files.name
     for platform in spec.platforms:
@@ -216,7 +224,7 @@ def start(files: LockFiles, spec: ImageSpec, packages: Sequence[str]) -> str | N
         return None
     everything = f"lock all packages ('lock --image {image}' without --package)"
     if not files.path.is_file():
-        raise LockError(f"{name} is missing, and so there is nothing to keep; {everything}")
+        raise LockError(Code.LOCK_MISSING, f"{name} is missing, and so there is nothing to keep; {everything}")
     locked = files.packages(everything)
     found = {package.name for place in locked.values() for package in place.values() if package.url}
     asked = manifest.packages()
@@ -228,8 +236,9 @@ def start(files: LockFiles, spec: ImageSpec, packages: Sequence[str]) -> str | N
         chosen |= names
         if not names & known:
             raise LockError(
+                Code.PACKAGE_UNKNOWN,
                 f"package '{package}' is neither in {name} nor asked for in {manifest.name}; "
-                f"{nearest(package.lower(), known)}"
+                f"{nearest(package.lower(), known)}",
             )
     urls = {package.url for place in locked.values() for package in place.values() if package.name in chosen}
     # The lock says of an address of its own that it is one.

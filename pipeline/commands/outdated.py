@@ -13,7 +13,7 @@ from pipeline.commands.report import IMPATIENT
 from pipeline.config.image_toml import FILE as SPEC
 from pipeline.config.project_toml import FILE as PROJECT
 from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of, known_logins
-from pipeline.errors import OutdatedError, PipelineError
+from pipeline.errors import Code, OutdatedError, PipelineError
 from pipeline.locks import base_images
 from pipeline.output.formats import Format
 from pipeline.registry.client import Destination, Registry, Report
@@ -72,7 +72,7 @@ async def outdated(
         notes=tuple(notes([source.name for source in images], locked)) if sources.audited else (),
     )
     if updates.unknown:
-        raise OutdatedError(f"{explain(updates.unknown)}\n{draw(updates, form)}")
+        raise OutdatedError(Code.OUTDATED_INCOMPLETE, f"{explain(updates.unknown)}\n{draw(updates, form)}")
     return draw(updates, form)
 
 
@@ -120,7 +120,9 @@ class Sources:
         try:
             said = await container.with_exec(["pixi", "--version"]).stdout()
         except dagger.QueryError as error:
-            raise OutdatedError(f"'pixi --version' failed in {base.reference}: {error}") from error
+            raise OutdatedError(
+                Code.BASE_IMAGE_UNSUITABLE, f"'pixi --version' failed in {base.reference}: {error}"
+            ) from error
         return said.split()[-1]
 
     def _fail(self, image: str, kind: Kind, what: str, error: PipelineError) -> None:

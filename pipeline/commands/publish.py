@@ -22,7 +22,7 @@ from pipeline.checkout import Checkout
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.project_toml import REGISTRY, Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
-from pipeline.errors import CredentialsError, PipelineError, PublishError
+from pipeline.errors import Code, PipelineError
 from pipeline.git.commit import Commit
 from pipeline.output.formats import Format, ResultFormat
 from pipeline.publishing.report import Published, draw, explain
@@ -41,16 +41,17 @@ def repositories(image: str, spec: ImageSpec, settings: Settings, given: Sequenc
     """Where an image is published: in the given registries by its name, or where it says, or in all of the settings.
 
     Raises:
-        PublishError: a given registry is not one, or the image's name cannot be that of a repository.
+        PipelineError: a given registry is not one, or the image's name cannot be that of a repository.
     """
     if spec.repositories and not given:
         return list(spec.repositories)
     found = [f"{registry}/{image}" for registry in given or settings.registries]
     for repository in found:
         if not re.fullmatch(REGISTRY, repository):
-            raise PublishError(
+            raise PipelineError(
+                Code.REPOSITORY_INVALID,
                 f"'{repository}' is not a repository; name a registry and a path in lower case, as in --registries "
-                f"{settings.registries[0]}, and the image's folder in lower case"
+                f"{settings.registries[0]}, and the image's folder in lower case",
             )
     return found
 
@@ -85,7 +86,7 @@ class Publisher:
         """Publish, and report; with ``dry_run``, read what there is and tell what would be done.
 
         Raises:
-            CredentialsError: a registry does not accept the credentials, or does not let them push.
+            PipelineError: a registry does not accept the credentials, or does not let them push.
             PipelineError: an image cannot be built, its probes fail, or it would take a tag from another image.
         """
         await self._ask(writes=not dry_run)
@@ -116,14 +117,18 @@ class Publisher:
 
         await _each(ask, [(made, place) for made in self._publications for place in made.places])
         if denied:
-            raise CredentialsError(
+            raise PipelineError(
+                Code.REGISTRY_DENIED,
                 f"nothing was built, because a registry does not take it: {'; '.join(sorted(denied))}; "
-                "check its credentials, and that they may push there"
+                "check its credentials, and that they may push there",
             )
         for made in self._publications:
             if all(place.failure for place in made.places):
                 found = "; ".join(f"{place.to.repository}: {place.failure}" for place in made.places)
-                raise PublishError(f"nothing was built, because no registry can be reached: {found}; try again later")
+                raise PipelineError(
+                    Code.REGISTRY_UNREACHABLE,
+                    f"nothing was built, because no registry can be reached: {found}; try again later",
+                )
 
     async def _make(self) -> None:
         """Build and test all images; one that fails ends it before anything is pushed."""
@@ -147,9 +152,10 @@ class Publisher:
         await _each(export, self._publications)
         found = [text for made in self._publications if made.artifact for text in made.conflicts(made.artifact.digest)]
         if found:
-            raise PublishError(
+            raise PipelineError(
+                Code.TAG_TAKEN,
                 f"nothing was pushed, because a published tag is never given to another image: {'; '.join(found)}; "
-                "publish under a new version"
+                "publish under a new version",
             )
 
     async def _publish(self, made: Publication) -> None:
@@ -198,7 +204,7 @@ async def publish(  # noqa: PLR0913  # what a person may say
     Raises:
         PipelineError: something was found before anything was pushed: a trigger that gives no tags, a registry without
             credentials or that does not take them, an image that cannot be built or does not pass its probes.
-        PublishError: a tag is not where it should be; the error has the report.
+        PipelineError: a tag is not where it should be; the error has the report.
     """
     if signing:
         signing = replace(signing, sigstore=find_sigstore(checkout.source, checkout.settings))
@@ -221,7 +227,7 @@ async def publish(  # noqa: PLR0913  # what a person may say
     ]
     report = await Publisher(checkout, trigger, publications, builder or BY_HAND, signing).run(dry_run=dry_run)
     if report.incomplete:
-        raise PublishError(f"{explain(report)}\n{draw(report, form)}")
+        raise PipelineError(Code.PUBLISH_INCOMPLETE, f"{explain(report)}\n{draw(report, form)}")
     return draw(report, form)
 
 
@@ -239,7 +245,7 @@ async def _each[T](do: Callable[[T], Coroutine[Any, Any, None]], items: Iterable
         for item in items:
             tasks.start_soon(attempt, item)
     if len(failures) > 1:
-        raise PublishError("\n".join(sorted(map(str, failures))))
+        raise PipelineError(Code.SEVERAL_FAILURES, "\n".join(sorted(map(str, failures))))
     if failures:
         raise failures[0]
 

@@ -20,7 +20,7 @@ from pipeline import changelog
 from pipeline.config.image_toml import find_images
 from pipeline.config.project_toml import FILE as PROJECT
 from pipeline.config.validation import listed
-from pipeline.errors import ReleaseError
+from pipeline.errors import Code, PipelineError
 from pipeline.git.history import History, read_history
 from pipeline.git.versions import parse_version
 from pipeline.locks.manifest import PIXI_TOML, WORKSPACE
@@ -65,14 +65,16 @@ def prepare(checkout: Path, version: str | None, day: str | None) -> Release:
         day: when it is released, as 2026-02-28; the day of the newest commit where there is none.
 
     Raises:
-        ReleaseError: a place lacks the version or says another one, or the version or day cannot be the next.
+        PipelineError: a place lacks the version or says another one, or the version or day cannot be the next.
         TagError: the version is none.
     """
     places = find_places(checkout)
     history = read_history(checkout)
     path = checkout / changelog.FILE
     if not path.is_file():
-        raise ReleaseError(f"{changelog.FILE} is missing; add it with a heading '## Unreleased'")
+        raise PipelineError(
+            Code.CHANGELOG_INVALID, f"{changelog.FILE} is missing; add it with a heading '## Unreleased'"
+        )
     text = path.read_text(encoding="utf-8")
     when = parse_day(day) if day else history.day
     released = {*history.tagged, *changelog.versions(text)}
@@ -83,7 +85,9 @@ def prepare(checkout: Path, version: str | None, day: str | None) -> Release:
         chosen = parse_version(version)
         check_next(chosen, current, released)
     if not history.commits:
-        raise ReleaseError(f"nothing was committed since v{history.last}; there is nothing to release")
+        raise PipelineError(
+            Code.RELEASE_EMPTY, f"nothing was committed since v{history.last}; there is nothing to release"
+        )
     files = {place.file: replace_version(place, chosen) for place in places if place.version != chosen}
     files[changelog.FILE] = changelog.with_release(text, chosen, when, history.commits)
     return Release(chosen, files, explain(chosen, history, files))
@@ -93,19 +97,22 @@ def find_places(checkout: Path) -> list[Place]:
     """All places where the version stands: pyproject.toml first, then each image's pixi.toml that says one.
 
     Raises:
-        ReleaseError: a file is missing or not TOML, a version is none, or two of them differ.
+        PipelineError: a file is missing or not TOML, a version is none, or two of them differ.
     """
     places = [place for place in (_find(checkout, PROJECT, "project"),) if place is not None]
     if not places:
-        raise ReleaseError(f'{PROJECT} has no version in [project]; add version = "YEAR.MINOR.PATCH" there')
+        raise PipelineError(
+            Code.VERSION_INVALID, f'{PROJECT} has no version in [project]; add version = "YEAR.MINOR.PATCH" there'
+        )
     for image in find_images(checkout):
         file = f"{image}/{PIXI_TOML}"
         # An image that is built from a Dockerfile has no manifest.
         if (checkout / file).is_file():
             places += [place for table in WORKSPACE if (place := _find(checkout, file, table)) is not None]
     if len({place.version for place in places}) > 1:
-        raise ReleaseError(
-            f"the version is not the same everywhere: {listed(list(map(str, places)))}; make them the same"
+        raise PipelineError(
+            Code.VERSION_INVALID,
+            f"the version is not the same everywhere: {listed(list(map(str, places)))}; make them the same",
         )
     return places
 
@@ -125,11 +132,13 @@ def next_version(current: Version, released: Collection[Version], day: date) -> 
     pre-release is its release.
 
     Raises:
-        ReleaseError: there is a version of a later year.
+        PipelineError: there is a version of a later year.
     """
     newest = max({*released, current})
     if newest.major > day.year:
-        raise ReleaseError(f"{newest} is there, and {day} is before its year; give the day with --date")
+        raise PipelineError(
+            Code.VERSION_INVALID, f"{newest} is there, and {day} is before its year; give the day with --date"
+        )
     if newest.major < day.year:
         return Version(f"{day.year}.1.0")
     if newest not in released:
@@ -143,26 +152,29 @@ def check_next(version: Version, current: Version, released: Collection[Version]
     """Refuse a version that is not the next one.
 
     Raises:
-        ReleaseError: it was released before, or is older than what the files have.
+        PipelineError: it was released before, or is older than what the files have.
     """
     if version in released:
-        raise ReleaseError(
-            f"{version} was released before: it has a tag or an entry in {changelog.FILE}; give a newer one"
+        raise PipelineError(
+            Code.VERSION_INVALID,
+            f"{version} was released before: it has a tag or an entry in {changelog.FILE}; give a newer one",
         )
     if version < current:
-        raise ReleaseError(f"{version} is older than {current}, which {PROJECT} has; give a newer one")
+        raise PipelineError(
+            Code.VERSION_INVALID, f"{version} is older than {current}, which {PROJECT} has; give a newer one"
+        )
 
 
 def parse_day(day: str) -> date:
     """A day as a person gives it.
 
     Raises:
-        ReleaseError: it is none.
+        PipelineError: it is none.
     """
     try:
         return date.fromisoformat(day)
     except ValueError as error:
-        raise ReleaseError(f"--date '{day}' is not a day; write it as 2026-02-28") from error
+        raise PipelineError(Code.OPTION_CONFLICT, f"--date '{day}' is not a day; write it as 2026-02-28") from error
 
 
 def explain(version: Version, history: History, files: Collection[str]) -> str:
@@ -200,15 +212,15 @@ def _find(checkout: Path, file: str, name: str) -> Place | None:
         text = (checkout / file).read_text(encoding="utf-8")
         table = tomlkit.parse(text.removeprefix(MARK)).get(name, {})
     except FileNotFoundError as error:
-        raise ReleaseError(f"{file} is missing, and has the version; add it") from error
+        raise PipelineError(Code.VERSION_INVALID, f"{file} is missing, and has the version; add it") from error
     except (TOMLKitError, UnicodeDecodeError) as error:
-        raise ReleaseError(f"{file} is not valid TOML: {error}; correct it there") from error
+        raise PipelineError(Code.TOML_INVALID, f"{file} is not valid TOML: {error}; correct it there") from error
     found = table.get("version") if isinstance(table, dict) else None
     if found is None:
         return None
     try:
         return Place(file, name, text, Version(str(found)))
     except InvalidVersion as error:
-        raise ReleaseError(
-            f"{file}: key 'version' of [{name}] is '{found}', which is no version; correct it"
+        raise PipelineError(
+            Code.VERSION_INVALID, f"{file}: key 'version' of [{name}] is '{found}', which is no version; correct it"
         ) from error

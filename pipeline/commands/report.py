@@ -12,7 +12,7 @@ from pipeline.checkout import Checkout
 from pipeline.commands.publish import repositories
 from pipeline.config.project_toml import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of
-from pipeline.errors import ReportError
+from pipeline.errors import Code, PipelineError
 from pipeline.locks.image_lock import LOCK
 from pipeline.locks.lockfile import Packages, Place, read_packages
 from pipeline.locks.previous import find_lock
@@ -64,7 +64,7 @@ async def report(  # noqa: PLR0913  # what a person may say
 
     Raises:
         PipelineError: there is no such image, or one of the locks is not there or cannot be read.
-        ReportError: the page cannot be drawn.
+        PipelineError: the page cannot be drawn.
     """
     source = checkout.image(image)
     spec, target = source.spec, source.platform(platform)
@@ -78,7 +78,9 @@ async def report(  # noqa: PLR0913  # what a person may say
             before = read_packages(path, f"the earlier {LOCK} ({earlier})", "compare with another one")
             changes = describe_changes(image, earlier, listed.place, _at(before, listed.place), locked)
     elif reference or file:
-        raise ReportError(f"{image} is built from a Dockerfile and has no {LOCK} to compare; leave --from out")
+        raise PipelineError(
+            Code.OPTION_CONFLICT, f"{image} is built from a Dockerfile and has no {LOCK} to compare; leave --from out"
+        )
     names = repositories(image, spec, checkout.settings, [])
     found = await ask_all(names, auths, checkout.settings)
     packages = describe_packages(locked.values())
@@ -135,7 +137,7 @@ async def draw(page: Page, base: str) -> dagger.File:
         base: image with Python, in which it is drawn.
 
     Raises:
-        ReportError: it cannot be drawn.
+        PipelineError: it cannot be drawn.
     """
     drawing = (
         dag.container()
@@ -149,6 +151,7 @@ async def draw(page: Page, base: str) -> dagger.File:
         return await drawing.file(f"/{FILE}").sync()
     except dagger.ExecError as error:
         reason = f"{error.stdout}\n{error.stderr}".strip().splitlines()[-1:]
-        raise ReportError(
-            f"{page.image}: the page could not be drawn: {''.join(reason)}; run the same command again"
+        raise PipelineError(
+            Code.STEP_FAILED,
+            f"{page.image}: the page could not be drawn: {''.join(reason)}; run the same command again",
         ) from error

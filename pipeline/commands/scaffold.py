@@ -16,7 +16,7 @@ from pipeline.commands.lock import solve
 from pipeline.config.image_kind import Kind
 from pipeline.config.image_toml import FILE, ImageSpec
 from pipeline.config.validation import validate
-from pipeline.errors import BuildError, SpecError
+from pipeline.errors import Code, PipelineError, SpecError
 from pipeline.locks import base_images
 from pipeline.locks.image_lock import LOCK
 from pipeline.locks.manifest import PIXI_TOML
@@ -148,13 +148,20 @@ def check_name(checkout: Checkout, name: str) -> None:
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*", name):
         raise SpecError(
+            Code.IMAGE_NAME_INVALID,
             f"'{name}' cannot be the name of an image; start it with a lower-case letter, and go on with such letters "
-            "and digits, in words that '_', '-' or '.' divides"
+            "and digits, in words that '_', '-' or '.' divides",
         )
     if (checkout.path / name / FILE).exists():
-        raise SpecError(f"there is an image '{name}' already, and {name}/{FILE} is kept as it is; choose another name")
+        raise SpecError(
+            Code.IMAGE_NAME_INVALID,
+            f"there is an image '{name}' already, and {name}/{FILE} is kept as it is; choose another name",
+        )
     if name in RESERVED or (checkout.path / name).exists():
-        raise SpecError(f"'{name}' is something else in this repository, and is kept as it is; choose another name")
+        raise SpecError(
+            Code.IMAGE_NAME_INVALID,
+            f"'{name}' is something else in this repository, and is kept as it is; choose another name",
+        )
 
 
 def files(name: str, kind: Kind, table: str = "workspace", *, waits: bool = True) -> dict[str, str]:
@@ -181,8 +188,8 @@ async def scaffold(checkout: Checkout, name: str, kind: Kind) -> dagger.Changese
 
     Raises:
         SpecError: an image cannot have this name.
-        BuildError: the image that has pixi cannot be pulled, or its pixi does not start.
-        RefreshError: pixi could not lock the packages.
+        PipelineError: the image that has pixi cannot be pulled, or its pixi does not start.
+        PipelineError: pixi could not lock the packages.
     """
     check_name(checkout, name)
     recipe = Recipe(name, ImageSpec(description=name), checkout.settings, dag.directory(), commit=checkout.commit)
@@ -212,7 +219,8 @@ async def _manifest_kind(recipe: Recipe) -> list[str]:
     try:
         return (await base.with_exec(["sh", "-euc", ASK]).stdout()).split()
     except dagger.ExecError as error:
-        raise BuildError(
+        raise PipelineError(
+            Code.BASE_IMAGE_UNSUITABLE,
             f"{recipe.image}: base image {recipe.settings.base} has no shell: {error.stderr.strip()}; "
-            "choose one with a shell and pixi as 'base' of [tool.pipeline]"
+            "choose one with a shell and pixi as 'base' of [tool.pipeline]",
         ) from error

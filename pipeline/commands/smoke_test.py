@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.checkout import Checkout, ImageSource
-from pipeline.errors import SmokeTestError
+from pipeline.errors import Code, PipelineError
 from pipeline.smoke.probe_images import probe_images
 from pipeline.smoke.results import Results
 from pipeline.smoke.runner import GPU_PROBES
@@ -25,10 +25,11 @@ def require_gpu_probe(images: Sequence[ImageSource]) -> None:
     """Refuse a test with GPUs that would look for none.
 
     Raises:
-        SmokeTestError: none of the images has a probe that looks for GPUs.
+        PipelineError: none of the images has a probe that looks for GPUs.
     """
     if not any(GPU_PROBES.intersection(image.spec.probes.scripts) for image in images):
-        raise SmokeTestError(
+        raise PipelineError(
+            Code.OPTION_CONFLICT,
             f"--gpu was given, but no probe of {', '.join(image.name for image in images)} looks for a GPU; "
-            f"add {' or '.join(sorted(GPU_PROBES))} to 'scripts' of [probes] in its image.toml, or leave --gpu out"
+            f"add {' or '.join(sorted(GPU_PROBES))} to 'scripts' of [probes] in its image.toml, or leave --gpu out",
         )

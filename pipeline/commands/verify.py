@@ -18,7 +18,7 @@ from pipeline.checkout import Checkout
 from pipeline.commands.publish import repositories
 from pipeline.config.project_toml import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
-from pipeline.errors import VerifyError
+from pipeline.errors import Code, PipelineError
 from pipeline.output.tables import draw_table
 from pipeline.registry.client import PASSWORD, PROGRAM, Destination, Registry, client
 from pipeline.registry.oci_layout import LAYOUT, Artifact, make_artifact
@@ -72,7 +72,7 @@ async def verify(  # noqa: PLR0913  # what a person may say
         docker_config: Docker's own configuration with credentials.
 
     Raises:
-        VerifyError: a signature is missing, or the built image is another one; the error says what of it differs.
+        PipelineError: a signature is missing, or the built image is another one; the error says what of it differs.
         PipelineError: the image cannot be built.
     """
     source = checkout.image(image)
@@ -94,7 +94,7 @@ async def verify(  # noqa: PLR0913  # what a person may say
         signed = f"it is signed in {', '.join(names)}; " if signer else ""
         return f"{image} is {digest}: {signed}built here, it is the published image to the last byte\n"
     comparison = await _compare(checkout.settings, Destination(name, logins[hosts[0]]), digest, artifact)
-    raise VerifyError(explain(image, name, digest, artifact.digest, comparison))
+    raise PipelineError(Code.DIGEST_MISMATCH, explain(image, name, digest, artifact.digest, comparison))
 
 
 async def require_signed(
@@ -103,7 +103,7 @@ async def require_signed(
     """Look for a signature of an image in each of its repositories.
 
     Raises:
-        VerifyError: one has none that fits, or cannot be read; all of them are named.
+        PipelineError: one has none that fits, or cannot be read; all of them are named.
     """
     failures: dict[str, str] = {}
 
@@ -117,9 +117,10 @@ async def require_signed(
             tasks.start_soon(look, place)
     if failures:
         told = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items()))
-        raise VerifyError(
+        raise PipelineError(
+            Code.SIGNATURE_MISSING,
             f"{image}: {digest} has no signature of {signer} in {len(failures)} of {len(places)} repositories "
-            f"({told}); do not use it from there; who may sign it publishes it again, signed"
+            f"({told}); do not use it from there; who may sign it publishes it again, signed",
         )
 
 

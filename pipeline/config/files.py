@@ -8,7 +8,7 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.config.toml_locations import Keys
-from pipeline.errors import SpecError
+from pipeline.errors import Code, SpecError
 
 #: Every user reads a file of an image, and only its owner and group write it.
 _READ_BY_ALL: Final = 0o444
@@ -104,7 +104,9 @@ def require_file(folder: Path, source: str, name: str, keys: Keys) -> None:
     at = {name: (keys,)}
     refuse_links(folder, source, f"{what}: ", at)
     if not (folder / source).is_file():
-        raise SpecError(f"{what}: there is no file {folder.name}/{source}; add it or correct the key", at)
+        raise SpecError(
+            Code.FILE_MISSING, f"{what}: there is no file {folder.name}/{source}; add it or correct the key", at
+        )
 
 
 def refuse_links(folder: Path, source: str, before: str = "", at: Mapping[str, Sequence[Keys]] | None = None) -> None:
@@ -121,6 +123,7 @@ def refuse_links(folder: Path, source: str, before: str = "", at: Mapping[str, S
     """
     if not (folder / source).resolve().is_relative_to(folder.parent.resolve() / folder.name):
         raise SpecError(
+            Code.FILE_MISSING,
             f"{before}{folder.name}/{source} leaves the image's folder by a symlink; put the file itself there",
             at,
         )

@@ -10,7 +10,7 @@ from pydantic_settings import SettingsConfigDict
 from pipeline.config.files import ImageFile, inner_path, refuse_links, require_file
 from pipeline.config.probes import Probes
 from pipeline.config.validation import FileSettings, nearest, read_toml, validate
-from pipeline.errors import ImageNotFoundError
+from pipeline.errors import Code, SpecError
 
 FILE: Final = "image.toml"
 #: Files that an image is made from without image.toml naming them.
@@ -144,12 +144,14 @@ def load_spec(checkout: Path, image: str) -> ImageSpec:
     """Read one image's image.toml.
 
     Raises:
-        ImageNotFoundError: the checkout has no such image.
+        SpecError: the checkout has no such image.
         SpecError: its image.toml is not TOML, says what cannot be, or names a file that is not in the folder.
     """
     images = find_images(checkout)
     if image not in images:
-        raise ImageNotFoundError(f"there is no image '{image}' (no {image}/{FILE}); {nearest(image, images)}")
+        raise SpecError(
+            Code.IMAGE_UNKNOWN, f"there is no image '{image}' (no {image}/{FILE}); {nearest(image, images)}"
+        )
     name = f"{image}/{FILE}"
     folder = checkout / image
     for file_name in _UNNAMED:

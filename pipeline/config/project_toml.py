@@ -7,7 +7,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from pipeline.config.validation import FileSettings, read_toml, validate
-from pipeline.errors import SpecError
+from pipeline.errors import Code, SpecError
 
 FILE: Final = "pyproject.toml"
 #: A registry as repositories begin with it: a host, and a path in lower case.
@@ -98,9 +98,12 @@ def _require_file(checkout: Path, key: str, value: str) -> None:
     """Refuse a file that the checkout does not have, or has outside of itself."""
     what, at = f"{FILE} [tool.pipeline]: key '{key}'", {FILE: ((*TABLE, key),)}
     if not (checkout / value).resolve().is_relative_to(checkout.resolve()):
-        raise SpecError(f"{what}: '{value}' leaves the checkout; put the file itself there, and name it", at)
+        raise SpecError(
+            Code.FILE_MISSING, f"{what}: '{value}' leaves the checkout; put the file itself there, and name it", at
+        )
     if not (checkout / value).is_file():
         raise SpecError(
+            Code.FILE_MISSING,
             f"{what}: there is no file '{value}' in what the engine gets of the checkout, which is all but docs, tests "
             "and hidden folders; add it or correct the key",
             at,

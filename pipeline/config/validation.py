@@ -9,7 +9,7 @@ import tomli
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from pipeline.errors import SpecError
+from pipeline.errors import Code, SpecError
 
 #: Findings that a message names before it only counts them.
 NAMED: Final = 3
@@ -40,7 +40,7 @@ def read_toml(path: Path, name: str) -> dict[str, Any]:
     try:
         return tomli.loads(path.read_text(encoding="utf-8-sig"))
     except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"{name} is not valid TOML: {error}; correct it there") from error
+        raise SpecError(Code.TOML_INVALID, f"{name} is not valid TOML: {error}; correct it there") from error
 
 
 def validate[T: FileSettings](model: type[T], values: Mapping[str, Any], name: str, table: Sequence[str] = ()) -> T:
@@ -61,7 +61,9 @@ def validate[T: FileSettings](model: type[T], values: Mapping[str, Any], name: s
         first = (*table, *error.errors()[0]["loc"])
         # A key that is missing is wanted in the table around it.
         ways = [first[:length] for length in range(len(first), 0, -1)]
-        raise SpecError(f"{name}: {explain(error, model)}", at={name.partition(" ")[0]: ways}) from error
+        raise SpecError(
+            Code.KEY_INVALID, f"{name}: {explain(error, model)}", at={name.partition(" ")[0]: ways}
+        ) from error
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:

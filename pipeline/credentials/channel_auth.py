@@ -8,7 +8,7 @@ from typing import Final
 import dagger
 from dagger import field, object_type
 
-from pipeline.errors import CredentialsError
+from pipeline.errors import Code, PipelineError
 
 #: A host without scheme, port and path: pixi looks its credentials up by that alone.
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
@@ -45,24 +45,38 @@ def check_arguments(
         known: hosts that have credentials already.
 
     Raises:
-        CredentialsError: these are no credentials of a host.
+        PipelineError: these are no credentials of a host.
     """
     name = host.strip().lower()
     if not _HOST.fullmatch(name):
         bare = re.sub(r"^[a-z][a-z0-9+.-]*://", "", name).partition("/")[0].rpartition("@")[2].partition(":")[0]
         meant = f"write --host {bare}" if _HOST.fullmatch(bare) else "write it as in --host conda.example.org"
-        raise CredentialsError(f"with-channel-auth: --host is a name without scheme, port and path; {meant}")
+        raise PipelineError(
+            Code.CREDENTIALS_INVALID, f"with-channel-auth: --host is a name without scheme, port and path; {meant}"
+        )
     give = f"give '{GIVE.format(host=name)}'"
     if name in known:
-        raise CredentialsError(f"with-channel-auth: {name} has credentials already; give one of both")
+        raise PipelineError(
+            Code.CREDENTIALS_INVALID, f"with-channel-auth: {name} has credentials already; give one of both"
+        )
     if token and (username is not None or secret):
-        raise CredentialsError(f"with-channel-auth: {name} has a token and a user name or password; {give}")
+        raise PipelineError(
+            Code.CREDENTIALS_INVALID, f"with-channel-auth: {name} has a token and a user name or password; {give}"
+        )
     if not token and username is None and not secret:
-        raise CredentialsError(f"with-channel-auth: {name} has neither a token nor a user name; {give}")
+        raise PipelineError(
+            Code.CREDENTIALS_INVALID, f"with-channel-auth: {name} has neither a token nor a user name; {give}"
+        )
     if not token and not secret:
-        raise CredentialsError(f"with-channel-auth: {username} of {name} has no password; add --secret env:PASSWORD")
+        raise PipelineError(
+            Code.CREDENTIALS_INVALID,
+            f"with-channel-auth: {username} of {name} has no password; add --secret env:PASSWORD",
+        )
     if not token and not username:
-        raise CredentialsError(f"with-channel-auth: the password for {name} has no user name; add --username NAME")
+        raise PipelineError(
+            Code.CREDENTIALS_INVALID,
+            f"with-channel-auth: the password for {name} has no user name; add --username NAME",
+        )
     return name, username or ""
 
 
@@ -70,13 +84,17 @@ def check_secret(host: str, value: str) -> str:
     """A token or password without the end of line that files have.
 
     Raises:
-        CredentialsError: it is empty, or more than one line. It is not repeated.
+        PipelineError: it is empty, or more than one line. It is not repeated.
     """
     secret = value.rstrip("\r\n")
     if not secret:
-        raise CredentialsError(f"with-channel-auth: the secret for {host} is empty; check where it comes from")
+        raise PipelineError(
+            Code.CREDENTIALS_INVALID, f"with-channel-auth: the secret for {host} is empty; check where it comes from"
+        )
     if not secret.isprintable():
-        raise CredentialsError(f"with-channel-auth: the secret for {host} is not one line; give the secret alone")
+        raise PipelineError(
+            Code.CREDENTIALS_INVALID, f"with-channel-auth: the secret for {host} is not one line; give the secret alone"
+        )
     return secret
 
 

@@ -75,7 +75,7 @@ async def log_in(
     """Give the engine the credentials of registries, for all that this call pulls, and read those of channels.
 
     Raises:
-        CredentialsError: Docker's file or a channel's secret cannot be used.
+        PipelineError: Docker's file or a channel's secret cannot be used.
     """
     found, _ = await known_logins(registries, docker_config)
     # Another one each time: a call that the engine remembers would give it nothing.

@@ -11,7 +11,7 @@ from typing import Any, Final
 import dagger
 from dagger import dag, field, object_type
 
-from pipeline.errors import CredentialsError
+from pipeline.errors import Code, PipelineError
 
 #: Names under which Docker Hub is known; the first one is what repositories of it begin with.
 DOCKER_HUB: Final = ("docker.io", "index.docker.io", "registry-1.docker.io")
@@ -61,7 +61,7 @@ def read_docker_config(text: str) -> DockerConfig:
     """Read Docker's config.json.
 
     Raises:
-        CredentialsError: it is not what Docker writes. No part of it is repeated: it has passwords.
+        PipelineError: it is not what Docker writes. No part of it is repeated: it has passwords.
     """
     try:
         content: dict[str, Any] = json.loads(text)
@@ -72,9 +72,10 @@ def read_docker_config(text: str) -> DockerConfig:
         if content.get("credsStore"):
             helpers[""] = str(content["credsStore"])
     except (ValueError, AttributeError, TypeError, binascii.Error):
-        raise CredentialsError(
+        raise PipelineError(
+            Code.CREDENTIALS_INVALID,
             "--docker-config is not a config.json as 'docker login' writes it; name the right file, as in "
-            "--docker-config file:$HOME/.docker/config.json"
+            "--docker-config file:$HOME/.docker/config.json",
         ) from None
     return DockerConfig(logins, helpers)
 
@@ -98,12 +99,12 @@ async def find_logins(
     """Who logs in to each registry; what was given for one comes before Docker's file.
 
     Raises:
-        CredentialsError: there is nobody for a registry; all of them are named.
+        PipelineError: there is nobody for a registry; all of them are named.
     """
     logins, config = await known_logins(given, docker_config)
     missing = [explain_missing(host, config) for host in dict.fromkeys(hosts) if host not in logins]
     if missing:
-        raise CredentialsError("; ".join(missing))
+        raise PipelineError(Code.CREDENTIALS_MISSING, "; ".join(missing))
     return {host: logins[host] for host in hosts}
 
 
@@ -113,7 +114,7 @@ async def known_logins(
     """Who logs in, by host, as far as that is known; and what was read of Docker's file for it.
 
     Raises:
-        CredentialsError: the file is not what Docker writes.
+        PipelineError: the file is not what Docker writes.
     """
     logins = {host_of(auth.address): Login(auth.username, auth.secret) for auth in given}
     config = read_docker_config(await docker_config.plaintext()) if docker_config else DockerConfig({}, {})

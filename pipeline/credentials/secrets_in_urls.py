@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from pipeline.errors import CredentialsError
+from pipeline.errors import Code, PipelineError
 
 #: Files of an image that have addresses of channels, indexes and packages.
 FILES: Final = ("pixi.toml", "pyproject.toml", "pixi.lock")
@@ -27,7 +27,7 @@ def refuse_secrets(folder: Path) -> None:
         folder: the image's folder; its name is what messages call the image.
 
     Raises:
-        CredentialsError: a file has one. It is not repeated.
+        PipelineError: a file has one. It is not repeated.
     """
     for name in FILES:
         path = folder / name
@@ -37,9 +37,10 @@ def refuse_secrets(folder: Path) -> None:
             if name.endswith(".lock"):
                 remedy = f"take it out of the manifest, lock again with 'dagger call lock --image {folder.name}', "
                 remedy += f"change it at {host}, and give the new one"
-            raise CredentialsError(
+            raise PipelineError(
+                Code.SECRET_IN_URL,
                 f"{folder.name}/{name}:{line} has a {found} in an address at {host}; {remedy} with "
-                f"'with-channel-auth --host {host} …' before the function"
+                f"'with-channel-auth --host {host} …' before the function",
             )
 
 

@@ -11,7 +11,7 @@ from dulwich.refs import Ref
 from dulwich.repo import Repo
 from packaging.version import Version
 
-from pipeline.errors import ReleaseError, TagError
+from pipeline.errors import Code, PipelineError, TagError
 from pipeline.git.commit import open_repository
 from pipeline.git.versions import parse_version
 
@@ -39,21 +39,22 @@ def read_history(checkout: Path) -> History:
     """Read the history of a checkout.
 
     Raises:
-        ReleaseError: there is none, or it ends before the last release, as that of a shallow clone does.
+        PipelineError: there is none, or it ends before the last release, as that of a shallow clone does.
     """
     repository = open_repository(checkout)
     if repository is None:
-        raise ReleaseError(
+        raise PipelineError(
+            Code.HISTORY_MISSING,
             "the checkout has no .git folder, and a release is told from its history; "
-            "run this in a clone (not in a git worktree)"
+            "run this in a clone (not in a git worktree)",
         )
     with closing(repository):
         try:
             head = repository.head()
             return _history(repository, head)
         except KeyError as error:
-            raise ReleaseError(
-                "the checkout's .git has no commit that can be read; commit, and run this again"
+            raise PipelineError(
+                Code.HISTORY_MISSING, "the checkout's .git has no commit that can be read; commit, and run this again"
             ) from error
 
 
@@ -64,9 +65,10 @@ def _history(repository: Repo, head: ObjectID) -> History:
     before = _ancestors(repository, tags[last]) if last is not None else {}
     since = {sha: commit for sha, commit in all_commits.items() if sha not in before}
     if cut := sorted(repository.get_shallow() & since.keys()):
-        raise ReleaseError(
+        raise PipelineError(
+            Code.HISTORY_MISSING,
             f"the clone is shallow: its history ends at {cut[0].decode()[:7]}, after the last release; "
-            "run 'git fetch --unshallow --tags' and this again"
+            "run 'git fetch --unshallow --tags' and this again",
         )
     walker = repository.get_walker(include=[head], order="topo", reverse=True)
     ordered = [entry.commit for entry in walker if entry.commit.id in since]

@@ -4,7 +4,7 @@ from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
-from pipeline.errors import TagError
+from pipeline.errors import Code, TagError
 
 #: The branch whose every commit is published.
 BRANCH: Final = "main"
@@ -25,15 +25,19 @@ def parse_version(trigger: str) -> Version:
         TagError: it is no version of three numbers, or one that no tag can have.
     """
     if len(trigger) > LIMIT:
-        raise TagError(f"'{trigger[:SHORT]}…' has {len(trigger)} characters, and a tag has {LIMIT} at most; {FORMS}")
+        raise TagError(
+            Code.TAG_INVALID,
+            f"'{trigger[:SHORT]}…' has {len(trigger)} characters, and a tag has {LIMIT} at most; {FORMS}",
+        )
     try:
         version = Version(trigger)
     except InvalidVersion as error:
-        raise TagError(f"'{trigger}' is neither a version nor '{BRANCH}'; {FORMS}") from error
+        raise TagError(Code.TAG_INVALID, f"'{trigger}' is neither a version nor '{BRANCH}'; {FORMS}") from error
     if version.local is not None:
         raise TagError(
-            f"'{trigger}' has the local part '+{version.local}', which no tag of a registry may have; leave it out"
+            Code.TAG_INVALID,
+            f"'{trigger}' has the local part '+{version.local}', which no tag of a registry may have; leave it out",
         )
     if len(version.release) != PARTS or version.epoch or version.post is not None:
-        raise TagError(f"'{trigger}' is not of the form YEAR.MINOR.PATCH; {FORMS}")
+        raise TagError(Code.TAG_INVALID, f"'{trigger}' is not of the form YEAR.MINOR.PATCH; {FORMS}")
     return version

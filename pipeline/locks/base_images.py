@@ -17,7 +17,7 @@ from pipeline.config.image_toml import ImageSpec
 from pipeline.config.project_toml import FILE as PROJECT
 from pipeline.config.project_toml import Settings
 from pipeline.config.validation import FileSettings, listed, read_toml, validate
-from pipeline.errors import LockError, SpecError
+from pipeline.errors import Code, LockError, SpecError
 
 FILE: Final = "base.lock"
 #: What to do about a file that does not fit, or cannot be used.
@@ -69,7 +69,7 @@ def read(folder: Path) -> dict[str, str] | None:
     try:
         return validate(Bases, read_toml(folder / FILE, name), name).digests
     except SpecError as error:
-        raise LockError(f"{error}; or {REMEDY.format(image=folder.name)}") from error
+        raise LockError(Code.BASE_LOCK_STALE, f"{error.message}; or {REMEDY.format(image=folder.name)}") from error
 
 
 def require_fitting(held: Mapping[str, str], image: str, spec: ImageSpec, settings: Settings) -> None:
@@ -91,7 +91,9 @@ def require_fitting(held: Mapping[str, str], image: str, spec: ImageSpec, settin
         problems.append(f"it has {reference}, on which the image is not built")
         at.setdefault(f"{image}/{FILE}", f'"{reference}"')
     if problems:
-        raise LockError(f"{image}/{FILE} does not fit: {listed(problems)}; {REMEDY.format(image=image)}", at)
+        raise LockError(
+            Code.BASE_LOCK_STALE, f"{image}/{FILE} does not fit: {listed(problems)}; {REMEDY.format(image=image)}", at
+        )
 
 
 def unpinned(folder: Path, spec: ImageSpec, settings: Settings) -> str:

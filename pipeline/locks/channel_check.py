@@ -16,7 +16,7 @@ from rattler.networking import Client
 
 from pipeline.credentials.channel_auth import explain_refusal
 from pipeline.credentials.logins import Logins
-from pipeline.errors import RefreshError
+from pipeline.errors import Code, PipelineError
 from pipeline.locks.lockfile import Package
 
 #: Tries after the first one, with growing pauses, where a channel does not answer.
@@ -52,7 +52,7 @@ async def find_differences(packages: Iterable[Package], logins: Logins) -> list[
         logins: who logs in to channels.
 
     Raises:
-        RefreshError: a channel cannot be asked.
+        PipelineError: a channel cannot be asked.
     """
     differences: list[str] = []
     for channel, locked in sorted(by_channel(packages).items()):
@@ -61,7 +61,9 @@ async def find_differences(packages: Iterable[Package], logins: Logins) -> list[
         except Exception as error:
             said = logins.hide(" ".join(str(error).split()))
             remedy = explain_refusal(said, logins.channels) or "run the same command again when it can be reached"
-            raise RefreshError(f"channel {channel} cannot be asked for what it has: {said}; {remedy}") from error
+            raise PipelineError(
+                Code.CHANNEL_UNREACHABLE, f"channel {channel} cannot be asked for what it has: {said}; {remedy}"
+            ) from error
         differences += compare(locked, listed)
     return differences
 

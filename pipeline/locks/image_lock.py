@@ -17,7 +17,7 @@ from pipeline.config.image_toml import ImageSpec, Platform
 from pipeline.config.toml_locations import Keys
 from pipeline.config.validation import listed
 from pipeline.credentials.secrets_in_urls import refuse_secrets
-from pipeline.errors import LockError, ManifestError
+from pipeline.errors import Code, LockError, PipelineError
 from pipeline.locks.lockfile import LOCAL, Packages, Place, described, packages_of, places, readable, unique, virtual
 from pipeline.locks.manifest import Manifest, inside, read_manifest, version
 
@@ -100,8 +100,8 @@ class LockFiles:
         """The manifest.
 
         Raises:
-            CredentialsError: an address in one of the two files has a password or token.
-            ManifestError: the manifest is missing or is not TOML.
+            PipelineError: an address in one of the two files has a password or token.
+            PipelineError: the manifest is missing or is not TOML.
         """
         refuse_secrets(self.folder)
         return read_manifest(self.folder)
@@ -115,7 +115,9 @@ class LockFiles:
         """
         remedy = refresh(self.folder.name)
         if not self.path.is_file():
-            raise LockError(f"{self.name} is missing, and only locked packages are installed; {remedy}")
+            raise LockError(
+                Code.LOCK_MISSING, f"{self.name} is missing, and only locked packages are installed; {remedy}"
+            )
         with readable(self.path, self.name, remedy):
             return rattler.LockFile.from_path(self.path)
 
@@ -139,7 +141,7 @@ def check_lock(files: LockFiles, spec: ImageSpec, platform: Platform = "linux/am
         platform: the one that packages are wanted for.
 
     Raises:
-        ManifestError: the manifest is missing, is not TOML, or has no such environment or platform.
+        PipelineError: the manifest is missing, is not TOML, or has no such environment or platform.
         LockError: pixi.lock is missing or unreadable, has nothing for the environment or platform, or has packages that
             an image cannot have.
     """
@@ -154,12 +156,13 @@ def check_manifest(manifest: Manifest, spec: ImageSpec, platform: Platform) -> N
     """Compare an image's manifest with its image.toml.
 
     Raises:
-        ManifestError: it has no such environment, or not for the platform.
+        PipelineError: it has no such environment, or not for the platform.
         LockError: the two do not agree about CUDA.
     """
     subdir = SUBDIRS[platform]
     if not manifest.lists_platform(spec.environment, subdir):
-        raise ManifestError(
+        raise PipelineError(
+            Code.MANIFEST_PLATFORM,
             f"{manifest.name}: 'platforms' of environment '{spec.environment}' does not have {subdir}, for which the "
             f'image is built; add "{subdir}" there',
             at={manifest.name: (manifest.at("workspace", "platforms"), manifest.at("project", "platforms"))},
@@ -181,9 +184,12 @@ def check_cuda(spec: ImageSpec, manifest: Manifest, subdir: str) -> None:
     at: dict[str, tuple[Keys, ...]] = {manifest.name: (way,)}
     requires = f"environment '{spec.environment}' of {manifest.name} requires CUDA {wanted}"
     if spec.cuda is None:
-        raise LockError(f"{requires}, but {image} has no key 'cuda'; add cuda = \"{wanted}\"", at=at)
+        raise LockError(
+            Code.CUDA_MISMATCH, f"{requires}, but {image} has no key 'cuda'; add cuda = \"{wanted}\"", at=at
+        )
     if version(spec.cuda) < version(wanted):
         raise LockError(
+            Code.CUDA_MISMATCH,
             f"{image}: key 'cuda' is {spec.cuda}, but {requires}; make them the same",
             at=at | {image: (("cuda",),)},
         )
@@ -197,6 +203,7 @@ def check_base(image: str, spec: ImageSpec, base: str, base_cuda: str | None) ->
     """
     if spec.cuda and base_cuda and version(base_cuda) < version(spec.cuda):
         raise LockError(
+            Code.CUDA_MISMATCH,
             f"{image}/image.toml: key 'cuda' is {spec.cuda}, but the base image {base} is of CUDA {base_cuda}; "
             "choose a newer base or an older CUDA",
             at={f"{image}/image.toml": (("cuda",),)},
@@ -212,7 +219,7 @@ def _candidates(files: LockFiles, environment: str, subdir: str) -> tuple[Locked
     """What a lock holds for an environment on all platforms of one kind.
 
     Raises:
-        ManifestError: the manifest has no such platform.
+        PipelineError: the manifest has no such platform.
         LockError: the lock cannot be used, holds nothing for the image, or holds what an image cannot have.
     """
     name, image, manifest, remedy = files.name, files.folder.name, files.manifest, refresh(files.folder.name)
@@ -221,13 +228,16 @@ def _candidates(files: LockFiles, environment: str, subdir: str) -> tuple[Locked
         held = lock.environment(environment)
         if held is None:
             raise LockError(
+                Code.LOCK_STALE,
                 f"{name} has no environment '{environment}', which {image}/{SPEC} names and {manifest.name} has; "
-                f"{remedy}"
+                f"{remedy}",
             )
         found = {place: platform for place, platform in places(environment, held) if str(platform.subdir) == subdir}
         if not found:
             raise LockError(
-                f"{name} has nothing of environment '{environment}' for {subdir}, which {manifest.name} lists; {remedy}"
+                Code.LOCK_STALE,
+                f"{name} has nothing of environment '{environment}' for {subdir}, which {manifest.name} lists; "
+                f"{remedy}",
             )
         if not any(held.packages(platform) for platform in found.values()):
             raise _empty(name, manifest.image, environment, subdir, dict(lock.environments()))
@@ -242,9 +252,10 @@ def _locked(name: str, image: str, place: Place, held: Environment, platform: Lo
     built = sorted(package.name for package in packages if isinstance(package, CondaLockedSourcePackage))
     if built:
         raise LockError(
+            Code.LOCK_SOURCE_PACKAGE,
             f"{name}: environment '{place.environment}' has {'packages' if len(built) > 1 else 'a package'} that pixi "
             f"builds from source ({listed(built)}), and an image cannot have such a package yet; choose another "
-            f"'environment' in {image}/{SPEC}, or take the package from a channel or PyPI"
+            f"'environment' in {image}/{SPEC}, or take the package from a channel or PyPI",
         )
     everything = [*map(virtual, platform.virtual_packages), *map(described, packages)]
     records = held.conda_repodata_records_for_platform(platform) or []
@@ -265,14 +276,14 @@ def _empty(name: str, image: str, environment: str, subdir: str, environments: M
     remedy = f"add packages to it in the manifest and {refresh(image)}"
     if others:
         remedy = f'write environment = "{others[0]}" in {image}/{SPEC} (with packages there: {", ".join(others)})'
-    return LockError(f"{name}: environment '{environment}' has no packages for {subdir}; {remedy}")
+    return LockError(Code.LOCK_EMPTY, f"{name}: environment '{environment}' has no packages for {subdir}; {remedy}")
 
 
 def _existing_scripts(folder: Path, manifest: Manifest, environment: str, subdir: str) -> tuple[str, ...]:
     """The scripts that activate an environment.
 
     Raises:
-        ManifestError: one of them is not there; pixi would activate without it.
+        PipelineError: one of them is not there; pixi would activate without it.
     """
     scripts: dict[str, None] = {}
     for way, script in manifest.activation_scripts(environment, subdir):
@@ -285,7 +296,7 @@ def _sources(folder: Path, manifest: Manifest, candidates: Iterable[Locked]) -> 
     """Paths that pixi may need, and whether each is a folder: what is installed must be there, what is for others may.
 
     Raises:
-        ManifestError: a package is installed by path, and is not there.
+        PipelineError: a package is installed by path, and is not there.
     """
     needed = {
         _present(folder, manifest, package.url, f"package '{package.name}' is '{package.url}', and that", ())
@@ -305,17 +316,19 @@ def _present(folder: Path, manifest: Manifest, named: str, what: str, ways: tupl
     """The path of a file or folder that is named by path.
 
     Raises:
-        ManifestError: it is not in the image's folder.
+        PipelineError: it is not in the image's folder.
     """
     path = inside(named.removeprefix("file://"))
     if path is None:
-        raise ManifestError(
+        raise PipelineError(
+            Code.LOCAL_PATH,
             f"{manifest.name}: {what} is outside of {folder.name}/, which is all that an image is made from; move it "
             "there",
             at={manifest.name: ways},
         )
     if not (folder / path).exists():
-        raise ManifestError(
+        raise PipelineError(
+            Code.LOCAL_PATH,
             f"{manifest.name}: {what} is not there (no {folder.name}/{path}); add it, or take it out of the manifest",
             at={manifest.name: ways},
         )

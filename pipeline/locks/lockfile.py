@@ -20,7 +20,7 @@ from rattler.lock import (
     PypiLockedPackage,
 )
 
-from pipeline.errors import LockError
+from pipeline.errors import Code, LockError
 
 #: The address of a package that is a file or folder beside the manifest, and not one that is fetched.
 LOCAL: Final = re.compile(r"(?![a-z+]+:)|file:", re.IGNORECASE)
@@ -110,10 +110,10 @@ def readable(path: Path, name: str, remedy: str) -> Iterator[None]:
         # py-rattler's errors have no class of their own, and where its own code panics not even Exception's.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise LockError(_explain(path, name, remedy, error)) from error
+        raise LockError(Code.LOCK_INVALID, _explain(path, name, remedy, error)) from error
     # What was lost may be the end of a size, or a hash: the rest can be read, and would be believed.
     if _is_cut_off(path):
-        raise LockError(f"{name} {CUT_OFF}; {remedy}")
+        raise LockError(Code.LOCK_INVALID, f"{name} {CUT_OFF}; {remedy}")
 
 
 def unique(packages: Iterable[Package], name: str, place: Place, remedy: str) -> Packages:
@@ -128,8 +128,9 @@ def unique(packages: Iterable[Package], name: str, place: Place, remedy: str) ->
         if other is not package:
             both = " and ".join(sorted(f"{each.version} {each.build}".strip() for each in (other, package)))
             raise LockError(
+                Code.LOCK_INVALID,
                 f"{name} holds package '{package.name}' twice for environment '{place.environment}' on "
-                f"{place.platform}, as {both}; {remedy}"
+                f"{place.platform}, as {both}; {remedy}",
             )
     return found
 

@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from pipeline.config.toml_locations import Keys
 from pipeline.config.validation import nearest
-from pipeline.errors import ManifestError
+from pipeline.errors import Code, PipelineError
 
 PIXI_TOML: Final = "pixi.toml"
 PYPROJECT: Final = "pyproject.toml"
@@ -62,13 +62,14 @@ class Manifest:
         """The ways to the tables of an environment and of its features.
 
         Raises:
-            ManifestError: there is no such environment.
+            PipelineError: there is no such environment.
         """
         environments = self.environments
         if environment not in environments:
-            raise ManifestError(
+            raise PipelineError(
+                Code.ENVIRONMENT_UNKNOWN,
                 f"{self.name} has no environment '{environment}', which {self.image}/image.toml names; "
-                f"{nearest(environment, environments)}"
+                f"{nearest(environment, environments)}",
             )
         said = environments[environment]
         table = said if isinstance(said, Mapping) else {"features": said}
@@ -169,7 +170,7 @@ def read_manifest(folder: Path) -> Manifest:
         folder: the image's folder; its name is what messages call the image.
 
     Raises:
-        ManifestError: there is none, or it cannot be read.
+        PipelineError: there is none, or it cannot be read.
     """
     image = folder.name
     for file, way in TABLES.items():
@@ -179,12 +180,14 @@ def read_manifest(folder: Path) -> Manifest:
         if not way or _table(document, way):
             return Manifest(image, file, document)
     if (folder / PYPROJECT).is_file():
-        raise ManifestError(
-            f"{image}/{PYPROJECT} has no table [tool.pixi], and there is no {image}/{PIXI_TOML}; add one of the two"
+        raise PipelineError(
+            Code.MANIFEST_MISSING,
+            f"{image}/{PYPROJECT} has no table [tool.pixi], and there is no {image}/{PIXI_TOML}; add one of the two",
         )
-    raise ManifestError(
+    raise PipelineError(
+        Code.MANIFEST_MISSING,
         f"{image}/{PIXI_TOML} is missing; an image is built from it (or from {PYPROJECT} with [tool.pixi]) and from "
-        "pixi.lock"
+        "pixi.lock",
     )
 
 
@@ -214,7 +217,7 @@ def _parse(path: Path, name: str) -> dict[str, Any]:
         # tomli reads TOML 1.1, as pixi does; Python 3.12's own parser does not.
         return tomli.loads(path.read_text(encoding="utf-8-sig"))
     except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{name} is not valid TOML: {error}; correct it there") from error
+        raise PipelineError(Code.TOML_INVALID, f"{name} is not valid TOML: {error}; correct it there") from error
 
 
 def _table(values: Any, way: Keys) -> Mapping[str, Any]:  # noqa: ANN401  # whatever TOML can hold

@@ -21,7 +21,7 @@ from dulwich.repo import Repo
 from pipeline.config.validation import nearest
 from pipeline.credentials.logins import Logins
 from pipeline.credentials.registry_auth import explain_refused_pull
-from pipeline.errors import EarlierLockError
+from pipeline.errors import Code, PreviousLockError
 from pipeline.git.commit import open_repository
 from pipeline.locks import base_images
 from pipeline.locks.image_lock import LOCK
@@ -51,7 +51,7 @@ async def find_lock(
         file: the lock itself; then the reference is not looked at.
 
     Raises:
-        EarlierLockError: nothing is found there.
+        PreviousLockError: nothing is found there.
     """
     path = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp)) / LOCK
     if file is not None:
@@ -75,7 +75,7 @@ def earlier_bases(checkout: Path, image: str, reference: str, file: dagger.File 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / image
         folder.mkdir()
-        with contextlib.suppress(EarlierLockError):  # as before it was locked
+        with contextlib.suppress(PreviousLockError):  # as before it was locked
             (folder / base_images.FILE).write_bytes(committed_lock(checkout, image, reference, base_images.FILE))
         return base_images.read(folder) or {}
 
@@ -90,12 +90,13 @@ def committed_lock(checkout: Path, image: str, reference: str, file: str = LOCK)
         file: its lock of packages, or of base images.
 
     Raises:
-        EarlierLockError: the checkout has no history, no such commit, or the commit has no such lock.
+        PreviousLockError: the checkout has no history, no such commit, or the commit has no such lock.
     """
     repository = open_repository(checkout)
     if repository is None:
-        raise EarlierLockError(
-            f"the checkout has no folder .git to look up '{reference}' in (a worktree of git has none); {OTHERWISE}"
+        raise PreviousLockError(
+            Code.PREVIOUS_LOCK_MISSING,
+            f"the checkout has no folder .git to look up '{reference}' in (a worktree of git has none); {OTHERWISE}",
         )
     with closing(repository):
         commit = _commit(repository, reference)
@@ -105,9 +106,10 @@ def committed_lock(checkout: Path, image: str, reference: str, file: str = LOCK)
         except KeyError:
             found = None
         if not isinstance(found, Blob):
-            raise EarlierLockError(
+            raise PreviousLockError(
+                Code.PREVIOUS_LOCK_MISSING,
                 f"commit {commit.id.decode()[:7]}, which is '{reference}', has no {name}; "
-                "compare with a commit in which the image had one"
+                "compare with a commit in which the image had one",
             )
         return found.data
 
@@ -116,7 +118,7 @@ def _commit(repository: Repo, reference: str) -> Commit:
     """The commit that a person means.
 
     Raises:
-        EarlierLockError: there is none.
+        PreviousLockError: there is none.
     """
     # The first knows the beginnings of ids, the second `~` and `^`.
     for parse in (parse_commit, parse_object):
@@ -128,9 +130,10 @@ def _commit(repository: Repo, reference: str) -> Commit:
     names = {match[1].decode(errors="replace") for match in short if match}
     hint = nearest(reference, names) if len(names) <= SHOWN else "'git branch --all' and 'git tag' list what there is"
     shallow = ", which was cloned without its whole history (git fetch --unshallow gets it)"
-    raise EarlierLockError(
+    raise PreviousLockError(
+        Code.PREVIOUS_LOCK_MISSING,
         f"there is no commit, branch or tag '{reference}' in the checkout"
-        f"{shallow if repository.get_shallow() else ''}; {hint}; {OTHERWISE}"
+        f"{shallow if repository.get_shallow() else ''}; {hint}; {OTHERWISE}",
     )
 
 
@@ -140,10 +143,13 @@ async def _export_published(reference: str, path: Path, known: Collection[str]) 
         await published.sync()
     except dagger.QueryError as error:
         remedy = explain_refused_pull(str(error), reference, known) or "correct the reference, or try again"
-        raise EarlierLockError(f"image {reference} cannot be pulled: {error}; {remedy}") from error
+        raise PreviousLockError(
+            Code.PREVIOUS_LOCK_MISSING, f"image {reference} cannot be pulled: {error}; {remedy}"
+        ) from error
     try:
         await published.file(PUBLISHED).export(str(path))
     except dagger.QueryError as error:
-        raise EarlierLockError(
-            f"image {reference} has no {PUBLISHED}, which images that are built from a lock have; name another one"
+        raise PreviousLockError(
+            Code.PREVIOUS_LOCK_MISSING,
+            f"image {reference} has no {PUBLISHED}, which images that are built from a lock have; name another one",
         ) from error

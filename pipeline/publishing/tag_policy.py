@@ -14,7 +14,7 @@ from packaging.version import Version
 from pydantic import BaseModel
 
 from pipeline.config.validation import listed
-from pipeline.errors import TagError
+from pipeline.errors import Code, TagError
 from pipeline.git.commit import Commit
 from pipeline.git.versions import BRANCH, SHORT, parse_version
 from pipeline.output.formats import Format
@@ -72,7 +72,7 @@ def plan(trigger: str, commit: str | None, unknown: str = "no commit is known; g
     missing = () if sha else (f"sha-… is left out: {unknown}",)
     if trigger == BRANCH:
         if not sha:
-            raise TagError(f"{BRANCH} has no fixed tag but its commit's sha-…, and {unknown}")
+            raise TagError(Code.TAG_INVALID, f"{BRANCH} has no fixed tag but its commit's sha-…, and {unknown}")
         return Tags(sha, (LATEST,))
     version = parse_version(trigger)
     fixed = (str(version), *sha)
@@ -186,5 +186,8 @@ def _release(tag: str) -> Version | None:
 
 def _checked(commit: str) -> str:
     if not re.fullmatch(rf"[0-9a-fA-F]{{{SHORT},40}}", commit):
-        raise TagError(f"--commit '{commit}' is not the id of a commit; give {SHORT} to 40 hexadecimal digits of it")
+        raise TagError(
+            Code.TAG_INVALID,
+            f"--commit '{commit}' is not the id of a commit; give {SHORT} to 40 hexadecimal digits of it",
+        )
     return commit.lower()

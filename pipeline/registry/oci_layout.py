@@ -16,7 +16,7 @@ from dagger import dag
 from pipeline.build.image import Environment, Image
 from pipeline.build.tool_container import last_line, with_packages, with_scripts
 from pipeline.config.image_toml import Compression
-from pipeline.errors import BuildError
+from pipeline.errors import Code, PipelineError
 
 LAYOUT: Final = "/layout"
 FORCED: Final[Mapping[Compression, dagger.ImageLayerCompression]] = {
@@ -60,7 +60,7 @@ async def make_artifact(
         compression: of the layers, those of its base image too.
 
     Raises:
-        BuildError: a step failed that makes layers, or puts them together.
+        PipelineError: a step failed that makes layers, or puts them together.
     """
     container = dag.container().from_(base).with_(with_scripts("layout.py"))
     arguments: list[str] = []
@@ -80,9 +80,10 @@ async def make_artifact(
     try:
         digest, *manifests = (await container.stdout()).split()
     except dagger.QueryError as error:
-        raise BuildError(
+        raise PipelineError(
+            Code.STEP_FAILED,
             f"{images[0].name}: its layers were not made: {last_line(error)}; see that the engine has room on its "
-            "disk, and run the same command again"
+            "disk, and run the same command again",
         ) from error
     return Artifact(container.directory(LAYOUT), digest, tuple(manifests))
 

@@ -8,7 +8,7 @@ import dagger
 from pipeline.build.pixi_image import environment_path
 from pipeline.checkout import ImageSource
 from pipeline.config.image_toml import Platform
-from pipeline.errors import BuildError, PipelineError
+from pipeline.errors import Code, PipelineError
 from pipeline.smoke.evaluate import Subject
 from pipeline.smoke.results import NotBuilt, Result, Results
 from pipeline.smoke.runner import Prober
@@ -46,8 +46,10 @@ async def _probe(image: ImageSource, subject: Subject, platform: Platform, *, gp
     try:
         await container.sync()
     except dagger.QueryError as error:
-        raise BuildError(
-            f"{subject.image}: its last steps failed: {error}; run the same command again, and look at the engine's log"
+        raise PipelineError(
+            Code.STEP_FAILED,
+            f"{subject.image}: its last steps failed: {error}; run the same command again, and look at the log of "
+            "the engine",
         ) from error
     prober = Prober(
         container=container,

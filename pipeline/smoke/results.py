@@ -8,7 +8,7 @@ from typing import Final, Literal
 import junitparser
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from pipeline.errors import SmokeTestError
+from pipeline.errors import Code, PipelineError
 from pipeline.output.formats import ResultFormat
 from pipeline.output.tables import draw_markdown, draw_table
 
@@ -190,10 +190,10 @@ def require_passed(results: Results, format: ResultFormat) -> str:  # noqa: A002
     """The report of a test that passed; one that failed fails once, with everything that failed and the report.
 
     Raises:
-        SmokeTestError: a probe failed, or an image could not be built.
+        PipelineError: a probe failed, or an image could not be built.
     """
     if results.passed:
         return write(results, format)
     # Of images that were not built and nothing else, the report would say the same again.
     report = [write(results, format)] if results.results else []
-    raise SmokeTestError("\n".join([results.verdict(), *report]))
+    raise PipelineError(Code.PROBES_FAILED, "\n".join([results.verdict(), *report]))

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.build.tool_container import with_packages
 from pipeline.config.project_toml import Settings
-from pipeline.errors import OutdatedError
+from pipeline.errors import Code, OutdatedError
 from pipeline.locks.lockfile import Package
 
 #: A package's name at PyPI, and its version.
@@ -143,7 +143,7 @@ async def _ask(pairs: Iterable[Pair], settings: Settings) -> tuple[Audited, ...]
         reason = (await asking.stderr()).strip() or "it printed nothing"
     except dagger.QueryError as error:
         reason = str(error)
-    raise OutdatedError(f"pip-audit could not ask it: {reason}")
+    raise OutdatedError(Code.OUTDATED_INCOMPLETE, f"pip-audit could not ask it: {reason}")
 
 
 def _is_version(text: str) -> bool:

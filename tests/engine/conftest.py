@@ -27,6 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.engine)
 
 
+#: A message of the pipeline: its sentence, and its code at the end.
+CODED = re.compile(r"(?P<sentence>.*) \[(?P<code>[a-z-]+)\]")
+
+
 class Checkout:
     """A checkout of this module with one image, in a folder that a test may change."""
 
@@ -77,8 +81,10 @@ def sentence(output: str) -> str:
     """What a failed call says at its end."""
     failures = [line for line in output.splitlines() if "FunctionError:" in line]
     assert failures, output
-    said = failures[-1].partition("FunctionError:")[2].strip()
-    return re.sub(r" \[traceparent:.*\]$", "", said)
+    said = re.sub(r" \[traceparent:.*\]$", "", failures[-1].partition("FunctionError:")[2].strip())
+    coded = CODED.fullmatch(said)
+    assert coded, said
+    return coded["sentence"]
 
 
 def overlay(image: str) -> Path:

@@ -16,7 +16,7 @@ from dagger import dag
 
 from pipeline.checkout import Checkout as Images
 from pipeline.commands.publish import publish
-from pipeline.errors import PublishError
+from pipeline.errors import PipelineError
 from pipeline.output.formats import Format
 from tests.engine.conftest import Checkout, copy_module
 from tests.sandbox.machine import Machine
@@ -133,7 +133,7 @@ class Shop:
                     dry_run=dry_run,
                     form=Format.JSON,
                 )
-            except PublishError as error:
+            except PipelineError as error:
                 sentence, _, report = str(error).partition("\n")
                 return Outcome(json.loads(report)["rows"] if report else [], sentence)
         return Outcome(json.loads(said)["rows"])

@@ -9,7 +9,7 @@ import pytest_asyncio
 from dagger import dag
 
 from pipeline.commands.check import inspect_image
-from tests.engine.conftest import Checkout
+from tests.engine.conftest import CODED, Checkout
 
 CHECKS = ["cuda-consistent", "images-sound", "locks-fresh", "probes-pass", "sizes-in-budget", "specs-valid"]
 DESCRIPTION = 'description = "A small image"\n'
@@ -22,9 +22,8 @@ RUN mkdir -p /root/.cache && echo x > /root/.cache/x && echo x > /tmp/x && echo 
 def findings(output: str) -> list[str]:
     """What failed checks say, without what the engine says around it."""
     said = re.sub(r"\x1b\[[0-9;]*m", "", output)
-    return sorted(
-        {line.partition("FunctionError:")[2].strip() for line in said.splitlines() if "FunctionError:" in line}
-    )
+    failures = [line.partition("FunctionError:")[2].strip() for line in said.splitlines() if "FunctionError:" in line]
+    return sorted({CODED.sub(r"\g<sentence>", failure) for failure in failures})
 
 
 def test_the_checks_are_listed(checkout: Checkout) -> None:

@@ -14,7 +14,7 @@ from pipeline.build.image import Image
 from pipeline.checkout import Checkout as Images
 from pipeline.commands.lock import refresh
 from pipeline.config.project_toml import Settings
-from pipeline.errors import BuildError
+from pipeline.errors import PipelineError
 from pipeline.registry import oci_layout
 from pipeline.registry.oci_layout import make_artifact
 from pipeline.scripts.divide import TIME
@@ -112,9 +112,9 @@ async def test_scripts_run_where_they_are_asked_for(
 
 async def test_a_script_that_fails_is_one_sentence(tmp_path: Path, channel: Channel) -> None:
     """It names the package and the last line, and there is no image without what the script should have made."""
-    with pytest.raises(BuildError) as raised:
+    with pytest.raises(PipelineError) as raised:
         await build(tmp_path / "checkout", channel, wanted=True, name="broken")
-    assert str(raised.value) == (
+    assert raised.value.message == (
         "drawing: the post-link script of broken failed (exit code 3): there is no plotter; give it what it needs, by "
         "another 'base' or package, or remove 'post_link_scripts' from drawing/image.toml"
     )

@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from pipeline.errors import CredentialsError
+from pipeline.errors import PipelineError
 from tests.engine.publishing import FIXED, MOVING, SPEC, Outcome, Shop, digest_of, open_shop, tags_of
 from tests.sandbox import faults
 from tests.sandbox.machine import Machine
@@ -169,7 +169,7 @@ async def test_a_repository_that_may_not_be_pushed_to(tmp_path: Path) -> None:
     shop.checkout.write("tiny/Dockerfile", "this is not built\n")
     addon = tmp_path / "addon.py"
     addon.write_text(ADDON)
-    with faults.mitmproxy("ghcr.io", addon), pytest.raises(CredentialsError, match="DENIED: not for you"):
+    with faults.mitmproxy("ghcr.io", addon), pytest.raises(PipelineError, match="DENIED: not for you"):
         await shop.publish()
     assert shop.standing() == [{}, {}]
     shop.checkout.write("tiny/Dockerfile", dockerfile)

@@ -14,7 +14,7 @@ from pipeline.checkout import Checkout as Images
 from pipeline.commands.verify import verify
 from pipeline.config.image_toml import Compression
 from pipeline.credentials.registry_auth import Login, RegistryAuth
-from pipeline.errors import BuildError, VerifyError
+from pipeline.errors import PipelineError
 from pipeline.registry import oci_layout
 from pipeline.registry.client import Destination, Registry
 from pipeline.registry.oci_layout import Artifact, make_artifact
@@ -182,14 +182,14 @@ async def test_verify_finds_the_published_image_and_what_differs_from_it(
     assert digest in same
 
     changed = await build(tmp_path / "changed", 3600, "goodbye\n", compression)
-    with pytest.raises(VerifyError) as error:
+    with pytest.raises(PipelineError) as error:
         await verify(
             changed.images, "small", digest, repository=repository, signer=None, auths=auths, docker_config=None
         )
-    rows = [line for line in str(error.value).splitlines() if "usr/local/share/greeting" in line]
+    rows = [line for line in error.value.message.splitlines() if "usr/local/share/greeting" in line]
     assert [row.split("│")[3].strip() for row in rows] == ["size", "content"]
-    assert digest in str(error.value)
-    assert changed.artifact.digest in str(error.value)
+    assert digest in error.value.message
+    assert changed.artifact.digest in error.value.message
 
 
 async def test_layers_that_cannot_be_made_are_told_in_a_sentence(tmp_path: Path) -> None:
@@ -199,8 +199,8 @@ async def test_layers_that_cannot_be_made_are_told_in_a_sentence(tmp_path: Path)
     assert image.environment
     lying = dag.file("layers.json", json.dumps({"4-rest": [f"no-such-file-{RUN}"]}))
     image = replace(image, environment=replace(image.environment, layers=lying))
-    with pytest.raises(BuildError) as error:
+    with pytest.raises(PipelineError) as error:
         await make_artifact(images.settings.fetch_base, [image], None)
-    message = str(error.value)
+    message = error.value.message
     assert message.startswith("small: its layers were not made: FileNotFoundError: ")
     assert message.endswith("; see that the engine has room on its disk, and run the same command again")

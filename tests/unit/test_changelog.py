@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from pipeline.changelog import unmentioned, versions, with_release
-from pipeline.errors import ReleaseError
+from pipeline.errors import PipelineError
 
 DAY = date(2026, 2, 3)
 HEAD = "# Changelog\n\nAbout this file.\n"
@@ -44,7 +44,7 @@ def test_brackets_are_kept() -> None:
 
 def test_a_changelog_without_its_heading_is_refused() -> None:
     """There is no guessing where an entry belongs."""
-    with pytest.raises(ReleaseError, match=r"^CHANGELOG\.md has no heading '## Unreleased'.*; add it"):
+    with pytest.raises(PipelineError, match=r"^CHANGELOG\.md has no heading '## Unreleased'.*; add it"):
         with_release(f"{HEAD}\n{OLD}", Version("2026.2.0"), DAY, ["Begin"])
 
 

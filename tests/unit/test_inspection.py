@@ -5,7 +5,7 @@ import pytest
 from pipeline.config.image_toml import ImageSpec, load_spec
 from pipeline.config.project_toml import load_settings
 from pipeline.config.toml_locations import located
-from pipeline.errors import LockError, PipelineError, SpecError
+from pipeline.errors import Code, LockError, PipelineError, SpecError
 from pipeline.inspection import (
     UNWANTED,
     Facts,
@@ -219,4 +219,4 @@ def test_a_base_of_an_older_cuda_is_told_with_the_line_of_the_key(checkout: Chec
 
 def test_an_error_without_a_place_is_told_as_it_is(checkout: CheckoutFolder) -> None:
     """What no line is to blame for is its sentence."""
-    assert located(PipelineError("small: no"), checkout.path) == "small: no"
+    assert located(PipelineError(Code.STEP_FAILED, "small: no"), checkout.path) == "small: no [step-failed]"

@@ -105,7 +105,7 @@ def test_a_real_workspace_is_for_pixi_or_refused_truthfully(name: str, expected:
         return
     with pytest.raises(PipelineError) as raised:
         check_lock(LockFiles(WORKSPACES / name), spec(expected))
-    said = str(raised.value)
+    said = raised.value.message
     assert expected.said in said
     assert said.startswith(name)
     assert "\n" not in said

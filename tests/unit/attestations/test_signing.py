@@ -17,7 +17,7 @@ from pipeline.attestations.signing import (
     explain,
     statement,
 )
-from pipeline.errors import SigningError
+from pipeline.errors import PipelineError
 
 KEY, PASSWORD, TOKEN = (Mock(spec=dagger.Secret) for _ in range(3))
 PUBLIC = Mock(spec=dagger.File)
@@ -83,7 +83,7 @@ def test_what_fits_together_signs() -> None:
 )
 def test_what_does_not_fit_together_is_refused(given: tuple[dagger.Secret | None, ...], message: str) -> None:
     """It is said before anything is built."""
-    with pytest.raises(SigningError, match=message):
+    with pytest.raises(PipelineError, match=message):
         choose_signing(*given)  # type: ignore[arg-type]  # a table of cases
 
 
@@ -95,7 +95,7 @@ def test_whose_signature_it_shall_be_has_to_be_clear(
     given: tuple[dagger.File | None, str | None, str | None], message: str
 ) -> None:
     """Half an identity would be anybody's."""
-    with pytest.raises(SigningError, match=message):
+    with pytest.raises(PipelineError, match=message):
         choose_signer(*given)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.build.pixi_errors import explain_install, http_status
 from pipeline.build.pixi_output import causes, read
-from pipeline.errors import BuildError, LockError, PipelineError
+from pipeline.errors import LockError, PipelineError
 
 STALE = """
   × lock-file not up-to-date with the project
@@ -259,10 +259,10 @@ NOT_LET_IN = """
     ("output", "error", "said"),
     [
         (STALE, LockError, "small/pixi.lock does not match small/pixi.toml (pixi: lock-file not up-to-date"),
-        (NOT_FOUND, BuildError, "the channel no longer has this package"),
-        (REFUSED, BuildError, "Connection refused (os error 111); if the channel was out of reach"),
-        (NOT_LET_IN, BuildError, "put 'with-channel-auth --host pypi.example.org (--token"),
-        (MISMATCH, BuildError, "otherwise do not trust the channel"),
+        (NOT_FOUND, PipelineError, "the channel no longer has this package"),
+        (REFUSED, PipelineError, "Connection refused (os error 111); if the channel was out of reach"),
+        (NOT_LET_IN, PipelineError, "put 'with-channel-auth --host pypi.example.org (--token"),
+        (MISMATCH, PipelineError, "otherwise do not trust the channel"),
         (
             NEW_STALE,
             LockError,
@@ -271,22 +271,22 @@ NOT_LET_IN = """
         (NEW_STALE_VERBOSE, LockError, "small/pixi.toml (pixi: it does not exist in the lock file.); run 'dagger call"),
         (
             NEW_NOT_FOUND,
-            BuildError,
+            PipelineError,
             "python-3.12.1-hpacked_0_cpython.conda); the channel no longer has this package: run",
         ),
-        (NO_MAPPING, BuildError, "pixi asks conda-mapping.prefix.dev which conda package is which one of PyPI"),
-        (NO_MAPPING, BuildError, "'conda-pypi-map = false' in [workspace] of small/pixi.toml"),
-        (NO_CUDA, BuildError, "correct key 'cuda' of small/image.toml: pixi is told"),
-        (NO_CUDA_TO_SOLVE_FOR, BuildError, "ask for CUDA in small/pixi.toml"),
-        (NO_PLATFORM, BuildError, "make key 'cuda' of small/image.toml what they ask for"),
-        (NO_GLIBC, BuildError, "choose a 'base' in small/image.toml that has such a __glibc"),
-        (BAD_KEY, BuildError, "(small/pixi.toml:5:1): 'exclude-never' was not expected here (Did you mean"),
-        (UNREACHABLE, BuildError, "Connection refused (os error 111); if the channel was out of reach"),
-        (NOBODY, BuildError, "'with-channel-auth --host 127.0.0.1 ("),
-        (NO_COMPILER, BuildError, "'gcc' is missing: choose a 'base' in small/image.toml"),
-        ("sh: 1: pixi: not found", BuildError, "'pixi' is missing: choose a 'base'"),
-        ("compiling\nsignal: 9 (SIGKILL)", BuildError, "it was killed, mostly because"),
-        ("", BuildError, "it exited with 7 and said nothing"),
+        (NO_MAPPING, PipelineError, "pixi asks conda-mapping.prefix.dev which conda package is which one of PyPI"),
+        (NO_MAPPING, PipelineError, "'conda-pypi-map = false' in [workspace] of small/pixi.toml"),
+        (NO_CUDA, PipelineError, "correct key 'cuda' of small/image.toml: pixi is told"),
+        (NO_CUDA_TO_SOLVE_FOR, PipelineError, "ask for CUDA in small/pixi.toml"),
+        (NO_PLATFORM, PipelineError, "make key 'cuda' of small/image.toml what they ask for"),
+        (NO_GLIBC, PipelineError, "choose a 'base' in small/image.toml that has such a __glibc"),
+        (BAD_KEY, PipelineError, "(small/pixi.toml:5:1): 'exclude-never' was not expected here (Did you mean"),
+        (UNREACHABLE, PipelineError, "Connection refused (os error 111); if the channel was out of reach"),
+        (NOBODY, PipelineError, "'with-channel-auth --host 127.0.0.1 ("),
+        (NO_COMPILER, PipelineError, "'gcc' is missing: choose a 'base' in small/image.toml"),
+        ("sh: 1: pixi: not found", PipelineError, "'pixi' is missing: choose a 'base'"),
+        ("compiling\nsignal: 9 (SIGKILL)", PipelineError, "it was killed, mostly because"),
+        ("", PipelineError, "it exited with 7 and said nothing"),
     ],
 )
 def test_what_pixi_says_is_explained(output: str, error: type[PipelineError], said: str) -> None:

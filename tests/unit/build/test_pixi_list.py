@@ -5,7 +5,7 @@ import pytest
 from pipeline.build.pixi_list import Listed, choose, explain, platform_note, read_answer
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.toml_locations import located
-from pipeline.errors import BuildError, LockError, ManifestError, PipelineError
+from pipeline.errors import LockError, PipelineError
 from pipeline.locks.image_lock import ImageLock, LockFiles, check_lock
 from pipeline.locks.manifest import Manifest, read_manifest
 from tests.unit.conftest import CheckoutFolder
@@ -41,7 +41,9 @@ def test_an_answer_of_each_pixi_is_read() -> None:
 
 def test_an_answer_that_is_none_is_told() -> None:
     """As of a program that is not pixi."""
-    with pytest.raises(BuildError, match=r"^small: 'pixi list --json' of the base image printed no list of packages"):
+    with pytest.raises(
+        PipelineError, match=r"^small: 'pixi list --json' of the base image printed no list of packages"
+    ):
         read_answer("small", "hello")
 
 
@@ -101,11 +103,11 @@ the requirement 'numpy *' could not be satisfied (required by '<environment>')
         (
             1,
             "  \N{MULTIPLICATION SIGN} Expecting a version\n",
-            ManifestError,
+            PipelineError,
             r"^small/pixi\.toml cannot be used: pixi says: Expecting a version; correct it there$",
         ),
-        (124, "", BuildError, r"'solve_timeout' of \[tool\.pipeline\]"),
-        (1, "", ManifestError, r"it ended with 1 and printed nothing"),
+        (124, "", PipelineError, r"'solve_timeout' of \[tool\.pipeline\]"),
+        (1, "", PipelineError, r"it ended with 1 and printed nothing"),
     ],
 )  # fmt: skip
 def test_pixi_says_why(code: int, output: str, kind: type[PipelineError], said: str) -> None:

@@ -8,7 +8,7 @@ from pipeline.commands.lock import check_fresh, explain_solve, start
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.project_toml import Settings
 from pipeline.credentials.logins import Logins
-from pipeline.errors import LockError, ManifestError
+from pipeline.errors import LockError, PipelineError
 from pipeline.locks import channel_check
 from pipeline.locks.image_lock import LockFiles
 from pipeline.locks.lockfile import Place, read_packages
@@ -60,7 +60,7 @@ def test_one_package_needs_a_lock_to_keep(checkout: CheckoutFolder) -> None:
 
 def test_a_manifest_that_cannot_be_used_is_told_first(checkout: CheckoutFolder) -> None:
     """Before any solver runs."""
-    with pytest.raises(ManifestError, match=r"has no environment 'ml'"):
+    with pytest.raises(PipelineError, match=r"has no environment 'ml'"):
         start(LockFiles(checkout.image), ImageSpec(description="x", environment="ml"), [])
 
 
@@ -89,7 +89,7 @@ async def test_a_lock_that_its_channel_contradicts_is_refused(
 def test_pixi_says_why_it_found_nothing() -> None:
     """Its chain of causes is one sentence, with what to do."""
     output = "  \N{MULTIPLICATION SIGN} Unable to solve\n  ├─▶ failed to solve\n  ╰─▶ nothing provides greeter >=7\n"
-    assert str(explain_solve("small", 1, output)) == (
+    assert explain_solve("small", 1, output).message == (
         "small: pixi cannot lock what small/pixi.toml asks for: Unable to solve: failed to solve: nothing provides "
         "greeter >=7; correct it there, or if the channel was out of reach, run the same command again"
     )

@@ -8,7 +8,7 @@ import pytest
 from pipeline.commands.publish import commit_time, repositories
 from pipeline.config.image_toml import ImageSpec, load_spec
 from pipeline.config.project_toml import Settings, load_settings
-from pipeline.errors import PublishError
+from pipeline.errors import PipelineError
 from pipeline.git.commit import Commit
 
 SETTINGS = Settings(registries=("ghcr.io/lab", "docker.io/lab"))
@@ -54,7 +54,7 @@ def test_the_lab_s_images_keep_their_names() -> None:
 )
 def test_what_is_no_repository_is_refused(image: str, given: list[str]) -> None:
     """It is found before anything is asked or built."""
-    with pytest.raises(PublishError, match=r"is not a repository; name a registry and a path in lower case"):
+    with pytest.raises(PipelineError, match=r"is not a repository; name a registry and a path in lower case"):
         repositories(image, PLAIN, SETTINGS, given)
 
 

@@ -9,7 +9,7 @@ from pipeline.checkout import Checkout
 from pipeline.commands import report
 from pipeline.config.project_toml import Settings
 from pipeline.credentials.registry_auth import Login
-from pipeline.errors import ReportError
+from pipeline.errors import PipelineError
 from pipeline.page import Repository
 from pipeline.registry.client import Destination, Failure, Report
 from tests.unit.conftest import CheckoutFolder
@@ -52,5 +52,5 @@ async def test_changes_of_a_dockerfile_are_refused(checkout: CheckoutFolder) -> 
     checkout.write("small/image.toml", 'description = "A small image"\ndockerfile = "Dockerfile"\n')
     checkout.write("small/Dockerfile", "FROM debian\n")
     opened = Checkout(dag.directory(), checkout.path, Settings())
-    with pytest.raises(ReportError, match=r"^small is built from a Dockerfile and has no pixi.lock to compare; "):
+    with pytest.raises(PipelineError, match=r"^small is built from a Dockerfile and has no pixi.lock to compare; "):
         await report.report(opened, "small", None, reference="main", file=None, probes=False, auths=[])

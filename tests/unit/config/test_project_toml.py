@@ -27,7 +27,7 @@ def test_an_unknown_key_is_refused(checkout: CheckoutFolder) -> None:
     checkout.write("pyproject.toml", "[tool.pipeline]\nprobe-timeout = 7\n")
     with pytest.raises(
         SpecError,
-        match=r"^pyproject\.toml \[tool\.pipeline\]: unknown key 'probe-timeout'; did you mean 'probe_timeout'\?$",
+        match=r"^pyproject\.toml \[tool\.pipeline\]: unknown key 'probe-timeout'; did you mean 'probe_timeout'\? \[k",
     ):
         load_settings(checkout.path)
 
@@ -54,7 +54,7 @@ def test_a_file_of_the_checkout_has_to_be_in_it(checkout: CheckoutFolder, key: s
     for value in ("../outside.json", str(outside), "link.json"):
         with pytest.raises(SpecError) as refused:
             read(value)
-        assert str(refused.value) == (
+        assert refused.value.message == (
             f"pyproject.toml [tool.pipeline]: key '{key}': '{value}' leaves the checkout; put the file itself there, "
             "and name it"
         )

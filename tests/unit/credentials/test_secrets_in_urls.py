@@ -10,7 +10,7 @@ from pipeline.commands.lock import refresh
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.project_toml import Settings
 from pipeline.credentials.secrets_in_urls import find_secrets, refuse_secrets
-from pipeline.errors import CredentialsError
+from pipeline.errors import PipelineError
 from pipeline.locks.image_lock import LockFiles, check_lock
 
 SPEC = ImageSpec(description="x")
@@ -55,24 +55,24 @@ def test_other_addresses_are_left_alone(line: str) -> None:
 def test_a_secret_in_the_manifest_is_refused(tmp_path: Path) -> None:
     """By its file and line, and without a repetition of it."""
     (tmp_path / "pixi.toml").write_text('[project]\nchannels = ["https://conda.example.org/t/hidden/mine"]\n')
-    with pytest.raises(CredentialsError) as caught:
+    with pytest.raises(PipelineError) as caught:
         refuse_secrets(tmp_path)
-    assert str(caught.value).startswith(
+    assert caught.value.message.startswith(
         f"{tmp_path.name}/pixi.toml:2 has a token in an address at conda.example.org; take it out there, "
     )
-    assert "'with-channel-auth --host conda.example.org …'" in str(caught.value)
-    assert "hidden" not in str(caught.value)
+    assert "'with-channel-auth --host conda.example.org …'" in caught.value.message
+    assert "hidden" not in caught.value.message
 
 
 def test_a_secret_in_the_lock_is_refused(tmp_path: Path) -> None:
     """The remedy is to lock again."""
     (tmp_path / "pixi.toml").write_text("[project]\n")
     (tmp_path / "pixi.lock").write_text("version: 6\n- conda: https://me:hidden@conda.example.org/a.conda\n")
-    with pytest.raises(CredentialsError) as caught:
+    with pytest.raises(PipelineError) as caught:
         refuse_secrets(tmp_path)
-    assert f"{tmp_path.name}/pixi.lock:2 has a password in an address" in str(caught.value)
-    assert f"'dagger call lock --image {tmp_path.name}'" in str(caught.value)
-    assert "hidden" not in str(caught.value)
+    assert f"{tmp_path.name}/pixi.lock:2 has a password in an address" in caught.value.message
+    assert f"'dagger call lock --image {tmp_path.name}'" in caught.value.message
+    assert "hidden" not in caught.value.message
 
 
 def test_a_long_line_is_read_once() -> None:
@@ -91,8 +91,8 @@ def test_a_folder_without_secrets_is_accepted(tmp_path: Path) -> None:
 async def test_secrets_are_refused_before_anything_else(tmp_path: Path, *, check: bool) -> None:
     """Whatever else is wrong with manifest and lock: a build and a lock tell this first."""
     (tmp_path / "pixi.toml").write_text('channels = ["https://conda.example.org/t/hidden/mine"]\n[')
-    with pytest.raises(CredentialsError, match=r"pixi\.toml:1 has a token"):
+    with pytest.raises(PipelineError, match=r"pixi\.toml:1 has a token"):
         check_lock(LockFiles(tmp_path), SPEC)
     (tmp_path / "image.toml").write_text("description = 'x'\n")
-    with pytest.raises(CredentialsError, match=r"pixi\.toml:1 has a token"):
+    with pytest.raises(PipelineError, match=r"pixi\.toml:1 has a token"):
         await refresh(Checkout(dag.directory(), tmp_path.parent, Settings()), tmp_path.name, [], check=check)

@@ -91,7 +91,7 @@ def test_a_file_that_does_not_fit_is_told_with_the_line(
     with pytest.raises(LockError) as raised:
         _ = checkout.source(load_spec(checkout.path, "small"), SETTINGS).digests
     assert located(raised.value, checkout.path).startswith(said)
-    assert str(raised.value).endswith("; run 'dagger call lock --image small' and commit base.lock")
+    assert raised.value.message.endswith("; run 'dagger call lock --image small' and commit base.lock")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_file_that_cannot_be_used_is_told(checkout: CheckoutFolder, text: str,
     checkout.write("small/base.lock", text)
     with pytest.raises(LockError, match=said) as raised:
         base_images.read(checkout.image)
-    assert str(raised.value).endswith("; or run 'dagger call lock --image small' and commit base.lock")
+    assert raised.value.message.endswith("; or run 'dagger call lock --image small' and commit base.lock")
 
 
 def test_changes_are_told_by_name() -> None:

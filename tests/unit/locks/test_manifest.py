@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ManifestError
+from pipeline.errors import PipelineError
 from pipeline.locks.manifest import Manifest, inside, read_manifest
 from tests.unit.conftest import CheckoutFolder
 
@@ -56,7 +56,7 @@ def test_pixi_toml_comes_first(checkout: CheckoutFolder) -> None:
 )  # fmt: skip
 def test_a_manifest_that_cannot_be_read_is_told(checkout: CheckoutFolder, file: str, text: str, message: str) -> None:
     """In one sentence with the file."""
-    with pytest.raises(ManifestError, match=message):
+    with pytest.raises(PipelineError, match=message):
         read(checkout, text, file)
 
 

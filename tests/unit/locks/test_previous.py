@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import EarlierLockError
+from pipeline.errors import PreviousLockError
 from pipeline.locks import base_images
 from pipeline.locks.previous import committed_lock, earlier_bases
 from tests.unit.repository import Repository
@@ -51,32 +51,32 @@ def test_a_commit_is_found_by_its_id(repository: Repository, tmp_path: Path) -> 
 @pytest.mark.parametrize("reference", ["frist", "HEAD~7", "", "é", "..", "0" * 40])
 def test_an_unknown_commit_is_told(repository: Repository, tmp_path: Path, reference: str) -> None:
     """With the name that was meant, or all that there are, and the other ways to name a lock."""
-    with pytest.raises(EarlierLockError, match=rf"^there is no commit, branch or tag '{reference}' in the checkout; "):
+    with pytest.raises(PreviousLockError, match=rf"^there is no commit, branch or tag '{reference}' in the checkout; "):
         committed_lock(repository.exported(tmp_path / "copy"), "small", reference)
 
 
 def test_a_misspelt_branch_is_told_with_the_nearest(repository: Repository, tmp_path: Path) -> None:
     """So that the next try is right."""
-    with pytest.raises(EarlierLockError, match=r"did you mean 'first'\?; a published image"):
+    with pytest.raises(PreviousLockError, match=r"did you mean 'first'\?; a published image"):
         committed_lock(repository.exported(tmp_path / "copy"), "small", "frist")
 
 
 def test_a_commit_that_a_shallow_clone_lacks_is_told(repository: Repository, tmp_path: Path) -> None:
     """CI clones the newest commit alone: how to get the others is said."""
     repository.make_shallow()
-    with pytest.raises(EarlierLockError, match="git fetch --unshallow"):
+    with pytest.raises(PreviousLockError, match="git fetch --unshallow"):
         committed_lock(repository.exported(tmp_path / "copy"), "small", "v1")
 
 
 def test_a_commit_without_the_lock_is_told(repository: Repository, tmp_path: Path) -> None:
     """An image that is newer than the commit."""
-    with pytest.raises(EarlierLockError, match=r"^commit \w{7}, which is 'HEAD', has no other/pixi\.lock; "):
+    with pytest.raises(PreviousLockError, match=r"^commit \w{7}, which is 'HEAD', has no other/pixi\.lock; "):
         committed_lock(repository.exported(tmp_path / "copy"), "other", "HEAD")
 
 
 def test_a_checkout_without_history_is_told(tmp_path: Path) -> None:
     """A downloaded archive has no commits."""
-    with pytest.raises(EarlierLockError, match=r"^the checkout has no folder \.git to look up 'HEAD' in"):
+    with pytest.raises(PreviousLockError, match=r"^the checkout has no folder \.git to look up 'HEAD' in"):
         committed_lock(tmp_path, "small", "HEAD")
 
 

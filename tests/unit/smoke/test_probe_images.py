@@ -7,7 +7,7 @@ from dagger import dag
 from pipeline.checkout import ImageSource
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.project_toml import Settings
-from pipeline.errors import BuildError
+from pipeline.errors import Code, PipelineError
 from pipeline.smoke.probe_images import probe_images
 
 
@@ -20,7 +20,7 @@ class NothingBuilds(ImageSource):
 
     async def build(self, platform: str | None = None) -> NoReturn:
         """Refuse a platform."""
-        raise BuildError(f"{self.name} has no package for {platform}")
+        raise PipelineError(Code.INSTALL_FAILED, f"{self.name} has no package for {platform}")
 
 
 @pytest.mark.asyncio
@@ -30,7 +30,7 @@ async def test_each_platform_of_an_image_is_tested() -> None:
     images = [NothingBuilds("large", both), NothingBuilds("small", ImageSpec(description="x"))]
     results = await probe_images(images, gpu=False)
     assert [(image.subject, image.reason) for image in results.not_built] == [
-        ("large (linux/amd64)", "large has no package for linux/amd64"),
-        ("large (linux/arm64)", "large has no package for linux/arm64"),
-        ("small", "small has no package for linux/amd64"),
+        ("large (linux/amd64)", "large has no package for linux/amd64 [install-failed]"),
+        ("large (linux/arm64)", "large has no package for linux/arm64 [install-failed]"),
+        ("small", "small has no package for linux/amd64 [install-failed]"),
     ]

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pipeline.errors import SmokeTestError
+from pipeline.errors import PipelineError
 from pipeline.output.formats import ResultFormat
 from pipeline.smoke.results import NotBuilt, Result, Results, require_passed
 
@@ -19,31 +19,31 @@ def test_the_report_is_returned_when_all_passed() -> None:
 def test_everything_that_failed_is_raised_once() -> None:
     """All failures are told in one sentence, with the report after it."""
     failed = (FAILED, Result(image="small", kind="import", name="numpy", failure="failed: no"))
-    with pytest.raises(SmokeTestError) as raised:
+    with pytest.raises(PipelineError) as raised:
         require_passed(Results(results=(PASSED, *failed)), ResultFormat.TABLE)
-    first, *table = str(raised.value).splitlines()
+    first, *table = raised.value.message.splitlines()
     assert first == "2 of 3 probes failed (small: root exited with 1; small: import numpy failed: no)"
     assert any("3.12.1" in line for line in table)
 
 
 def test_a_failure_has_its_report_in_the_format_that_was_asked_for() -> None:
     """Whoever asked for JSON finds JSON after the sentence."""
-    with pytest.raises(SmokeTestError) as raised:
+    with pytest.raises(PipelineError) as raised:
         require_passed(Results(results=(FAILED,)), ResultFormat.JSON)
-    sentence, report = str(raised.value).split("\n", 1)
+    sentence, report = raised.value.message.split("\n", 1)
     assert sentence == "1 of 1 probes failed (small: root exited with 1)"
     assert json.loads(report)["results"][0]["output"] == "the reason"
 
 
 def test_an_image_that_was_not_built_does_not_hide_the_others() -> None:
     """A failed build is told together with the results of the images that were built."""
-    with pytest.raises(SmokeTestError) as raised:
+    with pytest.raises(PipelineError) as raised:
         require_passed(Results(results=(PASSED,), not_built=(NOT_BUILT,)), ResultFormat.TABLE)
-    assert str(raised.value).startswith("large: no package\n")
-    assert "3.12.1" in str(raised.value)
+    assert raised.value.message.startswith("large: no package\n")
+    assert "3.12.1" in raised.value.message
 
 
 def test_the_only_image_that_was_not_built_is_told_alone() -> None:
     """One failed build and nothing else is that sentence and nothing else."""
-    with pytest.raises(SmokeTestError, match=r"^large: no package$"):
+    with pytest.raises(PipelineError, match=r"^large: no package \[probes-failed\]$"):
         require_passed(Results(not_built=(NOT_BUILT,)), ResultFormat.TABLE)
