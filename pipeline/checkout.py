@@ -11,9 +11,9 @@ import anyio
 import dagger
 
 from pipeline.build import dockerfile_image, extra_files, pixi_image
-from pipeline.build.finalize import finish
+from pipeline.build.finalize import finalize
 from pipeline.build.image import Image
-from pipeline.build.inputs import Recipe
+from pipeline.build.inputs import BuildInputs
 from pipeline.config.image_toml import FILE, ImageSpec, Platform, find_images, load_spec
 from pipeline.config.project_toml import Settings, load_settings
 from pipeline.config.toml_locations import located
@@ -23,7 +23,7 @@ from pipeline.errors import Code, SpecError
 from pipeline.git.commit import Commit, read_commit
 from pipeline.locks import base_images
 from pipeline.locks.image_lock import ImageLock, Locked, LockFiles, check_lock
-from pipeline.output.console import tell
+from pipeline.output.console import log
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ class ImageSource:
             )
         return found[0]
 
-    def recipe(self, platform: Platform) -> Recipe:
+    def inputs(self, platform: Platform) -> BuildInputs:
         """What it is made from on a platform, with the digests of its base.lock.
 
         Raises:
             LockError: base.lock cannot be used, or does not fit image.toml.
         """
-        return Recipe(
+        return BuildInputs(
             self.name, self.spec, self.settings, self.directory, platform, self.commit, self.digests, self.logins
         )
 
@@ -119,7 +119,7 @@ class ImageSource:
         Raises:
             PipelineError: the files cannot be used, or pixi cannot be asked.
         """
-        return await pixi_image.ask(self.recipe(platform), self.lock(platform))
+        return await pixi_image.ask(self.inputs(platform), self.lock(platform))
 
     async def listed(self, platform: Platform) -> Locked:
         """The same, without a question to pixi where the lock leaves no choice: nothing is pulled to read a list.
@@ -140,16 +140,16 @@ class ImageSource:
             PipelineError: what is wrong with the files, or what failed.
         """
         target = self.platform(platform)
-        recipe = self.recipe(target)
+        inputs = self.inputs(target)
         if self.unpinned:
-            tell(f"{self.unpinned}\n")
+            log(f"{self.unpinned}\n")
         if self.spec.dockerfile is not None:
-            built = await dockerfile_image.build(recipe)
+            built = await dockerfile_image.build(inputs)
         else:
-            built = await pixi_image.build(recipe, self.lock(target))
+            built = await pixi_image.build(inputs, self.lock(target))
         scratch = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
-        files = await extra_files.collect(recipe.folder, self.spec.files, recipe.file, scratch)
-        return await finish(built, recipe, files)
+        files = await extra_files.collect(inputs.folder, self.spec.files, inputs.file, scratch)
+        return await finalize(built, inputs, files)
 
     async def build_all(self) -> dict[Platform, Image]:
         """Build it for each of its platforms, in their order.

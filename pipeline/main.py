@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import dagger
 from dagger import DefaultPath, Doc, Ignore, Name, check, field, function, object_type
 
-from pipeline.config.image_kind import Kind
+from pipeline.config.image_kind import ImageKind
 from pipeline.credentials.channel_auth import ChannelAuth, check_arguments
 from pipeline.credentials.registry_auth import RegistryAuth
 from pipeline.errors import PipelineError
@@ -229,9 +229,9 @@ class Pipeline:
         check: Annotated[bool, Doc("Change nothing, and fail where the lock is not fresh")] = False,
     ) -> dagger.Changeset:
         """Lock the newest packages that pixi.toml allows, and the base images, and offer to write both locks"""
-        from pipeline.commands.lock import refresh  # noqa: PLC0415 -- as in _open
+        from pipeline.commands.lock import relock  # noqa: PLC0415 -- as in _open
 
-        return await refresh(await self._open(), image, package or [], check=check)
+        return await relock(await self._open(), image, package or [], check=check)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
     async def lock_diff(
@@ -240,9 +240,9 @@ class Pipeline:
         reference: Annotated[
             str,
             Name("from"),
-            Doc("Where the earlier lock is: a commit, branch or tag of git, or a published image with its tag"),
+            Doc("Where the previous lock is: a commit, branch or tag of git, or a published image with its tag"),
         ] = "HEAD",
-        from_file: Annotated[dagger.File | None, Doc("The earlier lock itself, instead of --from")] = None,
+        from_file: Annotated[dagger.File | None, Doc("The previous lock itself, instead of --from")] = None,
         format: Annotated[Format, Doc("How it is written")] = Format.TABLE,
     ) -> str:
         """Tell which packages changed in an image's pixi.lock, and what that costs to download"""
@@ -290,9 +290,9 @@ class Pipeline:
         reference: Annotated[
             str | None,
             Name("from"),
-            Doc("Tell what changed since an earlier lock: that of a commit, branch or tag, or of a published image"),
+            Doc("Tell what changed since a previous lock: that of a commit, branch or tag, or of a published image"),
         ] = None,
-        from_file: Annotated[dagger.File | None, Doc("The earlier lock itself, instead of --from")] = None,
+        from_file: Annotated[dagger.File | None, Doc("The previous lock itself, instead of --from")] = None,
         probes: Annotated[bool, Doc("Build the image, and tell what came of its probes")] = False,
     ) -> dagger.File:
         """Draw a page about an image, to look at in a browser: its packages, sizes, changes and tags"""
@@ -329,7 +329,7 @@ class Pipeline:
     async def scaffold(
         self,
         name: Annotated[str, Doc("Name of the new image, and of its folder")],
-        kind: Annotated[Kind, Doc("What its software comes from")] = Kind.PIXI,
+        kind: Annotated[ImageKind, Doc("What its software comes from")] = ImageKind.PIXI,
     ) -> dagger.Changeset:
         """Add a new image: a folder that builds and passes its tests, to be changed into what it shall be"""
         from pipeline.commands.scaffold import scaffold  # noqa: PLC0415 -- as in _open

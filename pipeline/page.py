@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.build.layer_plan import Limits, assign
 from pipeline.config.image_toml import ImageSpec
-from pipeline.locks.diff import PlaceDiff, compare, summarize, topic
-from pipeline.locks.lockfile import Package, Packages, Place
+from pipeline.locks.diff import TargetDiff, compare, summarize, topic
+from pipeline.locks.lockfile import LockTarget, Package, Packages
 from pipeline.smoke.results import Results
 
 #: Tags of one repository that the page has room for.
@@ -74,14 +74,14 @@ class Repository(_Frozen):
 
 
 class Changes(_Frozen):
-    """What changed since an earlier lock."""
+    """What changed since a previous lock."""
 
-    earlier: str
+    previous: str
     summary: str
     """One line about all of it; empty where nothing changed."""
-    place: PlaceDiff | None
+    place: TargetDiff | None
     layers: int
-    """How many layers have to be pulled by somebody with the image of the earlier lock."""
+    """How many layers have to be pulled by somebody with the image of the previous lock."""
     pull: int
     """Bytes of these layers' packages."""
 
@@ -100,7 +100,7 @@ class Page(_Frozen):
     probes: Results | None
     """None where no probe was run."""
     changes: Changes | None
-    """None where no earlier lock was named."""
+    """None where no previous lock was named."""
     repositories: tuple[Repository, ...]
 
 
@@ -147,12 +147,12 @@ def describe_layers(packages: Iterable[PagePackage]) -> tuple[PageLayer, ...]:
     )
 
 
-def describe_changes(image: str, earlier: str, place: Place, before: Packages, after: Packages) -> Changes:
+def describe_changes(image: str, previous: str, place: LockTarget, before: Packages, after: Packages) -> Changes:
     """What changed for one environment on one platform, and what it costs to pull."""
-    places = compare(image, earlier, {place: before}, {place: after}).places
+    places = compare(image, previous, {place: before}, {place: after}).places
     moved = _changed_layers(before, after)
     return Changes(
-        earlier=earlier,
+        previous=previous,
         summary=summarize(places[0]) if places else "",
         place=places[0] if places else None,
         layers=len(moved),

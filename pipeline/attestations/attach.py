@@ -98,8 +98,8 @@ async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[
     image, spec, folder, settings = source.name, source.spec, source.folder, source.settings
     found = [provenance.of_commit(source.commit, settings.source)] if source.commit else []
     if spec.dockerfile is None:
-        recipe = source.recipe(platforms[0])
-        addresses = [recipe.pinned(address) for address in base_images.used(spec, settings).values()]
+        inputs = source.inputs(platforms[0])
+        addresses = [inputs.pinned(address) for address in base_images.used(spec, settings).values()]
         found.append(provenance.of_file(f"{image}/{LOCK}", hashlib.sha256((folder / LOCK).read_bytes()).hexdigest()))
     else:
         addresses = built_on((folder / spec.dockerfile).read_text(encoding="utf-8"))

@@ -79,7 +79,7 @@ class Component(BaseModel):
     license: str | None = None
 
 
-class Bill(BaseModel):
+class Sbom(BaseModel):
     """What the script that writes documents is given."""
 
     name: str
@@ -88,7 +88,7 @@ class Bill(BaseModel):
     components: list[Component]
 
 
-async def describe(source: ImageSource, platform: Platform, container: dagger.Container) -> Bill:
+async def describe(source: ImageSource, platform: Platform, container: dagger.Container) -> Sbom:
     """The lines of an image that is built, for the documents of all formats.
 
     Raises:
@@ -105,7 +105,7 @@ async def describe(source: ImageSource, platform: Platform, container: dagger.Co
             f"{image}: what is in the image is not what {image}/{LOCK} holds: {listed(problems)}; leave what is in "
             "the environment to the lock, and build the image again",
         )
-    return Bill(
+    return Sbom(
         name=image,
         version=commit.sha if commit else "",
         time=int((commit.time if commit else NEVER).timestamp()),
@@ -135,7 +135,7 @@ async def look(image: str, container: dagger.Container, prefix: str, base: str) 
         ) from error
 
 
-async def write(bill: Bill, form: SbomFormat, base: str) -> dagger.File:
+async def write(bill: Sbom, form: SbomFormat, base: str) -> dagger.File:
     """The document of a bill.
 
     Raises:

@@ -3,34 +3,34 @@
 import dagger
 
 from pipeline.build.finalize import Built, read_variables
-from pipeline.build.inputs import Recipe
-from pipeline.build.permissions import with_access
+from pipeline.build.inputs import BuildInputs
+from pipeline.build.permissions import with_permissions
 from pipeline.build.tool_container import last_line
 from pipeline.credentials.registry_auth import explain_refused_pull
 from pipeline.errors import Code, PipelineError
 
 
-async def build(recipe: Recipe) -> Built:
+async def build(inputs: BuildInputs) -> Built:
     """Build an image by its Dockerfile, without what every image gets.
 
     Raises:
         PipelineError: the Dockerfile cannot be read, a step of it failed, or its image has no shell.
     """
-    name = f"{recipe.image}: {recipe.image}/{recipe.spec.dockerfile}"
-    container = recipe.folder.docker_build(
-        dockerfile=recipe.spec.dockerfile,
-        platform=dagger.Platform(recipe.platform),
-        build_args=[dagger.BuildArg(key, value) for key, value in recipe.spec.build_args.items()],
+    name = f"{inputs.image}: {inputs.image}/{inputs.spec.dockerfile}"
+    container = inputs.folder.docker_build(
+        dockerfile=inputs.spec.dockerfile,
+        platform=dagger.Platform(inputs.platform),
+        build_args=[dagger.BuildArg(key, value) for key, value in inputs.spec.build_args.items()],
     )
     try:
         await container.sync()
     except dagger.QueryError as error:
-        remedy = f"correct it there, or its 'build_args' in {recipe.file}"
+        remedy = f"correct it there, or its 'build_args' in {inputs.file}"
         if not isinstance(error, dagger.ExecError):
-            remedy = explain_refused_pull(str(error), None, recipe.logins.registries) or remedy
+            remedy = explain_refused_pull(str(error), None, inputs.logins.registries) or remedy
         raise PipelineError(Code.DOCKERFILE_FAILED, f"{name} was not built: {last_line(error)}; {remedy}") from error
     user = await container.user()
-    opened = with_access(container.with_user("root"))
+    opened = with_permissions(container.with_user("root"))
     try:
         await opened.sync()
     except dagger.QueryError as error:

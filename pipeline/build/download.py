@@ -21,7 +21,7 @@ from pipeline.config.validation import listed
 from pipeline.credentials.channel_auth import explain_refusal, without_secrets
 from pipeline.credentials.logins import Logins
 from pipeline.errors import Code, LockError, PipelineError
-from pipeline.locks.image_lock import refresh
+from pipeline.locks.image_lock import relock_remedy
 
 #: A cache volume, so no layer has it: fetched packages, and what pixi keeps while it solves.
 PACKAGE_CACHE: Final = "/var/cache/pixi"
@@ -56,7 +56,7 @@ class Failure(BaseModel):
     reason: str
 
 
-class Report(BaseModel):
+class DownloadReport(BaseModel):
     """What the fetch script says at its end."""
 
     fetched: int
@@ -76,7 +76,7 @@ def packages(image: str, records: Iterable[rattler.RepoDataRecord]) -> list[Pack
         value = record.sha256 or record.md5
         if value is None:
             raise LockError(
-                Code.LOCK_INVALID, f"{image}/pixi.lock has no hash for {record.file_name}; {refresh(image)}"
+                Code.LOCK_INVALID, f"{image}/pixi.lock has no hash for {record.file_name}; {relock_remedy(image)}"
             )
         found.append(
             Package(
@@ -144,7 +144,7 @@ def explain_fetch(image: str, stdout: str, stderr: str, known: Collection[str] =
         known: hosts of channels that somebody logs in to.
     """
     try:
-        report = Report.model_validate_json(stdout)
+        report = DownloadReport.model_validate_json(stdout)
     except ValidationError:
         reason = next(reversed(f"{stdout}\n{stderr}".strip().splitlines()), "it printed nothing")
         return PipelineError(
@@ -166,11 +166,11 @@ def _remedy(image: str, failures: list[Failure], known: Collection[str]) -> str:
     if any("is locked" in failure.reason for failure in failures):
         return (
             "the channel has another package under the locked name: if it was replaced there, "
-            f"{refresh(image)}; otherwise do not trust the channel"
+            f"{relock_remedy(image)}; otherwise do not trust the channel"
         )
     refusals = (explain_refusal(failure.reason, known) for failure in failures)
     if refusal := next(filter(None, refusals), None):
         return refusal
     if any(http_status(failure.reason) == 404 for failure in failures):  # noqa: PLR2004  # what HTTP calls it
-        return f"the channel no longer has it: {refresh(image)}"
+        return f"the channel no longer has it: {relock_remedy(image)}"
     return "run the same command again when the channel can be reached: what was fetched is kept"

@@ -13,7 +13,7 @@ import dagger
 
 from pipeline.build.activation import export_script
 from pipeline.build.image import Environment, Image
-from pipeline.build.inputs import Recipe
+from pipeline.build.inputs import BuildInputs
 from pipeline.build.overlay import with_tree
 
 APP: Final = "/app"
@@ -79,24 +79,24 @@ class Built:
     environment: Environment | None = None
 
 
-async def finish(built: Built, recipe: Recipe, files: dagger.Directory) -> Image:
+async def finalize(built: Built, inputs: BuildInputs, files: dagger.Directory) -> Image:
     """Add what every image has: variables and the scripts that set them, folders, files and labels.
 
     Args:
         built: the software.
-        recipe: what the image is made from.
+        inputs: what the image is made from.
         files: what its image.toml adds, at their paths.
     """
     bare = built.bare
     user = await bare.user()
-    variables = {**VARIABLES, **await read_variables(bare), **recipe.spec.env, **built.activation}
+    variables = {**VARIABLES, **await read_variables(bare), **inputs.spec.env, **built.activation}
     defaults = {name: value for name, value in variables.items() if name not in built.activation}
     script = export_script(built.activation, defaults)
     tree = _prepared(bare).with_directory("/", built.tree).with_directory("/", files)
     for path in SCRIPTS:
         tree = tree.with_new_file(path, script, permissions=0o755)
     there = [folder for folder in WRITABLE if await bare.exists(folder)]
-    told = labels(recipe, built.base)
+    told = labels(inputs, built.base)
 
     def complete(container: dagger.Container) -> dagger.Container:
         container = container.with_user("root")
@@ -111,8 +111,8 @@ async def finish(built: Built, recipe: Recipe, files: dagger.Directory) -> Image
         return container.with_user(user)
 
     if built.environment is None:
-        return Image.of(recipe.image, complete(built.container))
-    return Image(recipe.image, complete(built.container), complete(bare), built.environment)
+        return Image.of(inputs.image, complete(built.container))
+    return Image(inputs.image, complete(built.container), complete(bare), built.environment)
 
 
 async def read_variables(container: dagger.Container) -> dict[str, str]:
@@ -128,16 +128,16 @@ async def read_variables(container: dagger.Container) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def labels(recipe: Recipe, base: str) -> dict[str, str]:
+def labels(inputs: BuildInputs, base: str) -> dict[str, str]:
     """The labels of an image, by the names that OCI gives them; those without a value are left out."""
-    commit = recipe.commit
+    commit = inputs.commit
     values = {
-        "title": recipe.image,
-        "description": recipe.spec.description,
-        "source": recipe.settings.source,
-        "licenses": recipe.settings.licenses,
+        "title": inputs.image,
+        "description": inputs.spec.description,
+        "source": inputs.settings.source,
+        "licenses": inputs.settings.licenses,
         "base.name": base,
-        "base.digest": recipe.bases.get(base, ""),
+        "base.digest": inputs.bases.get(base, ""),
         # Never the time of day: the same commit is the same image, whoever builds it and when.
         "created": commit.time.strftime("%Y-%m-%dT%H:%M:%SZ") if commit else "",
         # Files that were changed since are of no commit yet.

@@ -12,7 +12,7 @@ from pipeline.git.commit import Commit
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BuildInputs:
     """One image for one platform."""
 
     image: str

@@ -10,7 +10,7 @@ from typing import Final
 import dagger
 
 from pipeline.build.download import ARCHIVES, DONE, fetcher
-from pipeline.build.inputs import Recipe
+from pipeline.build.inputs import BuildInputs
 from pipeline.build.pixi_list import selected
 
 #: Where the pixi stage has what is not part of the environment. It is a mount: nothing of it is in an image.
@@ -72,19 +72,19 @@ run pipeline.scripts.divide "$prefix" "$entrypoint" "$layers"
 """
 
 
-def with_environment(container: dagger.Container, recipe: Recipe, prefix: str) -> dagger.Container:
+def with_environment(container: dagger.Container, inputs: BuildInputs, prefix: str) -> dagger.Container:
     """Install an image's locked environment, divide it into layers, and write its entrypoint.
 
     That is the file ``ENTRYPOINT``; the command that is its arguments runs in the activated environment.
 
     Args:
         container: the base image, with pixi, the manifest, the lock and the fetched packages.
-        recipe: what the image is made from.
+        inputs: what the image is made from.
         prefix: where pixi puts the environment.
     """
-    environment, settings = recipe.spec.environment, recipe.settings
+    environment, settings = inputs.spec.environment, inputs.settings
     arguments = [prefix, ENTRYPOINT, LAYERS, _TOOLS, DONE, ARCHIVES, _UNPACKED, str(settings.install_timeout)]
-    scripts = recipe.spec.post_link_scripts
+    scripts = inputs.spec.post_link_scripts
     if scripts:
         # What they leave there is no part of an image.
         container = container.with_mounted_temp("/tmp")  # noqa: S108  # of the container

@@ -25,7 +25,7 @@ find "$path" -xdev \( "$@" \) -prune \
 """
 
 
-def with_access(container: dagger.Container, path: str = "/") -> dagger.Container:
+def with_permissions(container: dagger.Container, path: str = "/") -> dagger.Container:
     """Let every user read and run what is below a path, and nobody change what others run.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Final
 from pipeline.build.pixi_output import COLOURS, Said, read
 from pipeline.credentials.channel_auth import explain_refusal
 from pipeline.errors import Code, LockError, PipelineError
-from pipeline.locks.image_lock import refresh
+from pipeline.locks.image_lock import relock_remedy
 from pipeline.locks.manifest import PIXI_TOML
 
 #: What `timeout` of coreutils exits with when it had to stop the command.
@@ -151,7 +151,7 @@ def explain_install(  # noqa: PLR0913  # all that the sentence says
         return LockError(
             Code.LOCK_STALE,
             f"{image}/pixi.lock does not match {image}/{manifest} (pixi: {reason[1].strip() if reason else text}); "
-            f"{refresh(image)}",
+            f"{relock_remedy(image)}",
         )
     if known_remedy:
         return PipelineError(Code.INSTALL_FAILED, f"{what}: {text}; {known_remedy}")
@@ -169,10 +169,10 @@ def _package_remedy(image: str, text: str) -> str:
     if "hash" in lower and ("mismatch" in lower or "not match" in lower or "expected" in lower):
         return (
             "the package is not the one that was locked: if its channel replaced it, "
-            f"{refresh(image)}, otherwise do not trust the channel"
+            f"{relock_remedy(image)}, otherwise do not trust the channel"
         )
     if http_status(text) == 404:  # noqa: PLR2004  # what HTTP calls it
-        return f"the channel no longer has this package: {refresh(image)}"
+        return f"the channel no longer has this package: {relock_remedy(image)}"
     return "if the channel was out of reach, run the same command again: what was downloaded is kept"
 
 

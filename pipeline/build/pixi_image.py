@@ -19,7 +19,7 @@ from pipeline.build.activation import read_activation
 from pipeline.build.download import DONE, explain_fetch, fetch_stage, packages, with_package_cache
 from pipeline.build.finalize import APP, Built
 from pipeline.build.image import Environment
-from pipeline.build.inputs import Recipe
+from pipeline.build.inputs import BuildInputs
 from pipeline.build.install import ENTRYPOINT as MADE_ENTRYPOINT
 from pipeline.build.install import LAYERS, POST_LINK, with_environment
 from pipeline.build.pixi_errors import explain_install
@@ -29,7 +29,7 @@ from pipeline.credentials.registry_auth import explain_refused_pull
 from pipeline.errors import Code, PipelineError
 from pipeline.locks.base_images import REMEDY, to_lock
 from pipeline.locks.image_lock import LOCK, SUBDIRS, ImageLock, Locked, check_base
-from pipeline.output.console import tell
+from pipeline.output.console import log
 
 ENTRYPOINT: Final = f"{APP}/entrypoint.sh"
 #: Where sources stand while they are made readable.
@@ -41,22 +41,22 @@ def environment_path(environment: str) -> str:
     return f"{APP}/.pixi/envs/{environment}"
 
 
-def pixi_stage(base: dagger.Container, recipe: Recipe, lock: ImageLock, fetched: dagger.File) -> dagger.Container:
+def pixi_stage(base: dagger.Container, inputs: BuildInputs, lock: ImageLock, fetched: dagger.File) -> dagger.Container:
     """The base image with the locked environment installed; all else that it needs or makes is mounted.
 
     Args:
         base: the base image; it has pixi.
-        recipe: what the image is made from.
+        inputs: what the image is made from.
         lock: what was read of manifest and lock.
         fetched: what the fetch stage wrote when it had filled the package cache.
     """
     container = (
-        with_inputs(base, recipe, lock)
-        .with_(lambda container: with_package_cache(container, SUBDIRS[recipe.platform]))
+        with_inputs(base, inputs, lock)
+        .with_(lambda container: with_package_cache(container, SUBDIRS[inputs.platform]))
         .with_mounted_file(DONE, fetched)
-        .with_(recipe.logins.mounted)
+        .with_(inputs.logins.mounted)
     )
-    return with_environment(container, recipe, environment_path(recipe.spec.environment))
+    return with_environment(container, inputs, environment_path(inputs.spec.environment))
 
 
 def final_stage(base: dagger.Container) -> dagger.Container:
@@ -64,7 +64,7 @@ def final_stage(base: dagger.Container) -> dagger.Container:
     return base.with_workdir(APP).with_entrypoint([ENTRYPOINT]).with_default_args(["bash"])
 
 
-async def ask(recipe: Recipe, lock: ImageLock) -> Locked:
+async def ask(inputs: BuildInputs, lock: ImageLock) -> Locked:
     """The packages that pixi installs for an image.
 
     Raises:
@@ -72,50 +72,50 @@ async def ask(recipe: Recipe, lock: ImageLock) -> Locked:
         LockError: pixi found the lock stale, or the base image's CUDA does not fit.
         PipelineError: pixi cannot use the manifest.
     """
-    address = recipe.spec.base or recipe.settings.base
-    return await pixi_list.ask(await pull(recipe, "base", address), recipe, lock, address)
+    address = inputs.spec.base or inputs.settings.base
+    return await pixi_list.ask(await pull(inputs, "base", address), inputs, lock, address)
 
 
-async def build(recipe: Recipe, lock: ImageLock) -> Built:
+async def build(inputs: BuildInputs, lock: ImageLock) -> Built:
     """Install an image whose lock was checked: both stages, without what every image gets.
 
     Raises:
         PipelineError: a base image cannot be pulled, or a package cannot be installed.
         LockError: pixi found the lock stale, or a base image's CUDA does not fit.
     """
-    image, spec, settings = recipe.image, recipe.spec, recipe.settings
+    image, spec, settings = inputs.image, inputs.spec, inputs.settings
     address = spec.base or settings.base
-    base = await pull(recipe, "base", address)
+    base = await pull(inputs, "base", address)
     if spec.runtime_base is None:
         runtime_address, runtime = address, base
     else:
         runtime_address = spec.runtime_base
-        runtime = await pull(recipe, "runtime_base", runtime_address)
-    locked = await pixi_list.ask(base, recipe, lock, address)
+        runtime = await pull(inputs, "runtime_base", runtime_address)
+    locked = await pixi_list.ask(base, inputs, lock, address)
     if spec.cuda and (note := pixi_list.platform_note(image, lock, locked)):
-        tell(note)
+        log(note)
     wanted = packages(image, locked.conda.values())
-    fetching = fetch_stage(settings.fetch_base, wanted, SUBDIRS[recipe.platform], recipe.logins)
+    fetching = fetch_stage(settings.fetch_base, wanted, SUBDIRS[inputs.platform], inputs.logins)
     try:
         await fetching.sync()
     except dagger.ExecError as error:
-        raise explain_fetch(image, error.stdout, error.stderr, recipe.logins.channels) from error
+        raise explain_fetch(image, error.stdout, error.stderr, inputs.logins.channels) from error
     except dagger.QueryError as error:
-        raise refused_tool(image, "fetch_base", settings.fetch_base, error, recipe.logins) from error
-    installed = pixi_stage(base, recipe, lock, fetching.file(DONE))
+        raise refused_tool(image, "fetch_base", settings.fetch_base, error, inputs.logins) from error
+    installed = pixi_stage(base, inputs, lock, fetching.file(DONE))
     try:
         await installed.sync()
     except dagger.ExecError as error:
-        output = recipe.logins.hide(f"{error.stdout}\n{error.stderr}")
+        output = inputs.logins.hide(f"{error.stdout}\n{error.stderr}")
         raise post_link.explain(image, output) or explain_install(
             image,
             spec.environment,
             error.exit_code,
             output,
             manifest=lock.manifest.file,
-            known=recipe.logins.channels,
+            known=inputs.logins.channels,
         ) from error
-    tell(post_link.describe(image, await installed.file(POST_LINK).contents()))
+    log(post_link.describe(image, await installed.file(POST_LINK).contents()))
     entrypoint = installed.file(MADE_ENTRYPOINT)
     used = await find_editable(installed.directory(environment_path(spec.environment))) if lock.has_local else set()
     environment = Environment(installed.rootfs(), environment_path(spec.environment), installed.file(LAYERS))
@@ -128,9 +128,9 @@ async def build(recipe: Recipe, lock: ImageLock) -> Built:
         container=container,
         bare=bare,
         environment=environment,
-        tree=own_files(recipe.folder, entrypoint, lock, own_sources(base, recipe.folder, lock.own_paths(used))),
+        tree=own_files(inputs.folder, entrypoint, lock, own_sources(base, inputs.folder, lock.own_paths(used))),
         activation=await read_activation(
-            with_inputs(container, recipe, lock).with_mounted_file(ENTRYPOINT, entrypoint)
+            with_inputs(container, inputs, lock).with_mounted_file(ENTRYPOINT, entrypoint)
         ),
         base=runtime_address,
     )
@@ -193,11 +193,11 @@ def own_sources(base: dagger.Container, folder: dagger.Directory, paths: Sequenc
     return opening.directory(_SOURCES)
 
 
-async def pull(recipe: Recipe, key: str, address: str) -> dagger.Container:
-    """A base image of a recipe's platform.
+async def pull(inputs: BuildInputs, key: str, address: str) -> dagger.Container:
+    """A base image of a inputs's platform.
 
     Args:
-        recipe: of the image that is built on it.
+        inputs: of the image that is built on it.
         key: of image.toml that names it.
         address: the base image.
 
@@ -205,18 +205,18 @@ async def pull(recipe: Recipe, key: str, address: str) -> dagger.Container:
         PipelineError: it cannot be pulled.
         LockError: its CUDA does not fit.
     """
-    pinned = recipe.pinned(address)
-    base = dag.container(platform=dagger.Platform(recipe.platform)).from_(pinned)
+    pinned = inputs.pinned(address)
+    base = dag.container(platform=dagger.Platform(inputs.platform)).from_(pinned)
     try:
         cuda = await base.env_variable("CUDA_VERSION")
     except dagger.QueryError as error:
-        gone = f"; if it no longer has this digest, {REMEDY.format(image=recipe.image)}" if pinned != address else ""
-        refused = explain_refused_pull(str(error), address, recipe.logins.registries)
-        remedy = refused or f"check '{key}' in {recipe.file}, and that the registry can be reached{gone}"
+        gone = f"; if it no longer has this digest, {REMEDY.format(image=inputs.image)}" if pinned != address else ""
+        refused = explain_refused_pull(str(error), address, inputs.logins.registries)
+        remedy = refused or f"check '{key}' in {inputs.file}, and that the registry can be reached{gone}"
         raise PipelineError(
-            Code.BASE_IMAGE_UNAVAILABLE, f"{recipe.image}: base image {pinned} cannot be pulled: {error}; {remedy}"
+            Code.BASE_IMAGE_UNAVAILABLE, f"{inputs.image}: base image {pinned} cannot be pulled: {error}; {remedy}"
         ) from error
-    check_base(recipe.image, recipe.spec, address, cuda)
+    check_base(inputs.image, inputs.spec, address, cuda)
     return base
 
 
@@ -230,15 +230,15 @@ def refused_tool(image: str, key: str, address: str, error: dagger.QueryError, l
     )
 
 
-async def find_digests(recipe: Recipe) -> dict[str, str]:
-    """What base.lock has to say: the digest of each base image, as its recipe has it or its tag has it now.
+async def find_digests(inputs: BuildInputs) -> dict[str, str]:
+    """What base.lock has to say: the digest of each base image, as its inputs has it or its tag has it now.
 
     Raises:
         PipelineError: a base image cannot be pulled.
         LockError: its CUDA does not fit.
     """
     digests = {}
-    for key, address in to_lock(recipe.spec, recipe.settings).items():
-        base = await pull(recipe, key, address)
+    for key, address in to_lock(inputs.spec, inputs.settings).items():
+        base = await pull(inputs, key, address)
         digests[address] = (await base.image_ref()).rpartition("@")[2]
     return digests

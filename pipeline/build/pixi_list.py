@@ -13,12 +13,12 @@ from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from pipeline.build.finalize import APP
-from pipeline.build.inputs import Recipe
+from pipeline.build.inputs import BuildInputs
 from pipeline.build.pixi_errors import KILLED, TIMED_OUT, advice, describe, is_stale, killed, remedy
 from pipeline.build.pixi_output import COLOURS, read
 from pipeline.config.validation import listed
 from pipeline.errors import Code, LockError, PipelineError
-from pipeline.locks.image_lock import LOCK, ImageLock, Locked, refresh
+from pipeline.locks.image_lock import LOCK, ImageLock, Locked, relock_remedy
 from pipeline.locks.lockfile import Packages
 from pipeline.locks.manifest import Manifest
 
@@ -65,17 +65,17 @@ def selected(environment: str) -> list[str]:
     return [] if environment == "default" else ["--environment", environment]
 
 
-def with_inputs(container: dagger.Container, recipe: Recipe, lock: ImageLock) -> dagger.Container:
+def with_inputs(container: dagger.Container, inputs: BuildInputs, lock: ImageLock) -> dagger.Container:
     """Mount all that pixi reads of an image's folder where the image has it, and set the CUDA version that it finds.
 
     Args:
         container: a base image; it has pixi.
-        recipe: what the image is made from.
+        inputs: what the image is made from.
         lock: what was read of manifest and lock.
     """
-    folder = recipe.folder
+    folder = inputs.folder
     # Without CUDA pixi is told so: what the machine has is a matter of chance.
-    container = container.with_workdir(APP).with_env_variable("CONDA_OVERRIDE_CUDA", recipe.spec.cuda or "")
+    container = container.with_workdir(APP).with_env_variable("CONDA_OVERRIDE_CUDA", inputs.spec.cuda or "")
     for path, is_folder in lock.sources.items():
         if is_folder:
             container = container.with_mounted_directory(f"{APP}/{path}", folder.directory(path))
@@ -86,12 +86,12 @@ def with_inputs(container: dagger.Container, recipe: Recipe, lock: ImageLock) ->
     return container
 
 
-async def ask(base: dagger.Container, recipe: Recipe, lock: ImageLock, address: str) -> Locked:
+async def ask(base: dagger.Container, inputs: BuildInputs, lock: ImageLock, address: str) -> Locked:
     """The packages that pixi installs for an image.
 
     Args:
         base: the image's base; it has pixi.
-        recipe: what the image is made from.
+        inputs: what the image is made from.
         lock: what was read of manifest and lock.
         address: the base, for messages.
 
@@ -99,10 +99,10 @@ async def ask(base: dagger.Container, recipe: Recipe, lock: ImageLock, address: 
         LockError: pixi finds that the lock does not fit the manifest.
         PipelineError: pixi cannot be asked.
     """
-    image, settings = recipe.image, recipe.settings
-    arguments = [_ANSWER, "git" if lock.git else "", str(settings.solve_timeout), *selected(recipe.spec.environment)]
+    image, settings = inputs.image, inputs.settings
+    arguments = [_ANSWER, "git" if lock.git else "", str(settings.solve_timeout), *selected(inputs.spec.environment)]
     asking = (
-        with_inputs(base, recipe, lock).with_(recipe.logins.mounted).with_exec(["sh", "-euc", _LIST, "sh", *arguments])
+        with_inputs(base, inputs, lock).with_(inputs.logins.mounted).with_exec(["sh", "-euc", _LIST, "sh", *arguments])
     )
     try:
         answer = await asking.file(_ANSWER).contents()
@@ -111,10 +111,10 @@ async def ask(base: dagger.Container, recipe: Recipe, lock: ImageLock, address: 
             raise PipelineError(
                 Code.BASE_IMAGE_UNSUITABLE,
                 f"{image}: package '{lock.git}' of {image}/{LOCK} comes from git, and the base image {address} has no "
-                f"program git; choose a base that has it as 'base' in {recipe.file}",
+                f"program git; choose a base that has it as 'base' in {inputs.file}",
             ) from error
-        output = recipe.logins.hide(f"{error.stdout}\n{error.stderr}")
-        raise explain(lock.manifest, recipe.spec.environment, error.exit_code, output) from error
+        output = inputs.logins.hide(f"{error.stdout}\n{error.stderr}")
+        raise explain(lock.manifest, inputs.spec.environment, error.exit_code, output) from error
     return choose(image, lock, read_answer(image, answer))
 
 
@@ -144,7 +144,7 @@ def explain(manifest: Manifest, environment: str, exit_code: int, output: str) -
         asked = _REQUIREMENT.search(said)
         return LockError(
             Code.LOCK_STALE,
-            f"{image}/{LOCK} does not match {manifest.name} (pixi: {said}); {refresh(image)}",
+            f"{image}/{LOCK} does not match {manifest.name} (pixi: {said}); {relock_remedy(image)}",
             at={manifest.name: manifest.ways_to(environment, asked[1])} if asked else None,
         )
     known = remedy(image, text, manifest.file)
@@ -183,7 +183,7 @@ def choose(image: str, lock: ImageLock, packages: Iterable[Listed]) -> Locked:
     raise LockError(
         Code.LOCK_STALE,
         f"{image}: the pixi of the base image lists other packages than {image}/{LOCK} holds for environment "
-        f"'{lock.candidates[0].place.environment}'; {refresh(image)}",
+        f"'{lock.candidates[0].place.environment}'; {relock_remedy(image)}",
     )
 
 

@@ -9,7 +9,7 @@ from pipeline.errors import Code, PipelineError
 from pipeline.scripts.post_link import MARK
 
 
-class Report(BaseModel):
+class PostLinkReport(BaseModel):
     """The report of the script, with the same keys."""
 
     model_config = ConfigDict(frozen=True)
@@ -35,7 +35,7 @@ def describe(image: str, report: str) -> str:
         image: the image's name.
         report: what the script wrote.
     """
-    read = Report.model_validate_json(report)
+    read = PostLinkReport.model_validate_json(report)
     lines = [f"{image}: message of {name}: {' '.join(text.split())}" for name, text in read.messages.items()]
     if read.skipped:
         lines.append(

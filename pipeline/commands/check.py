@@ -9,7 +9,7 @@ import dagger
 from dagger import dag
 
 from pipeline.build.finalize import read_variables
-from pipeline.build.inputs import Recipe
+from pipeline.build.inputs import BuildInputs
 from pipeline.build.permissions import IS_KEPT
 from pipeline.build.pixi_image import environment_path
 from pipeline.checkout import Checkout, ImageSource
@@ -76,9 +76,9 @@ class Checker:
                 return [], "has no CUDA version to compare: its Dockerfile says what it is"
             for platform in spec.platforms:
                 source.lock(platform)
-                recipe = source.recipe(platform)
+                inputs = source.inputs(platform)
                 for key, address in used(spec, self.checkout.settings).items():
-                    check_base(image, spec, address, await _cuda_of(recipe, key, address))
+                    check_base(image, spec, address, await _cuda_of(inputs, key, address))
             return [], f"CUDA {spec.cuda}" if spec.cuda else "no CUDA"
 
         return await self._each(check)
@@ -169,15 +169,15 @@ async def inspect_image(container: dagger.Container) -> Facts:
     return read_facts(await mounted.with_exec(["sh", _INSPECT, *IS_KEPT]).stdout())
 
 
-async def _cuda_of(recipe: Recipe, key: str, name: str) -> str | None:
-    address = recipe.pinned(name)
-    base = dag.container(platform=dagger.Platform(recipe.platform)).from_(address)
+async def _cuda_of(inputs: BuildInputs, key: str, name: str) -> str | None:
+    address = inputs.pinned(name)
+    base = dag.container(platform=dagger.Platform(inputs.platform)).from_(address)
     try:
         return await base.env_variable("CUDA_VERSION")
     except dagger.QueryError as error:
-        refused = explain_refused_pull(str(error), address, recipe.logins.registries)
+        refused = explain_refused_pull(str(error), address, inputs.logins.registries)
         remedy = refused or "correct it there, or try again when the registry can be reached"
         raise PipelineError(
             Code.BASE_IMAGE_UNAVAILABLE,
-            f"{recipe.file}: key '{key}': image {address} cannot be pulled: {error}; {remedy}",
+            f"{inputs.file}: key '{key}': image {address} cannot be pulled: {error}; {remedy}",
         ) from error

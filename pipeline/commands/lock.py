@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from pipeline.build import pixi_image
 from pipeline.build.download import PACKAGE_CACHE, with_package_cache
-from pipeline.build.inputs import Recipe
+from pipeline.build.inputs import BuildInputs
 from pipeline.build.pixi_errors import KILLED, TIMED_OUT, advice, describe, killed, remedy
 from pipeline.build.pixi_output import read
 from pipeline.checkout import Checkout, ImageSource
@@ -25,7 +25,7 @@ from pipeline.locks.image_lock import LOCK, SUBDIRS, LockFiles, check_manifest
 from pipeline.locks.lockfile import read_packages
 from pipeline.locks.manifest import PIXI_TOML
 from pipeline.locks.unpin import without
-from pipeline.output.console import tell
+from pipeline.output.console import log
 from pipeline.output.formats import Format
 
 #: Where an image's folder is while it is solved.
@@ -50,7 +50,7 @@ PIXI_NO_WRAP=1 timeout --kill-after=10 "$@" || {{
 """
 
 
-async def refresh(checkout: Checkout, image: str, packages: Sequence[str], *, check: bool) -> dagger.Changeset:
+async def relock(checkout: Checkout, image: str, packages: Sequence[str], *, check: bool) -> dagger.Changeset:
     """Lock an image's base images and packages again, and return what that changes in the checkout; and report it.
 
     Args:
@@ -77,21 +77,23 @@ async def refresh(checkout: Checkout, image: str, packages: Sequence[str], *, ch
     directory = source.directory
     directory = directory.without_file(LOCK) if begin is None else directory.with_new_file(LOCK, begin)
     held = kept_bases(source, packages)
-    recipe = Recipe(image, spec, settings, directory, spec.platforms[0], checkout.commit, held or {}, checkout.logins)
+    inputs = BuildInputs(
+        image, spec, settings, directory, spec.platforms[0], checkout.commit, held or {}, checkout.logins
+    )
     if held is not None:
-        recipe = replace(recipe, bases=await pixi_image.find_digests(recipe))
-    solved = await solve(recipe, manifest.file)
+        inputs = replace(inputs, bases=await pixi_image.find_digests(inputs))
+    solved = await solve(inputs, manifest.file)
     # Beside the checkout's own, which may be missing, or broken and the reason to lock again.
     made = checkout.path / f"{image}.{LOCK}"
     await solved.export(str(made))
     after = read_packages(made, f"{LOCK} as pixi made it for {image}", "choose a base with another pixi")
     with contextlib.suppress(LockError):
         before = source.files.packages()
-        changed = base_images.compare(source.base_lock or {}, recipe.bases)
-        tell(report(compare(image, "this checkout", before, after, changed), Format.TABLE))
+        changed = base_images.compare(source.base_lock or {}, inputs.bases)
+        log(report(compare(image, "this checkout", before, after, changed), Format.TABLE))
     locked = checkout.source.with_file(name, solved)
-    if recipe.bases:
-        locked = locked.with_new_file(f"{image}/{base_images.FILE}", base_images.write(image, recipe.bases))
+    if inputs.bases:
+        locked = locked.with_new_file(f"{image}/{base_images.FILE}", base_images.write(image, inputs.bases))
     elif (folder / base_images.FILE).is_file():  # of an image that names its bases by digest by now
         locked = locked.without_file(f"{image}/{base_images.FILE}")
     return locked.changes(checkout.source)
@@ -112,11 +114,11 @@ async def check_fresh(source: ImageSource) -> None:
     if problems := await channel_check.find_differences(everything.values(), source.logins):
         raise LockError(
             Code.LOCK_STALE,
-            f"{name} is not what its channels have: {listed(problems)}; {image_lock.refresh(source.name)}",
+            f"{name} is not what its channels have: {listed(problems)}; {image_lock.relock_remedy(source.name)}",
         )
-    tell(f"{name} is fresh: pixi and the channels agree with it\n")
+    log(f"{name} is fresh: pixi and the channels agree with it\n")
     if source.unpinned:
-        tell(f"{source.unpinned}\n")
+        log(f"{source.unpinned}\n")
 
 
 def kept_bases(source: ImageSource, packages: Sequence[str]) -> dict[str, str] | None:
@@ -137,11 +139,11 @@ def kept_bases(source: ImageSource, packages: Sequence[str]) -> dict[str, str] |
     return {name: held[name] for name in base_images.to_lock(source.spec, source.settings).values() if name in held}
 
 
-async def solve(recipe: Recipe, manifest: str) -> dagger.File:
+async def solve(inputs: BuildInputs, manifest: str) -> dagger.File:
     """Let pixi lock what a manifest asks for, and return the lock.
 
     Args:
-        recipe: of the image; of a lock in its folder pixi keeps what fits, and without one it takes the newest.
+        inputs: of the image; of a lock in its folder pixi keeps what fits, and without one it takes the newest.
         manifest: the manifest's file in the folder.
 
     Raises:
@@ -149,17 +151,17 @@ async def solve(recipe: Recipe, manifest: str) -> dagger.File:
         LockError: the CUDA of the base image does not fit.
         PipelineError: pixi found no solution, or did not end.
     """
-    image, spec, settings = recipe.image, recipe.spec, recipe.settings
-    base = await pixi_image.pull(recipe, "base", spec.base or settings.base)
+    image, spec, settings = inputs.image, inputs.spec, inputs.settings
+    base = await pixi_image.pull(inputs, "base", spec.base or settings.base)
     container = (
         # What somebody has installed there for himself is not pixi's to look at.
-        base.with_directory(FOLDER, recipe.folder.without_directory(".pixi"))
+        base.with_directory(FOLDER, inputs.folder.without_directory(".pixi"))
         .with_workdir(FOLDER)
-        .with_(lambda container: with_package_cache(container, SUBDIRS[recipe.platform]))
+        .with_(lambda container: with_package_cache(container, SUBDIRS[inputs.platform]))
         # Packages are needed where a PyPI package is built to be solved; what channels list is read anew each time.
         .with_mounted_temp(f"{PACKAGE_CACHE}/repodata")
         .with_env_variable("CONDA_OVERRIDE_CUDA", spec.cuda or "")
-        .with_(recipe.logins.mounted)
+        .with_(inputs.logins.mounted)
     )
     for attempt in range(TRIES):
         seconds = settings.solve_timeout * 2**attempt
@@ -170,8 +172,8 @@ async def solve(recipe: Recipe, manifest: str) -> dagger.File:
             return await solved.file(f"{FOLDER}/{LOCK}").sync()
         except dagger.ExecError as error:
             if error.exit_code != TIMED_OUT:
-                output = recipe.logins.hide(f"{error.stdout}\n{error.stderr}")
-                raise explain_solve(image, error.exit_code, output, manifest, recipe.logins.channels) from error
+                output = inputs.logins.hide(f"{error.stdout}\n{error.stderr}")
+                raise explain_solve(image, error.exit_code, output, manifest, inputs.logins.channels) from error
     raise PipelineError(
         Code.PIXI_TIMEOUT,
         f"{image}: pixi found no solution for {image}/{manifest} in {TRIES} tries of up to {seconds} seconds; run the "

@@ -16,9 +16,9 @@ from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of, kno
 from pipeline.errors import Code, OutdatedError, PipelineError
 from pipeline.locks import base_images
 from pipeline.output.formats import Format
-from pipeline.registry.client import Destination, Registry, Report
+from pipeline.registry.client import Destination, Registry, RepositoryReport
 from pipeline.updates.base_images import built_on, is_pixi, parse, pixi_of
-from pipeline.updates.report import UNKNOWN, Base, Kind, Row, Updates, draw, explain, find_newer, find_vulnerable
+from pipeline.updates.report import UNKNOWN, Base, Kind, UpdateRow, Updates, draw, explain, find_newer, find_vulnerable
 from pipeline.updates.vulnerabilities import Pair, Vulnerability, audit, find_python
 
 
@@ -82,14 +82,14 @@ class Sources:
     def __init__(self, checkout: Checkout, logins: Mapping[str, Login]) -> None:
         self.checkout = checkout
         self.logins = logins
-        self.answers: dict[str, Report] = {}
+        self.answers: dict[str, RepositoryReport] = {}
         self.pixi: dict[str, str] = {}
         """The version in the base of each image, where it has one."""
         self.known: Mapping[Pair, tuple[Vulnerability, ...]] = {}
         self.audited = False
-        self.failed: list[Row] = []
+        self.failed: list[UpdateRow] = []
 
-    def answer(self, base: Base) -> Report:
+    def answer(self, base: Base) -> RepositoryReport:
         """What the registry of a base image said."""
         return self.answers[parse(base.reference).repository]
 
@@ -116,7 +116,7 @@ class Sources:
 
     async def _start(self, base: Base) -> str:
         source = self.checkout.image(base.image)
-        container = await pixi_image.pull(source.recipe(source.platform(None)), "base", base.reference)
+        container = await pixi_image.pull(source.inputs(source.platform(None)), "base", base.reference)
         try:
             said = await container.with_exec(["pixi", "--version"]).stdout()
         except dagger.QueryError as error:
@@ -126,7 +126,7 @@ class Sources:
         return said.split()[-1]
 
     def _fail(self, image: str, kind: Kind, what: str, error: PipelineError) -> None:
-        self.failed.append(Row(image=image, kind=kind, what=what, current="", newest=UNKNOWN, reason=str(error)))
+        self.failed.append(UpdateRow(image=image, kind=kind, what=what, current="", newest=UNKNOWN, reason=str(error)))
 
 
 def find_bases(source: ImageSource) -> list[Base]:

@@ -1,6 +1,6 @@
 """Publishing that never half-happens: all registries have an image at one digest before any tag moves to it.
 
-The order is: plan the tags, ask every registry, build and test, push the fixed tags everywhere and read them back,
+The order is: plan the tags, ask every registry, build and test, push the immutable tags everywhere and read them back,
 attach what is known of the image, and only when all agree move the other tags: what `latest` is has its bill of
 materials. A run that was cut off at any point is finished by the next one.
 """
@@ -26,7 +26,7 @@ from pipeline.errors import Code, PipelineError
 from pipeline.git.commit import Commit
 from pipeline.output.formats import Format, ResultFormat
 from pipeline.publishing.report import Published, draw, explain
-from pipeline.publishing.state import Place, Publication
+from pipeline.publishing.state import Publication, RepositoryState
 from pipeline.publishing.tag_policy import plan_checkout
 from pipeline.registry.client import Destination, Registry
 from pipeline.registry.oci_layout import make_artifact
@@ -69,7 +69,7 @@ class Publisher:
     def __init__(
         self,
         checkout: Checkout,
-        trigger: str,
+        ref: str,
         publications: list[Publication],
         builder: str,
         signing: Signing | None = None,
@@ -78,7 +78,7 @@ class Publisher:
         self._builder = builder
         self._signing = signing
         self._signer: Signer | None = None
-        self._trigger = trigger
+        self._trigger = ref
         self._publications = publications
         self._registry = Registry(checkout.settings)
 
@@ -95,7 +95,7 @@ class Publisher:
             await _each(self._publish, self._publications)
         digests = {made.image: made.artifact.digest for made in self._publications if made.artifact}
         return Published(
-            trigger=self._trigger,
+            ref=self._trigger,
             dry_run=dry_run,
             digests=digests,
             rows=tuple(row for made in self._publications for row in made.rows(digests.get(made.image, ""))),
@@ -106,13 +106,13 @@ class Publisher:
         """Ask every repository whether one may push there, and where the tags are."""
         denied: list[str] = []
 
-        async def ask(asked: tuple[Publication, Place]) -> None:
+        async def ask(asked: tuple[Publication, RepositoryState]) -> None:
             publication, place = asked
             tags = publication.tags
-            report = await self._registry.ask(place.to, tags.fixed, tags.moving, writes=writes)
+            report = await self._registry.ask(place.to, tags.immutable, tags.floating, writes=writes)
             place.take(report)
             # What may pass may have passed when the image is built.
-            if report.failure and report.failure.kind != "passing":
+            if report.failure and report.failure.kind != "transient":
                 denied.append(f"{place.to.repository}: {report.failure.sentence}")
 
         await _each(ask, [(made, place) for made in self._publications for place in made.places])
@@ -165,8 +165,8 @@ class Publisher:
             return
         tools = check_tools(self._checkout.settings, self._signer)
 
-        async def push(place: Place) -> None:
-            place.take(await self._registry.push(place.to, artifact, made.tags.fixed, made.tags.moving))
+        async def push(place: RepositoryState) -> None:
+            place.take(await self._registry.push(place.to, artifact, made.tags.immutable, made.tags.floating))
             if not place.failure:
                 place.take_attached(await self._registry.attach(place.to, made.attachments, tools))
 
@@ -176,9 +176,9 @@ class Publisher:
             moves = [(place, made.to_move(place, artifact.digest)) for place in made.places]
             known = made.existing
 
-            async def move(step: tuple[Place, list[str]], known: set[str] = known) -> None:
+            async def move(step: tuple[RepositoryState, list[str]], known: set[str] = known) -> None:
                 place, tags = step
-                place.take(await self._registry.move(place.to, artifact.digest, tags, made.tags.moving, known))
+                place.take(await self._registry.move(place.to, artifact.digest, tags, made.tags.floating, known))
 
             await _each(move, [(place, tags) for place, tags in moves if tags])
             if not any(place.report.changed for place, tags in moves if tags):
@@ -187,7 +187,7 @@ class Publisher:
 
 async def publish(  # noqa: PLR0913  # what a person may say
     checkout: Checkout,
-    trigger: str,
+    ref: str,
     *,
     image: str | None,
     registries: Sequence[str],
@@ -202,13 +202,13 @@ async def publish(  # noqa: PLR0913  # what a person may say
     """Decide what goes where and who pushes it, then publish, and return the report.
 
     Raises:
-        PipelineError: something was found before anything was pushed: a trigger that gives no tags, a registry without
+        PipelineError: something was found before anything was pushed: a ref that gives no tags, a registry without
             credentials or that does not take them, an image that cannot be built or does not pass its probes.
         PipelineError: a tag is not where it should be; the error has the report.
     """
     if signing:
         signing = replace(signing, sigstore=find_sigstore(checkout.source, checkout.settings))
-    tags = plan_checkout(trigger, commit, checkout.commit)
+    tags = plan_checkout(ref, commit, checkout.commit)
     specs = {found.name: found.spec for found in checkout.images(image)}
     wanted = {name: repositories(name, spec, checkout.settings, registries) for name, spec in specs.items()}
     hosts = [host_of(name) for found in wanted.values() for name in found]
@@ -225,7 +225,7 @@ async def publish(  # noqa: PLR0913  # what a person may say
         )
         for name, found in wanted.items()
     ]
-    report = await Publisher(checkout, trigger, publications, builder or BY_HAND, signing).run(dry_run=dry_run)
+    report = await Publisher(checkout, ref, publications, builder or BY_HAND, signing).run(dry_run=dry_run)
     if report.incomplete:
         raise PipelineError(Code.PUBLISH_INCOMPLETE, f"{explain(report)}\n{draw(report, form)}")
     return draw(report, form)
@@ -250,5 +250,5 @@ async def _each[T](do: Callable[[T], Coroutine[Any, Any, None]], items: Iterable
         raise failures[0]
 
 
-def _place(repository: str, logins: dict[str, Login]) -> Place:
-    return Place(Destination(repository, logins[host_of(repository)]))
+def _place(repository: str, logins: dict[str, Login]) -> RepositoryState:
+    return RepositoryState(Destination(repository, logins[host_of(repository)]))

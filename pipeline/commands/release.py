@@ -30,7 +30,7 @@ MARK: Final = "\ufeff"
 
 
 @dataclass(frozen=True)
-class Place:
+class VersionLocation:
     """One place where the version stands."""
 
     file: str
@@ -93,7 +93,7 @@ def prepare(checkout: Path, version: str | None, day: str | None) -> Release:
     return Release(chosen, files, explain(chosen, history, files))
 
 
-def find_places(checkout: Path) -> list[Place]:
+def find_places(checkout: Path) -> list[VersionLocation]:
     """All places where the version stands: pyproject.toml first, then each image's pixi.toml that says one.
 
     Raises:
@@ -117,7 +117,7 @@ def find_places(checkout: Path) -> list[Place]:
     return places
 
 
-def replace_version(place: Place, version: Version) -> str:
+def replace_version(place: VersionLocation, version: Version) -> str:
     """The text of a file with another version in one of its tables, and nothing else changed."""
     text = place.text.removeprefix(MARK)
     document = tomlkit.parse(text)
@@ -206,7 +206,7 @@ async def release(source: dagger.Directory, version: str | None, day: str | None
     return changed.changes(source)
 
 
-def _find(checkout: Path, file: str, name: str) -> Place | None:
+def _find(checkout: Path, file: str, name: str) -> VersionLocation | None:
     """The version in a table of a file; None where it has none."""
     try:
         text = (checkout / file).read_text(encoding="utf-8")
@@ -219,7 +219,7 @@ def _find(checkout: Path, file: str, name: str) -> Place | None:
     if found is None:
         return None
     try:
-        return Place(file, name, text, Version(str(found)))
+        return VersionLocation(file, name, text, Version(str(found)))
     except InvalidVersion as error:
         raise PipelineError(
             Code.VERSION_INVALID, f"{file}: key 'version' of [{name}] is '{found}', which is no version; correct it"

@@ -14,8 +14,8 @@ from pipeline.config.project_toml import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of
 from pipeline.errors import Code, PipelineError
 from pipeline.locks.image_lock import LOCK
-from pipeline.locks.lockfile import Packages, Place, read_packages
-from pipeline.locks.previous import find_lock
+from pipeline.locks.lockfile import LockTarget, Packages, read_packages
+from pipeline.locks.previous import find_previous
 from pipeline.page import (
     SHOWN,
     Changes,
@@ -57,8 +57,8 @@ async def report(  # noqa: PLR0913  # what a person may say
         checkout: where the image is.
         image: its name.
         platform: one of those of its image.toml; the first of them where none is given.
-        reference: where an earlier lock is, to tell what changed since.
-        file: the earlier lock itself; then the reference is not looked at.
+        reference: where a previous lock is, to tell what changed since.
+        file: the previous lock itself; then the reference is not looked at.
         probes: build the image, and run its probes.
         auths: who logs in to the registries; where there is nobody, they are asked without.
 
@@ -74,9 +74,9 @@ async def report(  # noqa: PLR0913  # what a person may say
         listed = await source.listed(target)
         locked = listed.packages
         if reference or file:
-            path, earlier = await find_lock(checkout.path, checkout.logins, image, reference or "", file)
-            before = read_packages(path, f"the earlier {LOCK} ({earlier})", "compare with another one")
-            changes = describe_changes(image, earlier, listed.place, _at(before, listed.place), locked)
+            path, previous = await find_previous(checkout.path, checkout.logins, image, reference or "", file)
+            before = read_packages(path, f"the previous {LOCK} ({previous})", "compare with another one")
+            changes = describe_changes(image, previous, listed.place, _at(before, listed.place), locked)
     elif reference or file:
         raise PipelineError(
             Code.OPTION_CONFLICT, f"{image} is built from a Dockerfile and has no {LOCK} to compare; leave --from out"
@@ -99,7 +99,7 @@ async def report(  # noqa: PLR0913  # what a person may say
     return await draw(page, checkout.settings.fetch_base)
 
 
-def _at(held: Mapping[Place, Packages], place: Place) -> Packages:
+def _at(held: Mapping[LockTarget, Packages], place: LockTarget) -> Packages:
     """The packages of a lock for a place, or for another platform of its kind, where the lock calls it otherwise."""
     subdir = place.platform.partition(" ")[0]
     others = [

@@ -10,10 +10,10 @@ import dagger
 from dagger import dag
 
 from pipeline.build import pixi_image
-from pipeline.build.inputs import Recipe
+from pipeline.build.inputs import BuildInputs
 from pipeline.checkout import Checkout
 from pipeline.commands.lock import solve
-from pipeline.config.image_kind import Kind
+from pipeline.config.image_kind import ImageKind
 from pipeline.config.image_toml import FILE, ImageSpec
 from pipeline.config.validation import validate
 from pipeline.errors import Code, PipelineError, SpecError
@@ -164,7 +164,7 @@ def check_name(checkout: Checkout, name: str) -> None:
         )
 
 
-def files(name: str, kind: Kind, table: str = "workspace", *, waits: bool = True) -> dict[str, str]:
+def files(name: str, kind: ImageKind, table: str = "workspace", *, waits: bool = True) -> dict[str, str]:
     """The files of a new image, by their names in its folder; a lock has to be added where it is pixi's.
 
     Args:
@@ -173,12 +173,12 @@ def files(name: str, kind: Kind, table: str = "workspace", *, waits: bool = True
         table: what the first table of a pixi.toml is called.
         waits: whether the pixi that locks it can let new versions wait.
     """
-    templates = _PIXI if kind is Kind.PIXI else _DOCKERFILE
+    templates = _PIXI if kind is ImageKind.PIXI else _DOCKERFILE
     values = {"name": name, "table": table, "waiting": _WAITS if waits else _TAKES_NEWEST}
     return {file: Template(text).substitute(values) for file, text in templates.items()}
 
 
-async def scaffold(checkout: Checkout, name: str, kind: Kind) -> dagger.Changeset:
+async def scaffold(checkout: Checkout, name: str, kind: ImageKind) -> dagger.Changeset:
     """Add a new image to a checkout: a folder that is one, and may be changed into another.
 
     Args:
@@ -192,17 +192,17 @@ async def scaffold(checkout: Checkout, name: str, kind: Kind) -> dagger.Changese
         PipelineError: pixi could not lock the packages.
     """
     check_name(checkout, name)
-    recipe = Recipe(name, ImageSpec(description=name), checkout.settings, dag.directory(), commit=checkout.commit)
-    if kind is Kind.DOCKERFILE:
+    inputs = BuildInputs(name, ImageSpec(description=name), checkout.settings, dag.directory(), commit=checkout.commit)
+    if kind is ImageKind.DOCKERFILE:
         folder = _folder(files(name, kind))
     else:
-        table, *waits = await _manifest_kind(recipe)
+        table, *waits = await _manifest_kind(inputs)
         folder = _folder(files(name, kind, table, waits=bool(waits)))
         spec = validate(ImageSpec, tomllib.loads(files(name, kind)[FILE]), f"{name}/{FILE}")
-        recipe = replace(recipe, spec=spec, folder=folder)
-        recipe = replace(recipe, bases=await pixi_image.find_digests(recipe))
-        folder = folder.with_new_file(base_images.FILE, base_images.write(name, recipe.bases))
-        folder = folder.with_file(LOCK, await solve(recipe, PIXI_TOML))
+        inputs = replace(inputs, spec=spec, folder=folder)
+        inputs = replace(inputs, bases=await pixi_image.find_digests(inputs))
+        folder = folder.with_new_file(base_images.FILE, base_images.write(name, inputs.bases))
+        folder = folder.with_file(LOCK, await solve(inputs, PIXI_TOML))
     return checkout.source.with_directory(name, folder).changes(checkout.source)
 
 
@@ -213,14 +213,14 @@ def _folder(texts: dict[str, str]) -> dagger.Directory:
     return folder
 
 
-async def _manifest_kind(recipe: Recipe) -> list[str]:
+async def _manifest_kind(inputs: BuildInputs) -> list[str]:
     """The name of a manifest's first table for the pixi of the base, and a second word where it lets versions wait."""
-    base = await pixi_image.pull(recipe, "base", recipe.settings.base)
+    base = await pixi_image.pull(inputs, "base", inputs.settings.base)
     try:
         return (await base.with_exec(["sh", "-euc", ASK]).stdout()).split()
     except dagger.ExecError as error:
         raise PipelineError(
             Code.BASE_IMAGE_UNSUITABLE,
-            f"{recipe.image}: base image {recipe.settings.base} has no shell: {error.stderr.strip()}; "
+            f"{inputs.image}: base image {inputs.settings.base} has no shell: {error.stderr.strip()}; "
             "choose one with a shell and pixi as 'base' of [tool.pipeline]",
         ) from error

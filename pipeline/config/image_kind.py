@@ -9,7 +9,7 @@ import dagger
 
 
 @dagger.enum_type
-class Kind(enum.Enum):
+class ImageKind(enum.Enum):
     """What an image's software comes from"""
 
     PIXI = "pixi"

@@ -14,30 +14,30 @@ PARTS: Final = 3
 LIMIT: Final = 128
 #: Digits of a commit's id in a tag.
 SHORT: Final = 7
-#: What to type instead of a trigger that is none.
+#: What to type instead of a ref that is none.
 FORMS: Final = "give a version such as v2026.2.0, a pre-release such as v2026.2.0rc1, or main"
 
 
-def parse_version(trigger: str) -> Version:
-    """The version that a trigger names, without leading zeros.
+def parse_version(ref: str) -> Version:
+    """The version that a ref names, without leading zeros.
 
     Raises:
         TagError: it is no version of three numbers, or one that no tag can have.
     """
-    if len(trigger) > LIMIT:
+    if len(ref) > LIMIT:
         raise TagError(
             Code.TAG_INVALID,
-            f"'{trigger[:SHORT]}…' has {len(trigger)} characters, and a tag has {LIMIT} at most; {FORMS}",
+            f"'{ref[:SHORT]}…' has {len(ref)} characters, and a tag has {LIMIT} at most; {FORMS}",
         )
     try:
-        version = Version(trigger)
+        version = Version(ref)
     except InvalidVersion as error:
-        raise TagError(Code.TAG_INVALID, f"'{trigger}' is neither a version nor '{BRANCH}'; {FORMS}") from error
+        raise TagError(Code.TAG_INVALID, f"'{ref}' is neither a version nor '{BRANCH}'; {FORMS}") from error
     if version.local is not None:
         raise TagError(
             Code.TAG_INVALID,
-            f"'{trigger}' has the local part '+{version.local}', which no tag of a registry may have; leave it out",
+            f"'{ref}' has the local part '+{version.local}', which no tag of a registry may have; leave it out",
         )
     if len(version.release) != PARTS or version.epoch or version.post is not None:
-        raise TagError(Code.TAG_INVALID, f"'{trigger}' is not of the form YEAR.MINOR.PATCH; {FORMS}")
+        raise TagError(Code.TAG_INVALID, f"'{ref}' is not of the form YEAR.MINOR.PATCH; {FORMS}")
     return version

@@ -40,7 +40,7 @@ class BaseChange(BaseModel):
 
     reference: str
     before: str | None
-    """The earlier digest; None where it was not locked."""
+    """The previous digest; None where it was not locked."""
     after: str | None
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from rattler.exceptions import InvalidVersionError
 
 from pipeline.locks.base_images import BaseChange
-from pipeline.locks.lockfile import Package, Packages, Place
+from pipeline.locks.lockfile import LockTarget, Package, Packages
 from pipeline.output.formats import Format
 from pipeline.output.tables import SHORT_DIGEST, draw_markdown, draw_table
 from pipeline.scripts.sizes import size
@@ -59,7 +59,7 @@ class Change(BaseModel):
     after: State | None
 
 
-class PlaceDiff(BaseModel):
+class TargetDiff(BaseModel):
     """All changes for one environment on one platform, with what is told first at the beginning."""
 
     model_config = ConfigDict(frozen=True)
@@ -68,7 +68,7 @@ class PlaceDiff(BaseModel):
     platform: str
     changes: tuple[Change, ...]
     download: int
-    """Bytes of the packages that somebody with the earlier lock has not got yet."""
+    """Bytes of the packages that somebody with the previous lock has not got yet."""
 
     size_before: int
     """Bytes of all packages; those whose size a lock does not say are not counted."""
@@ -82,10 +82,10 @@ class LockDiff(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     image: str
-    earlier: str
-    """Where the earlier lock is from."""
+    previous: str
+    """Where the previous lock is from."""
 
-    places: tuple[PlaceDiff, ...]
+    places: tuple[TargetDiff, ...]
 
     bases: tuple[BaseChange, ...] = ()
     """Base images with another digest."""
@@ -93,26 +93,26 @@ class LockDiff(BaseModel):
 
 def compare(
     image: str,
-    earlier: str,
-    before: Mapping[Place, Packages],
-    after: Mapping[Place, Packages],
+    previous: str,
+    before: Mapping[LockTarget, Packages],
+    after: Mapping[LockTarget, Packages],
     bases: Sequence[BaseChange] = (),
 ) -> LockDiff:
     """The difference of two locks.
 
     Args:
         image: the image that they are of.
-        earlier: where the earlier lock is from, for the report.
-        before: what the earlier lock holds.
+        previous: where the previous lock is from, for the report.
+        before: what the previous lock holds.
         after: what the later one holds.
         bases: base images that have another digest.
     """
     places = (_compare_place(place, before.get(place, {}), after.get(place, {})) for place in sorted({*before, *after}))
     changed = tuple(found for found in places if found.changes)
-    return LockDiff(image=image, earlier=earlier, places=changed, bases=tuple(bases))
+    return LockDiff(image=image, previous=previous, places=changed, bases=tuple(bases))
 
 
-def _compare_place(place: Place, before: Packages, after: Packages) -> PlaceDiff:
+def _compare_place(place: LockTarget, before: Packages, after: Packages) -> TargetDiff:
     # Formats before 7 have no virtual packages; none of them was added or removed by that.
     sides = [packages.values() for packages in (before, after)]
     if not all(any(package.kind == "virtual" for package in side) for side in sides):
@@ -127,7 +127,7 @@ def _compare_place(place: Place, before: Packages, after: Packages) -> PlaceDiff
     ]
     topics = list(TOPICS)
     changes.sort(key=lambda found: (topics.index(found.topic) if found.topic else len(topics), found.name, found.kind))
-    return PlaceDiff(
+    return TargetDiff(
         environment=place.environment,
         platform=place.platform,
         changes=tuple(changes),
@@ -183,8 +183,8 @@ def _newer(kind: Kind, before: str, after: str) -> bool | None:
     if kind == "pypi":
         old, new = PypiVersion(before), PypiVersion(after)
         return None if old == new else old < new
-    earlier, later = rattler.Version(before), rattler.Version(after)
-    return None if earlier == later else earlier < later
+    previous, later = rattler.Version(before), rattler.Version(after)
+    return None if previous == later else previous < later
 
 
 def topic(name: str) -> str | None:
@@ -197,10 +197,10 @@ def report(diff: LockDiff, format: Format) -> str:  # noqa: A002 -- what the opt
     if format is Format.JSON:
         return diff.model_dump_json(indent=2) + "\n"
     if not diff.places and not diff.bases:
-        return f"{diff.image}/pixi.lock holds the same packages as the one of {diff.earlier}\n"
+        return f"{diff.image}/pixi.lock holds the same packages as the one of {diff.previous}\n"
     markdown = format is Format.MARKDOWN
     draw = draw_markdown if markdown else draw_table
-    parts = [f"### `{diff.image}`: packages changed since `{diff.earlier}`\n"] if markdown else []
+    parts = [f"### `{diff.image}`: packages changed since `{diff.previous}`\n"] if markdown else []
     if diff.bases:
         rows = [
             (base.reference, (base.before or "")[:SHORT_DIGEST], (base.after or "")[:SHORT_DIGEST])
@@ -214,7 +214,7 @@ def report(diff: LockDiff, format: Format) -> str:  # noqa: A002 -- what the opt
     return "\n".join(parts)
 
 
-def summarize(place: PlaceDiff) -> str:
+def summarize(place: TargetDiff) -> str:
     """One line about the changes for one environment on one platform."""
     count = Counter(change.change for change in place.changes)
     words: Sequence[What] = ("upgraded", "downgraded", "rebuilt", "added", "removed")

@@ -18,7 +18,17 @@ from pipeline.config.toml_locations import Keys
 from pipeline.config.validation import listed
 from pipeline.credentials.secrets_in_urls import refuse_secrets
 from pipeline.errors import Code, LockError, PipelineError
-from pipeline.locks.lockfile import LOCAL, Packages, Place, described, packages_of, places, readable, unique, virtual
+from pipeline.locks.lockfile import (
+    LOCAL,
+    LockTarget,
+    Packages,
+    described,
+    packages_of,
+    places,
+    readable,
+    unique,
+    virtual,
+)
 from pipeline.locks.manifest import Manifest, inside, read_manifest, version
 
 LOCK: Final = "pixi.lock"
@@ -36,7 +46,7 @@ SUBDIRS: Final[Mapping[Platform, str]] = {
 class Locked:
     """The packages that a lock holds for one environment on one platform."""
 
-    place: Place
+    place: LockTarget
 
     packages: Packages
 
@@ -113,7 +123,7 @@ class LockFiles:
         Raises:
             LockError: it is missing or cannot be read.
         """
-        remedy = refresh(self.folder.name)
+        remedy = relock_remedy(self.folder.name)
         if not self.path.is_file():
             raise LockError(
                 Code.LOCK_MISSING, f"{self.name} is missing, and only locked packages are installed; {remedy}"
@@ -121,13 +131,13 @@ class LockFiles:
         with readable(self.path, self.name, remedy):
             return rattler.LockFile.from_path(self.path)
 
-    def packages(self, remedy: str = "") -> dict[Place, Packages]:
+    def packages(self, remedy: str = "") -> dict[LockTarget, Packages]:
         """All packages of the lock, for every environment and platform.
 
         Raises:
             LockError: the lock cannot be used; the error names the remedy.
         """
-        remedy = remedy or refresh(self.folder.name)
+        remedy = remedy or relock_remedy(self.folder.name)
         with readable(self.path, self.name, remedy):
             return packages_of(self.lock, self.name, remedy)
 
@@ -210,7 +220,7 @@ def check_base(image: str, spec: ImageSpec, base: str, base_cuda: str | None) ->
         )
 
 
-def refresh(image: str) -> str:
+def relock_remedy(image: str) -> str:
     """The remedy for a lock that cannot be used."""
     return f"run 'dagger call lock --image {image}' and commit {LOCK}"
 
@@ -222,7 +232,7 @@ def _candidates(files: LockFiles, environment: str, subdir: str) -> tuple[Locked
         PipelineError: the manifest has no such platform.
         LockError: the lock cannot be used, holds nothing for the image, or holds what an image cannot have.
     """
-    name, image, manifest, remedy = files.name, files.folder.name, files.manifest, refresh(files.folder.name)
+    name, image, manifest, remedy = files.name, files.folder.name, files.manifest, relock_remedy(files.folder.name)
     lock = files.lock
     with readable(files.path, name, remedy):
         held = lock.environment(environment)
@@ -247,7 +257,7 @@ def _candidates(files: LockFiles, environment: str, subdir: str) -> tuple[Locked
         )
 
 
-def _locked(name: str, image: str, place: Place, held: Environment, platform: LockPlatform) -> Locked:
+def _locked(name: str, image: str, place: LockTarget, held: Environment, platform: LockPlatform) -> Locked:
     packages = held.packages(platform) or []
     built = sorted(package.name for package in packages if isinstance(package, CondaLockedSourcePackage))
     if built:
@@ -261,7 +271,7 @@ def _locked(name: str, image: str, place: Place, held: Environment, platform: Lo
     records = held.conda_repodata_records_for_platform(platform) or []
     return Locked(
         place,
-        unique(everything, name, place, refresh(image)),
+        unique(everything, name, place, relock_remedy(image)),
         {record.name.normalized.lower(): record for record in records},
     )
 
@@ -273,7 +283,7 @@ def _empty(name: str, image: str, environment: str, subdir: str, environments: M
         for other, held in environments.items()
         if any(str(platform.subdir) == subdir and held.packages(platform) for platform in held.platforms())
     )
-    remedy = f"add packages to it in the manifest and {refresh(image)}"
+    remedy = f"add packages to it in the manifest and {relock_remedy(image)}"
     if others:
         remedy = f'write environment = "{others[0]}" in {image}/{SPEC} (with packages there: {", ".join(others)})'
     return LockError(Code.LOCK_EMPTY, f"{name}: environment '{environment}' has no packages for {subdir}; {remedy}")

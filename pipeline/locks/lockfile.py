@@ -32,7 +32,7 @@ CONFLICT: Final = (b"<<<<<<< ", b">>>>>>> ")
 CUT_OFF: Final = "ends in the middle of a line, as a file does that was cut off"
 
 
-class Place(NamedTuple):
+class LockTarget(NamedTuple):
     """What packages are locked for."""
 
     environment: str
@@ -62,7 +62,7 @@ class Package:
 type Packages = dict[tuple[str, str], Package]
 
 
-def read_packages(path: Path, name: str, remedy: str) -> dict[Place, Packages]:
+def read_packages(path: Path, name: str, remedy: str) -> dict[LockTarget, Packages]:
     """All that a lock holds.
 
     Args:
@@ -77,7 +77,7 @@ def read_packages(path: Path, name: str, remedy: str) -> dict[Place, Packages]:
         return packages_of(rattler.LockFile.from_path(path), name, remedy)
 
 
-def packages_of(lock: rattler.LockFile, name: str, remedy: str) -> dict[Place, Packages]:
+def packages_of(lock: rattler.LockFile, name: str, remedy: str) -> dict[LockTarget, Packages]:
     """All that a lock holds which py-rattler has read; its errors are told by :func:`readable`.
 
     Raises:
@@ -116,7 +116,7 @@ def readable(path: Path, name: str, remedy: str) -> Iterator[None]:
         raise LockError(Code.LOCK_INVALID, f"{name} {CUT_OFF}; {remedy}")
 
 
-def unique(packages: Iterable[Package], name: str, place: Place, remedy: str) -> Packages:
+def unique(packages: Iterable[Package], name: str, place: LockTarget, remedy: str) -> Packages:
     """Packages by kind and name.
 
     Raises:
@@ -164,13 +164,13 @@ def described(locked: LockedPackage) -> Package:
     )
 
 
-def places(label: str, environment: Environment) -> Iterator[tuple[Place, LockPlatform]]:
+def places(label: str, environment: Environment) -> Iterator[tuple[LockTarget, LockPlatform]]:
     """The platforms that an environment is locked for; where there are several of one kind, each has its own name."""
     platforms = environment.platforms()
     count = Counter(str(platform.subdir) for platform in platforms)
     for platform in platforms:
         subdir = str(platform.subdir)
-        yield Place(label, subdir if count[subdir] == 1 else f"{subdir} ({platform.name})"), platform
+        yield LockTarget(label, subdir if count[subdir] == 1 else f"{subdir} ({platform.name})"), platform
 
 
 def virtual(text: str) -> Package:

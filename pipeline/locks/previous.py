@@ -38,10 +38,10 @@ SHOWN: Final = 10
 OTHERWISE: Final = "a published image (with its tag) and a file (--from-file) are taken as well"
 
 
-async def find_lock(
+async def find_previous(
     checkout: Path, logins: Logins, image: str, reference: str, file: dagger.File | None
 ) -> tuple[Path, str]:
-    """The earlier lock in a file of this process, and what messages call it.
+    """The previous lock in a file of this process, and what messages call it.
 
     Args:
         checkout: with its `.git`.
@@ -64,8 +64,8 @@ async def find_lock(
     return path, reference
 
 
-def earlier_bases(checkout: Path, image: str, reference: str, file: dagger.File | None) -> dict[str, str] | None:
-    """The digests of base images as a commit has them; None where the earlier lock is of no commit.
+def previous_digests(checkout: Path, image: str, reference: str, file: dagger.File | None) -> dict[str, str] | None:
+    """The digests of base images as a commit has them; None where the previous lock is of no commit.
 
     Raises:
         LockError: the commit's base.lock cannot be used.

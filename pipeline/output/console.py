@@ -3,7 +3,7 @@
 import sys
 
 
-def tell(text: str) -> None:
+def log(text: str) -> None:
     """Say something to the person who called."""
     sys.stdout.write(text)
     sys.stdout.flush()

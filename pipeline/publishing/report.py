@@ -14,7 +14,7 @@ Result = Literal["pushed", "already there", "left", "to push", "to attach", "mis
 INCOMPLETE: Final[frozenset[Result]] = frozenset({"missing", "not moved"})
 
 
-class Row(BaseModel):
+class PublicationRow(BaseModel):
     """One tag, or one document that is attached to the image, in one repository."""
 
     model_config = ConfigDict(frozen=True)
@@ -40,15 +40,15 @@ class Published(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    trigger: str
+    ref: str
     dry_run: bool
     digests: dict[str, str]
     """What was built, by image; empty after a dry run."""
-    rows: tuple[Row, ...]
+    rows: tuple[PublicationRow, ...]
     notes: tuple[str, ...] = ()
 
     @property
-    def incomplete(self) -> list[Row]:
+    def incomplete(self) -> list[PublicationRow]:
         """The tags and attachments that are not where they should be."""
         return [row for row in self.rows if row.result in INCOMPLETE]
 
@@ -73,7 +73,7 @@ def explain(found: Published) -> str:
     return f"{count} ({', '.join(missing)}); run the same command again: it finishes what is missing"
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: PublicationRow) -> tuple[str, ...]:
     size = f"{row.bytes / 1e6:.1f}" if row.tries else ""
     seconds = f"{row.seconds:.1f}" if row.tries else ""
     return (
@@ -87,6 +87,6 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _reasons(rows: Sequence[Row]) -> list[str]:
+def _reasons(rows: Sequence[PublicationRow]) -> list[str]:
     """Each reason once for each repository."""
     return list(dict.fromkeys(f"{row.repository}: {row.reason}" for row in rows if row.reason))

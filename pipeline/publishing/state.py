@@ -6,44 +6,46 @@ from datetime import datetime
 from typing import Final
 
 from pipeline.config.image_toml import Compression
-from pipeline.publishing.report import Result, Row
+from pipeline.publishing.report import PublicationRow, Result
 from pipeline.publishing.tag_policy import Tags, obstacle
 from pipeline.registry.attachment import Attachment
-from pipeline.registry.client import Destination, Report
+from pipeline.registry.client import Destination, RepositoryReport
 from pipeline.registry.oci_layout import Artifact
 
 MOVING: Final = "other tags came each time that this one was to be moved"
 
 
 @dataclass
-class Place:
+class RepositoryState:
     """One repository of one image, and what is known of it so far."""
 
     to: Destination
-    report: Report = field(default_factory=Report)
+    report: RepositoryReport = field(default_factory=RepositoryReport)
     """What it said last."""
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: dict[str, PublicationRow] = field(default_factory=dict)
     """What came of each tag and attachment."""
     failure: str = ""
     """Why it has not all that it should have; empty while nothing failed."""
 
-    def take(self, report: Report) -> None:
+    def take(self, report: RepositoryReport) -> None:
         """Take in what a phase found and did there."""
         if report.failure is None:
             self.report = report.model_copy(update={"digests": {**self.report.digests, **report.digests}})
         self.take_attached(report)
 
-    def take_attached(self, report: Report) -> None:
+    def take_attached(self, report: RepositoryReport) -> None:
         """Take in what came of attaching, which says nothing of where tags are."""
         self.failure = report.failure.sentence if report.failure else ""
         for row in report.rows:
             result: Result = "pushed" if row.pushed else "already there"
-            self.rows[row.tag] = Row(repository=self.to.repository, result=result, **row.model_dump(exclude={"pushed"}))
+            self.rows[row.tag] = PublicationRow(
+                repository=self.to.repository, result=result, **row.model_dump(exclude={"pushed"})
+            )
 
-    def row(self, tag: str, result: Result, reason: str = "") -> Row:
+    def row(self, tag: str, result: Result, reason: str = "") -> PublicationRow:
         """What came of a tag; ``result`` and ``reason`` where nothing did."""
         standing = self.report.digests.get(tag, "")
-        missing = Row(repository=self.to.repository, tag=tag, digest=standing, result=result, reason=reason)
+        missing = PublicationRow(repository=self.to.repository, tag=tag, digest=standing, result=result, reason=reason)
         return self.rows.get(tag, missing)
 
 
@@ -53,7 +55,7 @@ class Publication:
 
     image: str
     tags: Tags
-    places: list[Place]
+    places: list[RepositoryState]
     documents: tuple[str, ...] = ()
     """What is attached to it, in reports' words."""
     compression: Compression = "gzip"
@@ -68,31 +70,31 @@ class Publication:
         return {tag for place in self.places for tag in place.report.tags}
 
     def obstacle(self, tag: str) -> str:
-        """Why a moving tag has to stay where it is; empty where it may move."""
+        """Why a floating tag has to stay where it is; empty where it may move."""
         if failed := [place.to.repository for place in self.places if place.failure]:
             return f"{tag} stays where it is until all registries agree: {', '.join(failed)} failed"
         return obstacle(tag, self.tags, self.existing, made=self.made, latest_made=self._latest_made())
 
-    def to_move(self, place: Place, digest: str) -> list[str]:
-        """The moving tags that are to be moved in one of its repositories."""
-        free = [tag for tag in self.tags.moving if not self.obstacle(tag)]
+    def to_move(self, place: RepositoryState, digest: str) -> list[str]:
+        """The floating tags that are to be moved in one of its repositories."""
+        free = [tag for tag in self.tags.floating if not self.obstacle(tag)]
         return [tag for tag in free if place.report.digests.get(tag) != digest]
 
     def conflicts(self, digest: str) -> list[str]:
-        """Where a fixed tag is another image already."""
+        """Where an immutable tag is another image already."""
         return [
             f"{place.to.repository}:{tag} is {there}, and {digest} was built"
             for place in self.places
-            for tag in self.tags.fixed
+            for tag in self.tags.immutable
             if (there := place.report.digests.get(tag, digest)) != digest
         ]
 
-    def rows(self, digest: str) -> list[Row]:
+    def rows(self, digest: str) -> list[PublicationRow]:
         """What came of each tag in each repository; without a digest, what would."""
         return [row for place in self.places for row in self._rows(place, digest)]
 
-    def _rows(self, place: Place, digest: str) -> Iterable[Row]:
-        for tag in self.tags.fixed:
+    def _rows(self, place: RepositoryState, digest: str) -> Iterable[PublicationRow]:
+        for tag in self.tags.immutable:
             there = tag in place.report.digests
             result: Result = "missing" if digest or place.failure else ("already there" if there else "to push")
             yield place.row(tag, result, place.failure)
@@ -100,7 +102,7 @@ class Publication:
             row = place.row(name, "missing" if digest or place.failure else "to attach", place.failure)
             yield row.model_copy(update={"kind": "attachment"})
         failed = any(other.failure for other in self.places)
-        for tag in self.tags.moving:
+        for tag in self.tags.floating:
             reason = self.obstacle(tag)
             if digest and place.report.digests.get(tag) == digest:
                 yield place.row(tag, "already there")

@@ -1,7 +1,7 @@
-"""Which tags a trigger gives an image, and which of them may move: decided from names alone, before anything is built.
+"""Which tags a ref gives an image, and which of them may move: decided from names alone, before anything is built.
 
-A fixed tag (a full version, ``sha-…``) is pushed once and stays. A moving one (``X.Y``, ``latest``) is moved when all
-fixed ones are in place, and never back.
+An immutable tag (a full version, ``sha-…``) is pushed once and stays. A floating one (``X.Y``, ``latest``) is moved
+when all immutable ones are in place, and never back.
 """
 
 import re
@@ -26,12 +26,12 @@ COLUMNS: Final = ("tag", "kind", "meaning")
 
 @dataclass(frozen=True)
 class Tags:
-    """The tags that a trigger gives an image."""
+    """The tags that a ref gives an image."""
 
-    fixed: tuple[str, ...]
+    immutable: tuple[str, ...]
     """Those that stay where they are pushed; there is always one."""
 
-    moving: tuple[str, ...]
+    floating: tuple[str, ...]
     """Those that go from image to image, as far as :func:`movable` lets them."""
 
     notes: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Tags:
     """The version that is published; None for the branch."""
 
 
-class Row(BaseModel):
+class PlannedTag(BaseModel):
     """One tag, as the report has it."""
 
     tag: str
@@ -49,45 +49,45 @@ class Row(BaseModel):
     meaning: str
 
 
-class Report(BaseModel):
-    """All tags of a trigger."""
+class TagPlan(BaseModel):
+    """All tags of a ref."""
 
-    trigger: str
-    tags: list[Row]
+    ref: str
+    tags: list[PlannedTag]
     notes: list[str]
 
 
-def plan(trigger: str, commit: str | None, unknown: str = "no commit is known; give one with --commit") -> Tags:
-    """The tags of a trigger.
+def plan(ref: str, commit: str | None, unknown: str = "no commit is known; give one with --commit") -> Tags:
+    """The tags of a ref.
 
     Args:
-        trigger: ``main``, or a version with or without ``v`` and leading zeros.
+        ref: ``main``, or a version with or without ``v`` and leading zeros.
         commit: the id of the commit that is published, 7 digits or more of it.
         unknown: why there is no commit and what to do, for the notes.
 
     Raises:
-        TagError: the trigger is neither, its version is no tag, or nothing fixed would be left.
+        TagError: the ref is neither, its version is no tag, or no immutable tag would be left.
     """
     sha = (f"sha-{_checked(commit)[:SHORT]}",) if commit else ()
     missing = () if sha else (f"sha-… is left out: {unknown}",)
-    if trigger == BRANCH:
+    if ref == BRANCH:
         if not sha:
-            raise TagError(Code.TAG_INVALID, f"{BRANCH} has no fixed tag but its commit's sha-…, and {unknown}")
+            raise TagError(Code.TAG_INVALID, f"{BRANCH} has no immutable tag but its commit's sha-…, and {unknown}")
         return Tags(sha, (LATEST,))
-    version = parse_version(trigger)
-    fixed = (str(version), *sha)
+    version = parse_version(ref)
+    immutable = (str(version), *sha)
     series = f"{version.major}.{version.minor}"
     if version.is_prerelease:
         kept = f"{version} is a pre-release: {series} and {LATEST} stay where they are"
-        return Tags(fixed, (), (*missing, kept), version)
-    return Tags(fixed, (series, LATEST), missing, version)
+        return Tags(immutable, (), (*missing, kept), version)
+    return Tags(immutable, (series, LATEST), missing, version)
 
 
-def plan_checkout(trigger: str, given: str | None, found: Commit | None) -> Tags:
-    """The tags of a trigger for a checkout.
+def plan_checkout(ref: str, given: str | None, found: Commit | None) -> Tags:
+    """The tags of a ref for a checkout.
 
     Args:
-        trigger: as of :func:`plan`.
+        ref: as of :func:`plan`.
         given: the commit that a person named, which is believed.
         found: the commit that the checkout is at; it counts where the files are those of it.
 
@@ -95,13 +95,13 @@ def plan_checkout(trigger: str, given: str | None, found: Commit | None) -> Tags
         TagError: as :func:`plan` does.
     """
     if given:
-        return plan(trigger, given)
+        return plan(ref, given)
     if found is None:
-        return plan(trigger, None, "the checkout has no .git folder that says its commit; give one with --commit")
+        return plan(ref, None, "the checkout has no .git folder that says its commit; give one with --commit")
     if found.changed:
         changes = f"{len(found.changed)} of the checkout's paths differ from its commit {found.sha[:SHORT]}"
-        return plan(trigger, None, f"{changes} ({listed(found.changed)}); commit them, or name a commit with --commit")
-    return plan(trigger, found.sha)
+        return plan(ref, None, f"{changes} ({listed(found.changed)}); commit them, or name a commit with --commit")
+    return plan(ref, found.sha)
 
 
 def movable(
@@ -111,15 +111,15 @@ def movable(
     made: datetime | None = None,
     latest_made: datetime | None = None,
 ) -> tuple[str, ...]:
-    """The moving tags that may be moved to what is published now, in a repository.
+    """The floating tags that may be moved to what is published now, in a repository.
 
     Args:
-        tags: those of the trigger.
+        tags: those of the ref.
         existing: all tags of the repository.
         made: when the commit that is published was made; None where nobody knows.
         latest_made: when the commit of what ``latest`` is now was made; None where nobody knows.
     """
-    return tuple(tag for tag in tags.moving if not obstacle(tag, tags, existing, made=made, latest_made=latest_made))
+    return tuple(tag for tag in tags.floating if not obstacle(tag, tags, existing, made=made, latest_made=latest_made))
 
 
 def obstacle(
@@ -130,7 +130,7 @@ def obstacle(
     made: datetime | None = None,
     latest_made: datetime | None = None,
 ) -> str:
-    """Why a moving tag stays where it is; empty where it may be moved. The arguments are those of :func:`movable`."""
+    """Why a floating tag stays where it is; empty where it may be moved. The arguments are those of :func:`movable`."""
     if tags.version is not None:
         others = [version for version in map(_release, existing) if version is not None]
         if tag != LATEST:
@@ -143,14 +143,14 @@ def obstacle(
     return ""
 
 
-def report(trigger: str, tags: Tags) -> Report:
-    """What to tell about the tags of a trigger."""
-    rows = [Row(tag=tag, kind="fixed", meaning=_meaning(tag)) for tag in tags.fixed]
-    rows += [Row(tag=tag, kind="moving", meaning=_meaning(tag)) for tag in tags.moving]
-    return Report(trigger=trigger, tags=rows, notes=list(tags.notes))
+def report(ref: str, tags: Tags) -> TagPlan:
+    """What to tell about the tags of a ref."""
+    rows = [PlannedTag(tag=tag, kind="immutable", meaning=_meaning(tag)) for tag in tags.immutable]
+    rows += [PlannedTag(tag=tag, kind="floating", meaning=_meaning(tag)) for tag in tags.floating]
+    return TagPlan(ref=ref, tags=rows, notes=list(tags.notes))
 
 
-def draw(found: Report, form: Format) -> str:
+def draw(found: TagPlan, form: Format) -> str:
     """A report in a format; below a table follow the notes."""
     rows = [(row.tag, row.kind, row.meaning) for row in found.tags]
     notes = "".join(f"{note}\n" for note in found.notes)

@@ -25,7 +25,7 @@ PROGRAM: Final = "/usr/local/bin/regctl"
 PASSWORD: Final = "REGISTRY_PASSWORD"  # noqa: S105  # the name of the variable
 
 
-class Row(BaseModel):
+class TagResult(BaseModel):
     """What came of one tag that was to be pushed or moved, or of a document that was to be attached."""
 
     model_config = ConfigDict(frozen=True)
@@ -46,7 +46,7 @@ class Failure(BaseModel):
 
     doing: str
     tag: str
-    kind: Literal["passing", "denied", "missing", "mismatch", "refused"]
+    kind: Literal["transient", "denied", "missing", "mismatch", "rejected"]
     reason: str
     tries: int
     seconds: float
@@ -58,7 +58,7 @@ class Failure(BaseModel):
         return f"{self.doing} failed{tried}: {self.reason}"
 
 
-class Report(BaseModel):
+class RepositoryReport(BaseModel):
     """What a phase found and did in one repository."""
 
     model_config = ConfigDict(frozen=True)
@@ -66,7 +66,7 @@ class Report(BaseModel):
     tags: tuple[str, ...] = ()
     digests: dict[str, str] = {}
     latest_made: str = ""
-    rows: tuple[Row, ...] = ()
+    rows: tuple[TagResult, ...] = ()
     changed: bool = False
     failure: Failure | None = None
 
@@ -92,25 +92,29 @@ class Registry:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    async def ask(self, to: Destination, fixed: Sequence[str], moving: Sequence[str], *, writes: bool) -> Report:
+    async def ask(
+        self, to: Destination, immutable: Sequence[str], floating: Sequence[str], *, writes: bool
+    ) -> RepositoryReport:
         """Log in, and read the tags and where they are; with ``writes``, find out whether one may push."""
-        return await self._run(to, "ask", tags=[*fixed], moving=[*moving], writes=writes)
+        return await self._run(to, "ask", tags=[*immutable], floating=[*floating], writes=writes)
 
-    async def push(self, to: Destination, artifact: Artifact, fixed: Sequence[str], moving: Sequence[str]) -> Report:
-        """Push an image under the fixed tags that are missing, read all back, and tell where the moving ones are."""
+    async def push(
+        self, to: Destination, artifact: Artifact, immutable: Sequence[str], floating: Sequence[str]
+    ) -> RepositoryReport:
+        """Push an image under the immutable tags that are missing, read all back, and report the floating ones."""
         return await self._run(
-            to, "push", layout=artifact.layout, digest=artifact.digest, tags=[*fixed], moving=[*moving]
+            to, "push", layout=artifact.layout, digest=artifact.digest, tags=[*immutable], floating=[*floating]
         )
 
     async def move(
-        self, to: Destination, digest: str, tags: Sequence[str], moving: Sequence[str], known: Collection[str]
-    ) -> Report:
+        self, to: Destination, digest: str, tags: Sequence[str], floating: Sequence[str], known: Collection[str]
+    ) -> RepositoryReport:
         """Move tags to an image that the repository has, unless it has other tags than the known ones by now."""
-        return await self._run(to, "move", digest=digest, tags=[*tags], moving=[*moving], known=sorted(known))
+        return await self._run(to, "move", digest=digest, tags=[*tags], floating=[*floating], known=sorted(known))
 
     async def attach(
         self, to: Destination, attachments: Sequence[Attachment], tools: Mapping[str, dagger.File] | None = None
-    ) -> Report:
+    ) -> RepositoryReport:
         """Attach documents to an image that the repository has, where they are not attached; find all of them there.
 
         Args:
@@ -138,7 +142,7 @@ class Registry:
         layout: dagger.Directory | None = None,
         files: Mapping[str, dagger.File] | None = None,
         **job: object,
-    ) -> Report:
+    ) -> RepositoryReport:
         settings = self._settings
         values = {
             "action": action,
@@ -151,7 +155,7 @@ class Registry:
             "seconds": settings.registry_seconds,
             "digest": "",
             "tags": [],
-            "moving": [],
+            "floating": [],
             "known": [],
             "writes": False,
             **job,
@@ -159,7 +163,7 @@ class Registry:
         container = (
             client(settings)
             .with_mounted_file("/job.json", dag.file("job.json", json.dumps(values)))
-            # What a registry has now is never what it had at an earlier call.
+            # What a registry has now is never what it had at a previous call.
             .with_env_variable("ASKED", uuid.uuid4().hex)
         )
         if layout:
@@ -171,22 +175,22 @@ class Registry:
         script = "registry" if files is None else "referrers"
         command = ["python", "-m", f"pipeline.scripts.{script}", "/job.json"]
         try:
-            return Report.model_validate_json(await container.with_exec(command).stdout())
+            return RepositoryReport.model_validate_json(await container.with_exec(command).stdout())
         except dagger.ExecError as error:
-            return _not_run("refused", last_line(error))
+            return _not_run("rejected", last_line(error))
         except ValidationError:
-            return _not_run("refused", "it gave no report")
+            return _not_run("rejected", "it gave no report")
         except dagger.QueryError as error:
             # The images of the step come from registries too, and are pulled with the same credentials.
             if refused := explain_refused_pull(str(error), None, [to.host] if to.login.secret else []):
-                return _not_run("refused", f"{error}; {refused}")
-            return _not_run("passing", str(error))
+                return _not_run("rejected", f"{error}; {refused}")
+            return _not_run("transient", str(error))
 
 
-def _not_run(kind: Literal["passing", "refused"], reason: str) -> Report:
+def _not_run(kind: Literal["transient", "rejected"], reason: str) -> RepositoryReport:
     """The report of a step that did not get to speak with its registry; it does not stop the others."""
     doing = "starting the step that speaks with the registry"
-    return Report(failure=Failure(doing=doing, tag="", kind=kind, reason=reason, tries=1, seconds=0))
+    return RepositoryReport(failure=Failure(doing=doing, tag="", kind=kind, reason=reason, tries=1, seconds=0))
 
 
 def client(settings: Settings) -> dagger.Container:

@@ -21,11 +21,11 @@ LASTING: Final = ("x509:", "no such host", "HTTP response to HTTPS client", "uns
 class Kind(enum.StrEnum):
     """What kind of failure it is; only one that is passing is tried again."""
 
-    PASSING = "passing"
+    TRANSIENT = "transient"
     DENIED = "denied"
     MISSING = "missing"
     MISMATCH = "mismatch"
-    REFUSED = "refused"
+    REJECTED = "rejected"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Request:
         )
 
     @property
-    def passing(self) -> bool:
+    def transient(self) -> bool:
         """Whether it failed in a way that may pass."""
         if self.status == 0:
             return not any(text in self.error for text in LASTING) and "context canceled" not in self.error
@@ -101,11 +101,11 @@ def judge(requests: Iterable[Request], message: str) -> Failure:
     What may pass comes before what it led to: the rest of an upload that was cut off is refused, and that is no reason.
     """
     made = list(requests)
-    if passing := [request for request in made if request.passing]:
-        return Failure(Kind.PASSING, passing[-1].told(), tries=len(passing), pause=passing[-1].retry_after)
+    if transient := [request for request in made if request.transient]:
+        return Failure(Kind.TRANSIENT, transient[-1].told(), tries=len(transient), pause=transient[-1].retry_after)
     failed = [request for request in made if not 0 < request.status < HTTPStatus.BAD_REQUEST]
     if failed and not failed[-1].status:
-        return Failure(Kind.REFUSED, failed[-1].told())
+        return Failure(Kind.REJECTED, failed[-1].told())
     told = re.findall(r"\[http (\d+)\]", message)
     status = int(told[-1]) if told else (failed[-1].status if failed else 0)
     last = failed[-1].told() if failed else message.strip() or "regctl ended without a word"
@@ -115,7 +115,7 @@ def judge(requests: Iterable[Request], message: str) -> Failure:
         return Failure(Kind.MISMATCH, message.strip())
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return Failure(Kind.DENIED, reason)
-    return Failure(Kind.MISSING if status == HTTPStatus.NOT_FOUND else Kind.REFUSED, reason)
+    return Failure(Kind.MISSING if status == HTTPStatus.NOT_FOUND else Kind.REJECTED, reason)
 
 
 def _answer(message: str) -> str:

@@ -46,7 +46,7 @@ class Failure(TypedDict):
     reason: str
 
 
-class Report(TypedDict):
+class DownloadReport(TypedDict):
     """Packages and bytes that were fetched, packages that were there before, and what failed."""
 
     fetched: int
@@ -65,9 +65,9 @@ class Fetch:
         config = Config.from_toml('tls-root-certs = "system"')
         self.client = Client.from_config(config, max_retries=retries, timeout=TIMEOUT)
         self.slots = asyncio.Semaphore(AT_ONCE)
-        self.report = Report(fetched=0, bytes=0, present=0, failures=[])
+        self.report = DownloadReport(fetched=0, bytes=0, present=0, failures=[])
 
-    async def run(self) -> Report:
+    async def run(self) -> DownloadReport:
         """Fetch what is missing, and return the report."""
         self.cache.mkdir(parents=True, exist_ok=True)
         missing = [package for package in self.packages if not (self.cache / archive(package)).is_file()]

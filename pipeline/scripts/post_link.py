@@ -35,7 +35,7 @@ unset activation
 """
 
 
-class Report(TypedDict):
+class PostLinkReport(TypedDict):
     """Packages whose scripts did not run, and what those that did had to say to people, by package."""
 
     skipped: list[str]
@@ -138,7 +138,7 @@ def main(prefix: Path, target: Path, wanted: str, seconds: float) -> int:
     """Run as a command; see the module's docstring."""
     records = read_records(prefix)
     names = [name for name in in_order(records) if script(prefix, name).is_file()]
-    report = Report(skipped=[] if wanted else sorted(names), messages={})
+    report = PostLinkReport(skipped=[] if wanted else sorted(names), messages={})
     for name in names if wanted else ():
         code, printed, message = run(prefix, records[name], seconds)
         print(f"post-link script of {name}:\n{printed}", end="", file=sys.stderr)

@@ -17,7 +17,7 @@ from typing import Any, Final, TypedDict, cast
 
 from pipeline.scripts.answers import Failure, Kind
 from pipeline.scripts.regctl import Client
-from pipeline.scripts.registry import Job, Repository, Row, main
+from pipeline.scripts.registry import Job, Repository, TagResult, main
 
 #: How often documents are attached that are not listed afterwards: two runs at the same time, each with a list of its
 #: own to put under the tag, take entries from each other.
@@ -152,7 +152,7 @@ class Referrers(Repository):
             *("--format", "{{.Manifest.GetDescriptor.Digest}}"),
         )
         uploaded = any(request.uploaded == digest_of(file.read_bytes()) for request in answer.requests)
-        row = Row(
+        row = TagResult(
             tag=self.tag,
             digest=answer.output.decode().strip(),
             pushed=True,
@@ -168,9 +168,9 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _row(name: str, digest: str) -> Row:
+def _row(name: str, digest: str) -> TagResult:
     """The row of what was there before."""
-    return Row(tag=name, digest=digest, pushed=False, bytes=0, seconds=0.0, tries=0)
+    return TagResult(tag=name, digest=digest, pushed=False, bytes=0, seconds=0.0, tries=0)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ class Client:
             self.say(f"{_failure(state).reason}; trying again in {state.upcoming_sleep:.1f} s")
 
         retrying = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, Failure) and error.kind is Kind.PASSING),
+            retry=retry_if_exception(lambda error: isinstance(error, Failure) and error.kind is Kind.TRANSIENT),
             wait=pause,
             stop=stop,
             before_sleep=tell,
@@ -98,7 +98,7 @@ class Client:
         except Failure as failure:
             failure.tries = max(failed, 1)
             raise
-        answer.tries = failed + 1 + sum(request.passing for request in answer.requests)
+        answer.tries = failed + 1 + sum(request.transient for request in answer.requests)
         answer.seconds = time.monotonic() - started
         return answer
 
@@ -147,8 +147,8 @@ class Client:
                 deadline = now + pause + self.limits.timeout
             if now > deadline:
                 process.kill()
-                failed = sum(request.passing for request in log.requests)
-                return Failure(Kind.PASSING, f"it did not answer within {self.limits.timeout:g} s", tries=failed + 1)
+                failed = sum(request.transient for request in log.requests)
+                return Failure(Kind.TRANSIENT, f"it did not answer within {self.limits.timeout:g} s", tries=failed + 1)
             if now > spoken + PROGRESS:
                 spoken = now
                 self.say(f"{' '.join(arguments_shown(process.args))}: {sent / 1e6:.0f} MB sent, {now - waited:.0f} s")
@@ -189,4 +189,4 @@ def arguments_shown(command: object) -> list[str]:
 
 def _failure(state: RetryCallState) -> Failure:
     error = state.outcome.exception() if state.outcome else None
-    return error if isinstance(error, Failure) else Failure(Kind.REFUSED, str(error))
+    return error if isinstance(error, Failure) else Failure(Kind.REJECTED, str(error))

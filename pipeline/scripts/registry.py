@@ -43,8 +43,8 @@ class Job(TypedDict):
     digest: str
     """Of the image to push, or to move tags to."""
     tags: list[str]
-    """Those to push or move; to ask, the fixed ones."""
-    moving: list[str]
+    """Those to push or move; to ask, the immutable ones."""
+    floating: list[str]
     """Those to tell about beside."""
     known: list[str]
     """All tags that the decision to move was made from."""
@@ -52,7 +52,7 @@ class Job(TypedDict):
     """To ask: whether to find out that one may push, where a tag is missing."""
 
 
-class Row(TypedDict):
+class TagResult(TypedDict):
     """What came of one tag."""
 
     tag: str
@@ -75,7 +75,7 @@ class Failed(TypedDict):
     seconds: float
 
 
-class Report(TypedDict):
+class RepositoryReport(TypedDict):
     """What a job found and did."""
 
     tags: list[str]
@@ -83,8 +83,8 @@ class Report(TypedDict):
     digests: dict[str, str]
     """Of the tags that were asked about and are there."""
     latest_made: str
-    """When the image was made that the last moving tag is at, as its configuration says; empty where nobody knows."""
-    rows: list[Row]
+    """When the image was made that the last floating tag is at, as its configuration says; empty where nobody knows."""
+    rows: list[TagResult]
     changed: bool
     """Nothing was moved: the repository has other tags than those that the decision was made from."""
     failure: Failed | None
@@ -100,9 +100,9 @@ class Repository:
         self.doing = ""
         self.tag = ""
         self.actions: dict[str, Callable[[], None]] = {"ask": self.ask, "push": self.push, "move": self.move}
-        self.report = Report(tags=[], digests={}, latest_made="", rows=[], changed=False, failure=None)
+        self.report = RepositoryReport(tags=[], digests={}, latest_made="", rows=[], changed=False, failure=None)
 
-    def run(self, password: str) -> Report:
+    def run(self, password: str) -> RepositoryReport:
         """Do the job; a failure ends it, and is part of the report."""
         started = time.monotonic()
         try:
@@ -144,14 +144,14 @@ class Repository:
         """Tell the tags, and where those of the job are."""
         self.tag = ""
         self.report["tags"] = self.list_tags()
-        wanted = [*self.job["tags"], *self.job["moving"]]
+        wanted = [*self.job["tags"], *self.job["floating"]]
         found = {tag: self.digest(tag) for tag in dict.fromkeys(wanted)}
         self.report["digests"] = {tag: digest for tag, digest in found.items() if digest}
-        if self.job["moving"] and self.job["moving"][-1] in self.report["digests"]:
-            self.report["latest_made"] = self.made(self.job["moving"][-1])
+        if self.job["floating"] and self.job["floating"][-1] in self.report["digests"]:
+            self.report["latest_made"] = self.made(self.job["floating"][-1])
 
     def push(self) -> None:
-        """Push the image under each tag that is missing, read all of them back, then look at the moving ones."""
+        """Push the image under each tag that is missing, read all of them back, then look at the floating ones."""
         source = f"ocidir://{LAYOUT}@{self.job['digest']}"
         for tag in self.job["tags"]:
             self.put(tag, source)
@@ -186,7 +186,7 @@ class Repository:
         there = self.read_back(tag)
         if there != self.job["digest"]:
             raise Failure(Kind.MISMATCH, f"it gives {there} for {tag}, and {self.job['digest']} was built")
-        row = Row(
+        row = TagResult(
             tag=tag,
             digest=there,
             pushed=answer.tries > 0,

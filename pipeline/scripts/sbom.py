@@ -35,7 +35,7 @@ class Component(TypedDict):
     license: str | None
 
 
-class Bill(TypedDict):
+class Sbom(TypedDict):
     """An image and what is in it. The time is in seconds since 1970."""
 
     name: str
@@ -55,12 +55,12 @@ def package_url(component: Component) -> str:
     ).to_string()
 
 
-def identity(bill: Bill) -> uuid.UUID:
+def identity(bill: Sbom) -> uuid.UUID:
     """An id that is as good as random, and the same for the same bill."""
     return uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(bill, sort_keys=True))
 
 
-def cyclonedx(bill: Bill) -> tuple[str, list[str]]:
+def cyclonedx(bill: Sbom) -> tuple[str, list[str]]:
     """A document of CycloneDX 1.6, and what its schema has against it."""
     from cyclonedx.contrib.license.factories import LicenseFactory  # noqa: PLC0415  # one format is asked for
     from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri  # noqa: PLC0415
@@ -103,7 +103,7 @@ def cyclonedx(bill: Bill) -> tuple[str, list[str]]:
     return text, [str(found)] if found else []
 
 
-def spdx(bill: Bill) -> tuple[str, list[str]]:
+def spdx(bill: Sbom) -> tuple[str, list[str]]:
     """A document of SPDX 2.3, and what its rules have against it."""
     from license_expression import get_spdx_licensing  # noqa: PLC0415
     from spdx_tools.spdx.model import (  # noqa: PLC0415
@@ -204,7 +204,7 @@ def _word(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "none"
 
 
-FORMATS: Final[dict[str, Callable[[Bill], tuple[str, list[str]]]]] = {"cyclonedx": cyclonedx, "spdx": spdx}
+FORMATS: Final[dict[str, Callable[[Sbom], tuple[str, list[str]]]]] = {"cyclonedx": cyclonedx, "spdx": spdx}
 
 
 def main(form: str, bill: str, output: str) -> int:

@@ -60,7 +60,7 @@ class Ended:
         return last_lines(f"{self.stdout}\n{self.stderr}")
 
 
-class Report(BaseModel):
+class ProbeReport(BaseModel):
     """What a script prints when all went well, or well enough to tell what went wrong."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -111,7 +111,7 @@ def script(subject: Subject, name: str, end: Ended, *, with_gpu: bool) -> Result
     """The result of a script of the pipeline."""
     lines = end.stdout.strip().splitlines()
     try:
-        report = Report.model_validate(json.loads(lines[-1]))
+        report = ProbeReport.model_validate(json.loads(lines[-1]))
     except (IndexError, ValueError, ValidationError):
         failure = _without_python(end, "scripts") or end.failure or "ended without its report"
         return subject.result("script", name, failure=failure, output=end.output)

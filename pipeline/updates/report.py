@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.output.formats import Format
 from pipeline.output.tables import SHORT_DIGEST, draw_markdown, draw_table
-from pipeline.registry.client import Report as Answer
+from pipeline.registry.client import RepositoryReport as Answer
 from pipeline.updates.base_images import cuda_of, newer_cuda, newest_pixi, parse, pixi_of
 from pipeline.updates.vulnerabilities import Pair, Vulnerability, fixed_in
 
@@ -18,7 +18,7 @@ type Kind = Literal["base image", "CUDA", "pixi", "vulnerability"]
 UNKNOWN: Final = "not known"
 
 
-class Row(BaseModel):
+class UpdateRow(BaseModel):
     """One thing that could be updated, or that could not be asked about."""
 
     model_config = ConfigDict(frozen=True)
@@ -40,12 +40,12 @@ class Updates(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    rows: tuple[Row, ...]
+    rows: tuple[UpdateRow, ...]
     notes: tuple[str, ...] = ()
     """What was looked at, and what was not."""
 
     @property
-    def unknown(self) -> list[Row]:
+    def unknown(self) -> list[UpdateRow]:
         """What could not be asked about."""
         return [row for row in self.rows if row.newest == UNKNOWN]
 
@@ -70,7 +70,7 @@ class Base(BaseModel):
     """Whether it installs the image, and its tags say which releases of pixi there are."""
 
 
-def find_newer(base: Base, answer: Answer, pixi: str) -> list[Row]:
+def find_newer(base: Base, answer: Answer, pixi: str) -> list[UpdateRow]:
     """What is newer than a base image.
 
     Args:
@@ -80,8 +80,8 @@ def find_newer(base: Base, answer: Answer, pixi: str) -> list[Row]:
     """
     name = parse(base.reference)
 
-    def row(kind: Kind, current: str, newest: str, change: str, reason: str = "") -> Row:
-        return Row(
+    def row(kind: Kind, current: str, newest: str, change: str, reason: str = "") -> UpdateRow:
+        return UpdateRow(
             image=base.image,
             kind=kind,
             what=base.reference,
@@ -111,7 +111,9 @@ def find_newer(base: Base, answer: Answer, pixi: str) -> list[Row]:
     return rows
 
 
-def find_vulnerable(image: str, locked: Mapping[Pair, str], known: Mapping[Pair, Sequence[Vulnerability]]) -> list[Row]:
+def find_vulnerable(
+    image: str, locked: Mapping[Pair, str], known: Mapping[Pair, Sequence[Vulnerability]]
+) -> list[UpdateRow]:
     """The known vulnerabilities of an image's packages.
 
     Args:
@@ -120,7 +122,7 @@ def find_vulnerable(image: str, locked: Mapping[Pair, str], known: Mapping[Pair,
         known: vulnerabilities by what PyPI has.
     """
     return [
-        Row(
+        UpdateRow(
             image=image,
             kind="vulnerability",
             what=f"{locked[pair]}: {', '.join((found.id, *found.aliases))}",
@@ -145,7 +147,7 @@ def draw(found: Updates, form: Format) -> str:
     return f"{table}\n{notes}" if markdown else f"{table}{notes}"
 
 
-def explain(unknown: Iterable[Row]) -> str:
+def explain(unknown: Iterable[UpdateRow]) -> str:
     """The sentence that an incomplete report ends with."""
     named = dict.fromkeys(row.what for row in unknown)
     return (

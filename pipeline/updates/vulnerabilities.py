@@ -57,7 +57,7 @@ class Audited(BaseModel):
     vulns: tuple[Vulnerability, ...] = ()
 
 
-class Report(BaseModel):
+class AuditReport(BaseModel):
     """What pip-audit prints."""
 
     model_config = ConfigDict(frozen=True)
@@ -132,13 +132,13 @@ async def _ask(pairs: Iterable[Pair], settings: Settings) -> tuple[Audited, ...]
         .from_(settings.fetch_base)
         .with_(with_packages("audit.lock"))
         .with_mounted_file("/packages.txt", dag.file("packages.txt", listed))
-        # What is known now is never what was known at an earlier call.
+        # What is known now is never what was known at a previous call.
         .with_env_variable("ASKED", uuid.uuid4().hex)
         # It ends with 1 where it found something, and where it failed.
         .with_exec(["sh", "-uc", _QUIETLY, "sh", *_COMMAND, *service], expect=dagger.ReturnType.ANY)
     )
     try:
-        return Report.model_validate_json(await asking.stdout()).dependencies
+        return AuditReport.model_validate_json(await asking.stdout()).dependencies
     except ValidationError:
         reason = (await asking.stderr()).strip() or "it printed nothing"
     except dagger.QueryError as error:

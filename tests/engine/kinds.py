@@ -11,7 +11,7 @@ from dagger import dag
 
 from pipeline.checkout import Checkout as Images
 from pipeline.commands.scaffold import scaffold
-from pipeline.config.image_kind import Kind
+from pipeline.config.image_kind import ImageKind
 from pipeline.config.image_toml import Platform
 from pipeline.config.project_toml import Settings
 from pipeline.git.commit import Commit
@@ -107,7 +107,7 @@ async def make_dockerfile(folder: Path, commit: Commit) -> Example:
 async def make_scaffolded_pixi(folder: Path, commit: Commit) -> Example:
     """What `scaffold` gives for pixi, untouched."""
     return Example(
-        container=await _scaffold(folder, Kind.PIXI, commit),
+        container=await _scaffold(folder, ImageKind.PIXI, commit),
         base=dag.container().from_(DEBIAN),
         command=PYTHON,
         said=PREFIX,
@@ -118,7 +118,7 @@ async def make_scaffolded_pixi(folder: Path, commit: Commit) -> Example:
 
 async def make_scaffolded_dockerfile(folder: Path, commit: Commit) -> Example:
     """What `scaffold` gives for a Dockerfile, untouched."""
-    container = await _scaffold(folder, Kind.DOCKERFILE, commit)
+    container = await _scaffold(folder, ImageKind.DOCKERFILE, commit)
     return Example(
         container=container,
         base=dag.container().from_("docker.io/library/python:3.12-slim"),
@@ -152,7 +152,7 @@ async def _checkout(folder: Path) -> tuple[Checkout, Example]:
     return checkout, Example(base, base, (), "", variable=("GREETING", "it's"), files=files)
 
 
-async def _scaffold(folder: Path, kind: Kind, commit: Commit) -> dagger.Container:
+async def _scaffold(folder: Path, kind: ImageKind, commit: Commit) -> dagger.Container:
     copy_module(folder, ["pyproject.toml"])
     after = (await scaffold(await _open(folder), "fresh", kind)).after()
     return await _build(await Images.open(after), "fresh", commit)

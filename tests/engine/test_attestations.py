@@ -133,7 +133,7 @@ async def test_the_provenance_names_commit_lock_and_base(shop: Shop) -> None:
 
 
 async def test_a_registry_that_takes_no_attachments(tmp_path: Path) -> None:
-    """It has the fixed tags, the others have everything but the moving ones, and the same command finishes it."""
+    """It has the immutable tags, the others have everything but the floating ones, and the same command finishes it."""
     shop = open_shop(tmp_path, timeout=10, tries=2, seconds=2)
     addon = tmp_path / "addon.py"
     addon.write_text(REFUSING)

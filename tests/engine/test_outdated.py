@@ -24,9 +24,9 @@ RECORD = {
 }
 
 
-def record(name: str, version: str, fixed: str) -> dict[str, Any]:
+def record(name: str, version: str, immutable: str) -> dict[str, Any]:
     """What OSV has of a vulnerability of one version of jinja2."""
-    ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fixed}]}]
+    ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"immutable": immutable}]}]
     affected = {"package": {"name": "jinja2", "ecosystem": "PyPI"}, "ranges": ranges, "versions": [version]}
     return {**RECORD, "id": name, "aliases": [f"CVE-{name}"], "affected": [affected]}
 

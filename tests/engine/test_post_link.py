@@ -12,7 +12,7 @@ from dagger import dag
 
 from pipeline.build.image import Image
 from pipeline.checkout import Checkout as Images
-from pipeline.commands.lock import refresh
+from pipeline.commands.lock import relock
 from pipeline.config.project_toml import Settings
 from pipeline.errors import PipelineError
 from pipeline.registry import oci_layout
@@ -69,7 +69,7 @@ async def build(folder: Path, channel: Channel, *, wanted: bool, name: str = "ea
     (folder / "drawing/image.toml").write_text(SPEC + ("post_link_scripts = true\n" if wanted else ""))
     (folder / "drawing/pixi.toml").write_text(MANIFEST.format(channel=channel.name, package=name))
     locking = await Images.open(dag.host().directory(str(folder)))
-    locked = (await refresh(locking, "drawing", [], check=False)).after()
+    locked = (await relock(locking, "drawing", [], check=False)).after()
     return await (await Images.open(locked)).image("drawing").build()
 
 

@@ -61,7 +61,7 @@ with sigstore.standing(Path(sys.argv[1])):
 
 
 def query(text: str) -> subprocess.CompletedProcess[str]:
-    """Ask the engine, past what it remembers of earlier answers."""
+    """Ask the engine, past what it remembers of previous answers."""
     return subprocess.run(
         ["dagger", "query", "--progress=plain"],
         input=text,

@@ -209,7 +209,7 @@ async def test_the_client_s_own_credentials_are_enough(shop: Shop) -> None:
 
 
 async def test_two_runs_at_once_do_no_harm(tmp_path: Path) -> None:
-    """The same version twice, and an older and a newer one: both succeed, and the newer one has the moving tags."""
+    """The same version twice, and an older and a newer one: both succeed, and the newer one has the floating tags."""
     older = open_shop(tmp_path / "older", name=f"test-{secrets.token_hex(4)}")
     newer = open_shop(tmp_path / "newer", name=older.registries[0].partition("/")[2])
     write_tiny(newer.checkout, "newer")

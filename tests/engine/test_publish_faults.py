@@ -85,7 +85,7 @@ LASTING: Final = {
     "silent": ("it did not answer within 4 s", 2, 8),
     "another-digest": ("reading 2026.2.0 back failed", 1, 1),
 }
-PASSING: Final = {"busy-for-a-while": 3, "limited-for-a-while": 2}
+TRANSIENT: Final = {"busy-for-a-while": 3, "limited-for-a-while": 2}
 
 
 def open_cases(folder: Path, cases: list[str]) -> Shop:
@@ -99,7 +99,7 @@ def open_cases(folder: Path, cases: list[str]) -> Shop:
 
 
 def require_kept(shop: Shop, outcome: Outcome, *, failed: list[str]) -> None:
-    """The registries that work hold the fixed tags, no tag has moved anywhere, and the sentence says what to do."""
+    """The registries that work hold the immutable tags, no tag has moved anywhere, and the sentence says what to do."""
     assert "run the same command again: it finishes what is missing" in outcome.failure
     digests = set()
     for repository in shop.repositories:
@@ -150,14 +150,14 @@ async def test_registries_that_answer_wrongly(tmp_path: Path) -> None:
 
 async def test_registries_that_answer_wrongly_for_a_while(tmp_path: Path) -> None:
     """503 twice, and 429 with Retry-After once, are only waited for; the report counts the tries."""
-    shop = open_cases(tmp_path, list(PASSING))
+    shop = open_cases(tmp_path, list(TRANSIENT))
     addon = tmp_path / "addon.py"
     addon.write_text(ADDON)
     with faults.mitmproxy("ghcr.io", addon):
         outcome = await shop.publish()
     assert outcome.failure == ""
     tried = {row["repository"]: row for row in outcome.rows if row["tag"] == "2026.2.0"}
-    assert [tried[repository]["tries"] for repository in shop.repositories] == [*PASSING.values(), 1]
+    assert [tried[repository]["tries"] for repository in shop.repositories] == [*TRANSIENT.values(), 1]
     assert tried[shop.repositories[1]]["seconds"] >= 2
     assert [set(tags) for tags in shop.standing()] == [ALL] * 3
 

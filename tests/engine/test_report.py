@@ -6,15 +6,15 @@ from tests.engine.conftest import Checkout
 def test_a_page_is_drawn(checkout: Checkout) -> None:
     """With its packages, its probes, and what changed; registries that do not tell their tags are named."""
     checkout.write("small/image.toml", 'description = "A small image"\n[probes]\nscripts = ["python"]\n')
-    checkout.write("earlier.lock", checkout.read("small/pixi.lock"))
-    options = ("--from-file", "earlier.lock", "--probes")
+    checkout.write("previous.lock", checkout.read("small/pixi.lock"))
+    options = ("--from-file", "previous.lock", "--probes")
     ended = checkout.call("report", "--image", "small", *options, "export", "--path", "small.html")
     assert ended.returncode == 0, ended.stderr
     text = checkout.read("small.html")
     assert text.startswith("<!DOCTYPE html>")
     assert '<th scope="row">python</th>' in text
     assert '<td class="good">passed</td>' in text
-    assert "The same packages are locked as in earlier.lock." in text
+    assert "The same packages are locked as in previous.lock." in text
     assert "<h3>ghcr.io/maniaclab/small</h3>" in text
 
 

@@ -190,11 +190,11 @@ def test_an_engine_that_cannot_work_with_what_it_kept_starts_with_nothing(second
     """Two databases of different moments: it takes connections, and then fails at everything."""
     index = second.state.engine / "worker" / "snapshots" / "metadata.db"
     assert second.dev("down").returncode == 0
-    earlier = shutil.copy(index, second.state.folder / "earlier.db")
+    previous = shutil.copy(index, second.state.folder / "previous.db")
     second.up()
     before = second.remember()
     assert second.dev("down").returncode == 0
-    shutil.move(earlier, index)
+    shutil.move(previous, index)
     said = second.up()
     assert said.count("with what it had kept; starting it with an empty engine") == 1
     assert second.remember() != before

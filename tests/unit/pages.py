@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.image_toml import load_spec
-from pipeline.locks.lockfile import Package, Packages, Place, read_packages
+from pipeline.locks.lockfile import LockTarget, Package, Packages, read_packages
 from pipeline.page import Page, Repository, Tag, commands, describe_changes, describe_layers, describe_packages
 from pipeline.smoke.results import Result, Results
 
 ROOT = Path(__file__).parents[2]
-PLACE = Place("ml", "linux-64")
+PLACE = LockTarget("ml", "linux-64")
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 REPOSITORIES = (
     Repository(name="ghcr.io/lab/small", tags=(Tag(name="2026.2.0", digest=DIGEST),), more=3),

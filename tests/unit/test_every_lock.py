@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 from dagger import dag
 
-from pipeline.attestations.sbom import Bill, Contents, components
+from pipeline.attestations.sbom import Contents, Sbom, components
 from pipeline.checkout import Checkout
 from pipeline.commands.lock_diff import report_changes
 from pipeline.commands.report import report as draw_report
@@ -17,7 +17,7 @@ from pipeline.commands.sbom import make
 from pipeline.config.project_toml import Settings
 from pipeline.errors import LockError
 from pipeline.locks.diff import compare, report
-from pipeline.locks.lockfile import Packages, Place, read_packages
+from pipeline.locks.lockfile import LockTarget, Packages, read_packages
 from pipeline.output.formats import Format, SbomFormat
 from pipeline.scripts import sbom
 from pipeline.scripts.report import render
@@ -73,7 +73,7 @@ BAD_NAMES = ("empty", "blank", "truncated", "unknown", "ancient", "50 MB", "two 
 @pytest.fixture(scope="module", params=list(GOOD.values()), ids=list(GOOD))
 def good(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[dict[Place, Packages], set[str]]:
+) -> tuple[dict[LockTarget, Packages], set[str]]:
     """What a good lock holds, and what has to be found again."""
     text, names = request.param
     path = tmp_path_factory.mktemp("lock") / "pixi.lock"
@@ -98,7 +98,7 @@ def opened(repository: Repository) -> Checkout:
 
 
 @pytest.mark.parametrize("form", Format)
-def test_a_difference_has_every_package(good: tuple[dict[Place, Packages], set[str]], form: Format) -> None:
+def test_a_difference_has_every_package(good: tuple[dict[LockTarget, Packages], set[str]], form: Format) -> None:
     """To nothing, and from nothing; with itself there is none."""
     held, names = good
     for before, after in (({}, held), (held, {})):
@@ -108,13 +108,13 @@ def test_a_difference_has_every_package(good: tuple[dict[Place, Packages], set[s
 
 
 @pytest.mark.parametrize("form", sbom.FORMATS)
-def test_a_bill_has_every_package(good: tuple[dict[Place, Packages], set[str]], form: str) -> None:
+def test_a_bill_has_every_package(good: tuple[dict[LockTarget, Packages], set[str]], form: str) -> None:
     """Its format's validator accepts it, in time."""
     held, names = good
     # Of each place, as a bill is of one image.
     for packages in held.values():
         lines = components(packages.values(), Contents(conda=(), pypi=(), debian=(), distribution=""))
-        bill = Bill(name="small", version="1", time=0, components=lines)
+        bill = Sbom(name="small", version="1", time=0, components=lines)
         started = time.monotonic()
         text, problems = sbom.FORMATS[form](json.loads(bill.model_dump_json()))
         assert problems == []
@@ -122,7 +122,7 @@ def test_a_bill_has_every_package(good: tuple[dict[Place, Packages], set[str]], 
         assert [name for _, name in packages if name in names and f'"{name}"' not in text] == []
 
 
-def test_a_page_has_every_package(good: tuple[dict[Place, Packages], set[str]]) -> None:
+def test_a_page_has_every_package(good: tuple[dict[LockTarget, Packages], set[str]]) -> None:
     """A row each."""
     for packages in good[0].values():
         text = render(page(packages.values(), []))
@@ -153,14 +153,14 @@ async def _page(checkout: Checkout) -> object:
 async def test_a_lock_that_cannot_be_used_is_told(
     repository: Repository, text: str, said: str, function: Callable[[Checkout], Awaitable[object]]
 ) -> None:
-    """In one sentence, before anything is asked of the engine; a difference also tells of the earlier lock."""
+    """In one sentence, before anything is asked of the engine; a difference also tells of the previous lock."""
     repository.write("small/pixi.lock", text)
     repository.commit("Bad")
     if function is _diff_from:
         repository.write("small/pixi.lock", write([ZLIB]))
     with pytest.raises(LockError) as raised:
         await function(opened(repository))
-    name = "the earlier pixi.lock (HEAD)" if function is _diff_from else "small/pixi.lock"
+    name = "the previous pixi.lock (HEAD)" if function is _diff_from else "small/pixi.lock"
     assert raised.value.message.startswith(name)
     assert said in raised.value.message
     assert len(raised.value.message) < 1000

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.smoke.evaluate import Report, ended
+from pipeline.smoke.evaluate import ProbeReport, ended
 from pipeline.smoke.gpu import Found
 
 PIPELINE = Path(__file__).parents[2] / "pipeline"
@@ -172,7 +172,7 @@ def run_tensorflow(folder: Path, init: int, *arguments: str) -> tuple[int, Found
         text=True,
         check=False,
     )
-    report = Report.model_validate_json(ended.stdout.splitlines()[-1])
+    report = ProbeReport.model_validate_json(ended.stdout.splitlines()[-1])
     assert report.version == "2.0.0"
     assert report.gpu is not None
     return ended.returncode, report.gpu

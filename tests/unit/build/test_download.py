@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.build.download import Failure, Report, explain_fetch, packages
+from pipeline.build.download import DownloadReport, Failure, explain_fetch, packages
 from pipeline.errors import LockError
 from pipeline.scripts import fetch as script
 from tests.sandbox.channel import package
@@ -69,7 +69,7 @@ def channel(tmp_path: Path) -> Iterator[Channel]:
         server.shutdown()
 
 
-def fetch(cache: Path, *wanted: script.Package) -> script.Report:
+def fetch(cache: Path, *wanted: script.Package) -> script.DownloadReport:
     """Run the script's work without retries."""
     return asyncio.run(script.Fetch(list(wanted), cache, retries=0).run())
 
@@ -126,7 +126,7 @@ def test_the_command_says_the_same_for_the_same_packages(
     for _ in range(2):
         assert script.main(str(tmp_path / "packages.json"), str(tmp_path), str(tmp_path / "done")) == 0
         done.append((tmp_path / "done").read_text())
-    first, second = (Report.model_validate_json(line) for line in capsys.readouterr().out.splitlines())
+    first, second = (DownloadReport.model_validate_json(line) for line in capsys.readouterr().out.splitlines())
     assert done[0] == done[1]
     assert (first.fetched, second.fetched) == (1, 0)
 
@@ -201,7 +201,7 @@ def test_a_package_without_a_hash_is_refused(checkout: CheckoutFolder) -> None:
 def test_failures_are_explained(reason: str, remedy: str) -> None:
     """The sentence names package, address, reason and remedy."""
     failure = Failure(name="foo-1.0-h0_0", url="https://channel/foo.conda", reason=reason)
-    report = Report(fetched=3, bytes=9, present=1, failures=[failure])
+    report = DownloadReport(fetched=3, bytes=9, present=1, failures=[failure])
     message = str(explain_fetch("small", report.model_dump_json(), ""))
     assert message.startswith(
         "small: 1 of 5 packages of small/pixi.lock could not be fetched: "
@@ -214,7 +214,7 @@ def test_many_failures_are_counted() -> None:
     """Three failures are named, the others counted."""
     failures = [Failure(name=f"p{number}", url="u", reason="r") for number in range(5)]
     message = str(
-        explain_fetch("small", Report(fetched=0, bytes=0, present=0, failures=failures).model_dump_json(), "")
+        explain_fetch("small", DownloadReport(fetched=0, bytes=0, present=0, failures=failures).model_dump_json(), "")
     )
     assert "p2 from u: r; and 2 more;" in message
 

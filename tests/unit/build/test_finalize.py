@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from dagger import dag
 
 from pipeline.build.finalize import labels
-from pipeline.build.inputs import Recipe
+from pipeline.build.inputs import BuildInputs
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.project_toml import Settings
 from pipeline.git.commit import Commit
@@ -12,15 +12,15 @@ from pipeline.git.commit import Commit
 COMMIT = Commit(sha="ab" * 20, time=datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC), changed=())
 
 
-def recipe(settings: Settings, commit: Commit | None) -> Recipe:
+def inputs(settings: Settings, commit: Commit | None) -> BuildInputs:
     """What the image ``small`` is made from; its files are not looked at."""
-    return Recipe("small", ImageSpec(description="A small image"), settings, dag.directory(), commit=commit)
+    return BuildInputs("small", ImageSpec(description="A small image"), settings, dag.directory(), commit=commit)
 
 
 def test_labels_have_the_names_of_oci() -> None:
     """What is known of an image is said by the keys that tools look for, times in the form that they read."""
     settings = Settings(source="https://example.org/images", licenses="Apache-2.0")
-    assert labels(recipe(settings, COMMIT), "debian:bookworm-slim") == {
+    assert labels(inputs(settings, COMMIT), "debian:bookworm-slim") == {
         "org.opencontainers.image.title": "small",
         "org.opencontainers.image.description": "A small image",
         "org.opencontainers.image.source": "https://example.org/images",
@@ -33,7 +33,7 @@ def test_labels_have_the_names_of_oci() -> None:
 
 def test_what_is_not_known_is_not_said() -> None:
     """Without a commit there is no date, least of all the one of today."""
-    assert list(labels(recipe(Settings(), None), "")) == [
+    assert list(labels(inputs(Settings(), None), "")) == [
         "org.opencontainers.image.title",
         "org.opencontainers.image.description",
     ]
@@ -42,12 +42,12 @@ def test_what_is_not_known_is_not_said() -> None:
 def test_changed_files_are_of_no_commit() -> None:
     """With changes that are not committed, the revision is left out: nobody finds these files under it."""
     changed = replace(COMMIT, changed=("small/pixi.lock",))
-    assert "org.opencontainers.image.revision" not in labels(recipe(Settings(), changed), "")
+    assert "org.opencontainers.image.revision" not in labels(inputs(Settings(), changed), "")
 
 
 def test_a_locked_base_image_is_said_with_its_digest() -> None:
     """By both of OCI's keys, so that tools find it again."""
-    pinned = replace(recipe(Settings(), None), bases={"debian:12": "sha256:12"})
+    pinned = replace(inputs(Settings(), None), bases={"debian:12": "sha256:12"})
     said = labels(pinned, "debian:12")
     assert said["org.opencontainers.image.base.name"] == "debian:12"
     assert said["org.opencontainers.image.base.digest"] == "sha256:12"

@@ -19,7 +19,7 @@ NOT_FOUND = """
       conda-forge/linux-64/foo-1.0-h1_0.conda)
 
 """
-REFUSED = """
+REJECTED = """
   × failed to download package http://channel/conda-forge/linux-64/bar-
   │ 1.0-h0_0.conda
   ├─▶ Request error: error sending request for url: error trying to connect: tcp
@@ -260,7 +260,7 @@ NOT_LET_IN = """
     [
         (STALE, LockError, "small/pixi.lock does not match small/pixi.toml (pixi: lock-file not up-to-date"),
         (NOT_FOUND, PipelineError, "the channel no longer has this package"),
-        (REFUSED, PipelineError, "Connection refused (os error 111); if the channel was out of reach"),
+        (REJECTED, PipelineError, "Connection refused (os error 111); if the channel was out of reach"),
         (NOT_LET_IN, PipelineError, "put 'with-channel-auth --host pypi.example.org (--token"),
         (MISMATCH, PipelineError, "otherwise do not trust the channel"),
         (

@@ -11,12 +11,12 @@ from pipeline.credentials.logins import Logins
 from pipeline.errors import LockError, PipelineError
 from pipeline.locks import channel_check
 from pipeline.locks.image_lock import LockFiles
-from pipeline.locks.lockfile import Place, read_packages
+from pipeline.locks.lockfile import LockTarget, read_packages
 from tests.unit.conftest import CheckoutFolder
 from tests.unit.lockfiles import conda, pypi, write
 
 SPEC = ImageSpec(description="x")
-PLACE = Place("default", "linux-64")
+PLACE = LockTarget("default", "linux-64")
 LOCK = write([conda("python-3.12.1-h0_0"), conda("zlib-1.3.1-h0_0"), pypi("foo_bar", "1.0")])
 
 

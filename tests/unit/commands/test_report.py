@@ -11,7 +11,7 @@ from pipeline.config.project_toml import Settings
 from pipeline.credentials.registry_auth import Login
 from pipeline.errors import PipelineError
 from pipeline.page import Repository
-from pipeline.registry.client import Destination, Failure, Report
+from pipeline.registry.client import Destination, Failure, RepositoryReport
 from tests.unit.conftest import CheckoutFolder
 
 TAGS = ("latest", *(f"2026.{number}.0" for number in range(1, 15)))
@@ -23,15 +23,19 @@ class Registry:
     def __init__(self, settings: Settings) -> None:
         assert settings.registry_seconds <= 10
 
-    async def ask(self, to: Destination, fixed: Sequence[str], moving: Sequence[str], *, writes: bool) -> Report:
+    async def ask(
+        self, to: Destination, immutable: Sequence[str], floating: Sequence[str], *, writes: bool
+    ) -> RepositoryReport:
         assert not writes
         assert to.login == Login("")
-        assert not moving
+        assert not floating
         if to.host == "silent.org":
             doing = "reading the tags"
-            failure = Failure(doing=doing, tag="", kind="passing", reason="no answer", tries=1, seconds=0)
-            return Report(failure=failure)
-        return Report(tags=TAGS if to.host == "full.org" else (), digests={tag: f"sha256:{tag}" for tag in fixed})
+            failure = Failure(doing=doing, tag="", kind="transient", reason="no answer", tries=1, seconds=0)
+            return RepositoryReport(failure=failure)
+        return RepositoryReport(
+            tags=TAGS if to.host == "full.org" else (), digests={tag: f"sha256:{tag}" for tag in immutable}
+        )
 
 
 @pytest.mark.asyncio

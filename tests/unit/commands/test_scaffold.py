@@ -8,7 +8,7 @@ from dagger import dag
 
 from pipeline.checkout import Checkout
 from pipeline.commands.scaffold import ASK, check_name, files
-from pipeline.config.image_kind import Kind
+from pipeline.config.image_kind import ImageKind
 from pipeline.config.image_toml import load_spec
 from pipeline.config.project_toml import Settings
 from pipeline.errors import SpecError
@@ -21,29 +21,29 @@ def opened(folder: CheckoutFolder) -> Checkout:
     return Checkout(dag.directory(), folder.path, Settings())
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_the_files_of_a_new_image_are_those_of_an_image(checkout: CheckoutFolder, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", ImageKind)
+def test_the_files_of_a_new_image_are_those_of_an_image(checkout: CheckoutFolder, kind: ImageKind) -> None:
     """image.toml says nothing that is unknown, and the other files are those that it needs."""
     for name, text in files("fresh", kind).items():
         checkout.write(f"fresh/{name}", text)
     checkout.write(f"fresh/{LOCK}", "")
     spec = load_spec(checkout.path, "fresh")
-    assert (spec.dockerfile is None) == (kind is Kind.PIXI)
+    assert (spec.dockerfile is None) == (kind is ImageKind.PIXI)
     assert (checkout.path / "fresh/README.md").read_text().startswith("# fresh\n")
     assert not [text for text in files("fresh", kind).values() if "$name" in text or "$table" in text]
 
 
 def test_the_manifest_is_written_for_the_pixi_that_locks_it() -> None:
     """Before it could lock by itself, pixi called the first table of its manifest `project`."""
-    assert "project" in tomllib.loads(files("fresh", Kind.PIXI, "project")["pixi.toml"])
-    assert "workspace" in tomllib.loads(files("fresh", Kind.PIXI)["pixi.toml"])
+    assert "project" in tomllib.loads(files("fresh", ImageKind.PIXI, "project")["pixi.toml"])
+    assert "workspace" in tomllib.loads(files("fresh", ImageKind.PIXI)["pixi.toml"])
 
 
 def test_new_versions_wait_where_pixi_can_let_them() -> None:
     """Another pixi gets a manifest that it can read, and a comment that says why it takes the newest."""
-    waits = files("fresh", Kind.PIXI)["pixi.toml"]
+    waits = files("fresh", ImageKind.PIXI)["pixi.toml"]
     assert tomllib.loads(waits)["workspace"]["exclude-newer"] == "14d"
-    newest = files("fresh", Kind.PIXI, "project", waits=False)["pixi.toml"]
+    newest = files("fresh", ImageKind.PIXI, "project", waits=False)["pixi.toml"]
     assert tomllib.loads(newest)["project"].keys() == {"name", "channels", "platforms"}
     assert '# exclude-newer = "14d"' in newest
 

@@ -6,7 +6,7 @@ import pytest
 from dagger import dag
 
 from pipeline.checkout import Checkout
-from pipeline.commands.lock import refresh
+from pipeline.commands.lock import relock
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.project_toml import Settings
 from pipeline.credentials.secrets_in_urls import find_secrets, refuse_secrets
@@ -95,4 +95,4 @@ async def test_secrets_are_refused_before_anything_else(tmp_path: Path, *, check
         check_lock(LockFiles(tmp_path), SPEC)
     (tmp_path / "image.toml").write_text("description = 'x'\n")
     with pytest.raises(PipelineError, match=r"pixi\.toml:1 has a token"):
-        await refresh(Checkout(dag.directory(), tmp_path.parent, Settings()), tmp_path.name, [], check=check)
+        await relock(Checkout(dag.directory(), tmp_path.parent, Settings()), tmp_path.name, [], check=check)

@@ -3,7 +3,7 @@ import tomllib
 import pytest
 from dagger import dag
 
-from pipeline.build.inputs import Recipe
+from pipeline.build.inputs import BuildInputs
 from pipeline.commands.lock import kept_bases
 from pipeline.config.image_toml import ImageSpec, load_spec
 from pipeline.config.project_toml import Settings
@@ -38,7 +38,7 @@ def test_what_is_written_is_read(checkout: CheckoutFolder) -> None:
 def test_an_image_need_not_have_the_file(checkout: CheckoutFolder) -> None:
     """Its base images are then what their tags are."""
     assert checkout.source(SPEC, SETTINGS).base_lock is None
-    assert Recipe("small", SPEC, SETTINGS, dag.directory()).pinned(PIXI) == PIXI
+    assert BuildInputs("small", SPEC, SETTINGS, dag.directory()).pinned(PIXI) == PIXI
     assert base_images.unpinned(checkout.image, SPEC, SETTINGS) == (
         "without small/base.lock, base images are what their tags are now; 'dagger call lock --image small' pins them"
     )
@@ -46,9 +46,9 @@ def test_an_image_need_not_have_the_file(checkout: CheckoutFolder) -> None:
 
 def test_a_build_takes_the_locked_digest() -> None:
     """Of the names that are locked; others stay as they are."""
-    recipe = Recipe("small", SPEC, SETTINGS, dag.directory(), bases={PIXI: ONE})
-    assert recipe.pinned(PIXI) == f"{PIXI}@{ONE}"
-    assert recipe.pinned(DEBIAN) == DEBIAN
+    inputs = BuildInputs("small", SPEC, SETTINGS, dag.directory(), bases={PIXI: ONE})
+    assert inputs.pinned(PIXI) == f"{PIXI}@{ONE}"
+    assert inputs.pinned(DEBIAN) == DEBIAN
 
 
 def test_what_is_locked_by_itself_is_not_locked_again(checkout: CheckoutFolder) -> None:

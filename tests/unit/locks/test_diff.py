@@ -5,12 +5,12 @@ import pytest
 
 from pipeline.locks.base_images import BaseChange
 from pipeline.locks.diff import LockDiff, compare, report, summarize, topic, what_happened
-from pipeline.locks.lockfile import Package, Packages, Place, read_packages
+from pipeline.locks.lockfile import LockTarget, Package, Packages, read_packages
 from pipeline.output.formats import Format
 from tests.unit.lockfiles import conda, pypi, write
 
 ROOT = Path(__file__).parents[3]
-LINUX = Place("default", "linux-64")
+LINUX = LockTarget("default", "linux-64")
 
 
 def packages(*found: Package) -> Packages:
@@ -114,7 +114,7 @@ def test_other_packages_are_not_taken_for_them(name: str) -> None:
 
 def test_the_cuda_of_ml_platform_is_found() -> None:
     """Each package of the real lock that belongs to one of the topics is found by its name."""
-    found = read_packages(ROOT / "ml_platform/pixi.lock", "pixi.lock", "")[Place("ml", "linux-64")]
+    found = read_packages(ROOT / "ml_platform/pixi.lock", "pixi.lock", "")[LockTarget("ml", "linux-64")]
     names = {
         title: {name for _, name in found if topic(name) == title} for title in ("CUDA", "Python", "ROOT", "TensorFlow")
     }
@@ -142,7 +142,7 @@ def test_sizes_add_up() -> None:
     assert summarize(place) == (
         "default on linux-64: 1 upgraded, 1 added, 1 removed; 3.5 MB to download, 3.5 MB in all (+1.5 MB)"
     )
-    rows = report(LockDiff(image="small", earlier="main", places=(place,)), Format.MARKDOWN).splitlines()[-3:]
+    rows = report(LockDiff(image="small", previous="main", places=(place,)), Format.MARKDOWN).splitlines()[-3:]
     assert [[cell.strip() for cell in row.strip("|").split("|")] for row in rows] == [
         ["a", "upgraded", "1", "2", "3.5 MB", "+1.5 MB"],
         ["b", "added", "", "1", "?", "?"],
@@ -154,8 +154,12 @@ def test_environments_and_platforms_are_told_apart() -> None:
     """Each has changes of its own; those without any are not named, and new ones are all additions."""
     one = packages(package("a", "1"))
     two = packages(package("a", "2"))
-    before = {Place("default", "linux-64"): one, Place("default", "osx-64"): one}
-    after = {Place("default", "linux-64"): one, Place("default", "osx-64"): two, Place("ml", "linux-64"): two}
+    before = {LockTarget("default", "linux-64"): one, LockTarget("default", "osx-64"): one}
+    after = {
+        LockTarget("default", "linux-64"): one,
+        LockTarget("default", "osx-64"): two,
+        LockTarget("ml", "linux-64"): two,
+    }
     diff = compare("small", "main", before, after)
     assert [(place.environment, place.platform, place.changes[0].change) for place in diff.places] == [
         ("default", "osx-64", "upgraded"),
@@ -215,7 +219,7 @@ def test_json_has_everything() -> None:
     """Programs get versions, builds, sizes and the topic of each change."""
     before, after = packages(package("python", "3.12", size=None)), packages(package("python", "3.13"))
     found = json.loads(report(compare("small", "main", {LINUX: before}, {LINUX: after}), Format.JSON))
-    assert (found["image"], found["earlier"]) == ("small", "main")
+    assert (found["image"], found["previous"]) == ("small", "main")
     assert found["places"][0]["changes"] == [
         {
             "name": "python",

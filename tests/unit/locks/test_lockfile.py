@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LockError
-from pipeline.locks.lockfile import Packages, Place, read_packages
+from pipeline.locks.lockfile import LockTarget, Packages, read_packages
 from tests.unit.lockfiles import CHANNEL, FILES, conda, pypi, write
 
 ROOT = Path(__file__).parents[3]
-PLACE = Place("default", "linux-64")
+PLACE = LockTarget("default", "linux-64")
 #: One conda and one PyPI package, as formats 4 and 5 write them.
 OLD = f"""\
 version: {{version}}
@@ -42,7 +42,7 @@ NEW = write([conda("zlib-1.3.1-h0_0", sha256=None, md5="2".zfill(32)), pypi("Foo
 SEVEN = "platforms:\n- name: p1\n  subdir: linux-64\n  virtual-packages:\n  - __cuda=12.8\n  - __archspec=0=x86_64\n"
 
 
-def read(tmp_path: Path, text: str | bytes) -> dict[Place, Packages]:
+def read(tmp_path: Path, text: str | bytes) -> dict[LockTarget, Packages]:
     """What a lock holds."""
     path = tmp_path / "pixi.lock"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -87,7 +87,7 @@ def test_platforms_of_one_kind_are_told_apart(tmp_path: Path) -> None:
 def test_the_lock_of_ml_platform_is_read() -> None:
     """Each package of the real lock has a hash, a size and a licence."""
     found = read_packages(ROOT / "ml_platform/pixi.lock", "pixi.lock", "")
-    packages = [package for package in found[Place("ml", "linux-64")].values() if package.kind == "conda"]
+    packages = [package for package in found[LockTarget("ml", "linux-64")].values() if package.kind == "conda"]
     assert len(packages) == 504
     assert all(package.sha256 and package.size and package.license for package in packages)
 

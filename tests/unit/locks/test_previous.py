@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.errors import PreviousLockError
 from pipeline.locks import base_images
-from pipeline.locks.previous import committed_lock, earlier_bases
+from pipeline.locks.previous import committed_lock, previous_digests
 from tests.unit.repository import Repository
 
 
@@ -86,6 +86,6 @@ def test_base_images_of_a_commit_are_found(repository: Repository, tmp_path: Pat
     repository.write("small/base.lock", base_images.write("small", digests))
     repository.commit("Pin")
     copy = repository.exported(tmp_path / "copy")
-    assert earlier_bases(copy, "small", "HEAD", None) == digests
-    assert earlier_bases(copy, "small", "v1", None) == {}
-    assert earlier_bases(copy, "small", "ghcr.io/maniaclab/small:1", None) is None
+    assert previous_digests(copy, "small", "HEAD", None) == digests
+    assert previous_digests(copy, "small", "v1", None) == {}
+    assert previous_digests(copy, "small", "ghcr.io/maniaclab/small:1", None) is None

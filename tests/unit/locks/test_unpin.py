@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.locks.lockfile import Place, read_packages
+from pipeline.locks.lockfile import LockTarget, read_packages
 from pipeline.locks.unpin import without
 from tests.unit.lockfiles import CHANNEL, FILES, conda, pypi, write
 from tests.unit.locks.test_lockfile import OLD
@@ -68,7 +68,7 @@ def test_the_last_package_leaves_an_empty_list(tmp_path: Path) -> None:
 def test_nothing_else_changes() -> None:
     """The real lock lacks one line after it, and has none changed without it."""
     text = (ROOT / "ml_platform/pixi.lock").read_text()
-    packages = read_packages(ROOT / "ml_platform/pixi.lock", "", "")[Place("ml", "linux-64")]
+    packages = read_packages(ROOT / "ml_platform/pixi.lock", "", "")[LockTarget("ml", "linux-64")]
     less = without(text, {packages["conda", "numpy"].url})
     removed = [line for line in text.splitlines() if line not in set(less.splitlines())]
     assert len(text.splitlines()) - len(less.splitlines()) == 1

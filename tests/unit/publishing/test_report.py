@@ -3,10 +3,10 @@
 import json
 
 from pipeline.output.formats import Format
-from pipeline.publishing.report import Published, Row, draw, explain
+from pipeline.publishing.report import PublicationRow, Published, draw, explain
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
-PUSHED = Row(
+PUSHED = PublicationRow(
     repository="ghcr.io/lab/small",
     tag="2026.2.0",
     digest=DIGEST,
@@ -15,10 +15,10 @@ PUSHED = Row(
     seconds=1.86,
     tries=2,
 )
-THERE = Row(repository="docker.io/lab/small", tag="2026.2.0", digest=DIGEST, result="already there")
-MISSING = Row(repository="hub.org/lab/small", tag="2026.2.0", result="missing", reason="it answered 503")
+THERE = PublicationRow(repository="docker.io/lab/small", tag="2026.2.0", digest=DIGEST, result="already there")
+MISSING = PublicationRow(repository="hub.org/lab/small", tag="2026.2.0", result="missing", reason="it answered 503")
 FOUND = Published(
-    trigger="v2026.2.0", dry_run=False, digests={"small": DIGEST}, rows=(PUSHED, THERE, MISSING), notes=("A note",)
+    ref="v2026.2.0", dry_run=False, digests={"small": DIGEST}, rows=(PUSHED, THERE, MISSING), notes=("A note",)
 )
 
 
@@ -64,7 +64,9 @@ def test_what_is_missing_is_said_with_the_remedy() -> None:
 
 def test_a_missing_attachment_is_named_with_its_repository() -> None:
     """It is no tag, and is not written like one."""
-    row = Row(repository="hub.org/lab/small", tag="provenance", kind="attachment", result="missing", reason="403")
+    row = PublicationRow(
+        repository="hub.org/lab/small", tag="provenance", kind="attachment", result="missing", reason="403"
+    )
     assert "1 of 4 tags and attachments are not where they should be (provenance in hub.org/lab/small); " in explain(
         FOUND.model_copy(update={"rows": (PUSHED, THERE, PUSHED, row)})
     )

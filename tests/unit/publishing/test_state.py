@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from pipeline.credentials.registry_auth import Login
-from pipeline.publishing.state import Place, Publication
+from pipeline.publishing.state import Publication, RepositoryState
 from pipeline.publishing.tag_policy import plan
-from pipeline.registry.client import Destination, Failure, Report, Row
+from pipeline.registry.client import Destination, Failure, RepositoryReport, TagResult
 
 BUILT = "sha256:built"
 OTHER = "sha256:other"
@@ -13,34 +13,34 @@ TAGS = plan("v2026.2.0", "0123456789")
 FIXED = ("2026.2.0", "sha-0123456")
 
 
-def place(registry: str = "ghcr.io", **digests: str) -> Place:
+def place(registry: str = "ghcr.io", **digests: str) -> RepositoryState:
     """A repository that has been asked; keys with '_' for '.'."""
     found = {tag.replace("_", "."): digest for tag, digest in digests.items()}
-    made = Place(Destination(f"{registry}/lab/small", Login("me")))
-    made.take(Report(tags=tuple(found), digests=found))
+    made = RepositoryState(Destination(f"{registry}/lab/small", Login("me")))
+    made.take(RepositoryReport(tags=tuple(found), digests=found))
     return made
 
 
-def push(to: Place, digest: str = BUILT) -> None:
-    """What a push of all fixed tags tells."""
-    rows = tuple(Row(tag=tag, digest=digest, pushed=True, bytes=5, seconds=1, tries=1) for tag in FIXED)
+def push(to: RepositoryState, digest: str = BUILT) -> None:
+    """What a push of all immutable tags tells."""
+    rows = tuple(TagResult(tag=tag, digest=digest, pushed=True, bytes=5, seconds=1, tries=1) for tag in FIXED)
     tags = (*to.report.tags, *FIXED)
-    to.take(Report(tags=tags, digests=dict.fromkeys(FIXED, digest), rows=rows))
+    to.take(RepositoryReport(tags=tags, digests=dict.fromkeys(FIXED, digest), rows=rows))
 
 
-def fail(to: Place) -> None:
+def fail(to: RepositoryState) -> None:
     """What a push that failed tells."""
-    failure = Failure(doing="pushing 2026.2.0", tag="2026.2.0", kind="passing", reason="503", tries=3, seconds=9)
-    to.take(Report(failure=failure))
+    failure = Failure(doing="pushing 2026.2.0", tag="2026.2.0", kind="transient", reason="503", tries=3, seconds=9)
+    to.take(RepositoryReport(failure=failure))
 
 
-def attach(to: Place, *names: str) -> None:
+def attach(to: RepositoryState, *names: str) -> None:
     """What attaching documents tells."""
-    rows = tuple(Row(tag=name, digest=OTHER, pushed=True, bytes=5, seconds=1, tries=1) for name in names)
-    to.take_attached(Report(rows=rows))
+    rows = tuple(TagResult(tag=name, digest=OTHER, pushed=True, bytes=5, seconds=1, tries=1) for name in names)
+    to.take_attached(RepositoryReport(rows=rows))
 
 
-def publication(*places: Place, documents: tuple[str, ...] = ()) -> Publication:
+def publication(*places: RepositoryState, documents: tuple[str, ...] = ()) -> Publication:
     """An image on its way to its places."""
     return Publication("small", TAGS, list(places), documents=documents)
 
@@ -51,7 +51,7 @@ def results(found: Publication, digest: str = BUILT) -> dict[str, str]:
 
 
 def test_a_dry_run_tells_what_would_be_done() -> None:
-    """Fixed tags that are there stay; the others would be pushed, and the moving ones moved."""
+    """Fixed tags that are there stay; the others would be pushed, and the floating ones moved."""
     found = publication(place(**{"2026_2_0": BUILT, "latest": OTHER}))
     assert results(found, "") == {
         "ghcr.io 2026.2.0": "already there",
@@ -62,7 +62,7 @@ def test_a_dry_run_tells_what_would_be_done() -> None:
 
 
 def test_tags_move_when_all_agree() -> None:
-    """After all fixed tags are pushed, those moving tags are to be moved that are elsewhere."""
+    """After all immutable tags are pushed, those floating tags are to be moved that are elsewhere."""
     one, two = place("ghcr.io", latest=OTHER), place("docker.io", latest=BUILT)
     found = publication(one, two)
     push(one)
@@ -71,7 +71,7 @@ def test_tags_move_when_all_agree() -> None:
 
 
 def test_no_tag_moves_while_one_registry_lacks_the_image() -> None:
-    """The others have the fixed tags; what is missing is told with its reason."""
+    """The others have the immutable tags; what is missing is told with its reason."""
     one, two = place("ghcr.io", latest=OTHER), place("docker.io", latest=OTHER)
     found = publication(one, two)
     push(one)
@@ -109,15 +109,15 @@ def test_attachments_are_told_beside_the_tags() -> None:
 
 
 def test_no_tag_moves_while_one_registry_lacks_an_attachment() -> None:
-    """The image is there under its fixed tags, and what is not attached to it is missing."""
+    """The image is there under its immutable tags, and what is not attached to it is missing."""
     one, two = place("ghcr.io"), place("docker.io")
     found = publication(one, two, documents=("SBOM", "provenance"))
     for to in (one, two):
         push(to)
     attach(one, "SBOM", "provenance")
     failed = Failure(doing="attaching provenance", tag="provenance", kind="denied", reason="403", tries=1, seconds=1)
-    row = Row(tag="SBOM", digest=OTHER, pushed=True, bytes=5, seconds=1, tries=1)
-    two.take_attached(Report(rows=(row,), failure=failed))
+    row = TagResult(tag="SBOM", digest=OTHER, pushed=True, bytes=5, seconds=1, tries=1)
+    two.take_attached(RepositoryReport(rows=(row,), failure=failed))
     assert (found.to_move(one, BUILT), found.to_move(two, BUILT)) == ([], [])
     told = results(found)
     assert [told[f"docker.io {name}"] for name in (*FIXED, "SBOM", "provenance", "latest")] == [
@@ -156,8 +156,8 @@ def test_a_failed_move_is_told_where_it_failed() -> None:
     found = publication(one, two, three)
     for to in (one, two, three):
         push(to)
-    moved = Row(tag="latest", digest=BUILT, pushed=True, bytes=0, seconds=1, tries=1)
-    one.take(Report(tags=("latest", *FIXED), digests={"latest": BUILT}, rows=(moved,)))
+    moved = TagResult(tag="latest", digest=BUILT, pushed=True, bytes=0, seconds=1, tries=1)
+    one.take(RepositoryReport(tags=("latest", *FIXED), digests={"latest": BUILT}, rows=(moved,)))
     fail(two)
     found_results = results(found)
     assert [found_results[f"{host} latest"] for host in ("ghcr.io", "docker.io", "hub.org")] == [
@@ -168,7 +168,7 @@ def test_a_failed_move_is_told_where_it_failed() -> None:
 
 
 def test_a_published_tag_is_never_another_image() -> None:
-    """Each place is named where a fixed tag is something else."""
+    """Each place is named where an immutable tag is something else."""
     found = publication(place("ghcr.io", **{"2026_2_0": OTHER}), place("docker.io", **{"2026_2_0": BUILT}))
     assert found.conflicts(BUILT) == [f"ghcr.io/lab/small:2026.2.0 is {OTHER}, and {BUILT} was built"]
 

@@ -11,7 +11,7 @@ from pipeline.git.versions import parse_version
 from pipeline.output.formats import Format
 from pipeline.publishing.tag_policy import (
     LATEST,
-    Report,
+    TagPlan,
     Tags,
     draw,
     movable,
@@ -34,7 +34,7 @@ commits = st.text("0123456789abcdef", min_size=7, max_size=40)
 
 
 @pytest.mark.parametrize(
-    ("trigger", "fixed", "moving"),
+    ("ref", "immutable", "floating"),
     [
         ("v2026.2.0", ["2026.2.0", "sha-0123456"], ["2026.2", "latest"]),
         ("2026.2.0", ["2026.2.0", "sha-0123456"], ["2026.2", "latest"]),
@@ -46,14 +46,14 @@ commits = st.text("0123456789abcdef", min_size=7, max_size=40)
         ("main", ["sha-0123456"], ["latest"]),
     ],
 )
-def test_a_trigger_gives_its_tags(trigger: str, fixed: list[str], moving: list[str]) -> None:
+def test_a_trigger_gives_its_tags(ref: str, immutable: list[str], floating: list[str]) -> None:
     """Releases give their series and latest, pre-releases do not, the branch gives latest."""
-    tags = plan(trigger, SHA)
-    assert (list(tags.fixed), list(tags.moving)) == (fixed, moving)
+    tags = plan(ref, SHA)
+    assert (list(tags.immutable), list(tags.floating)) == (immutable, floating)
 
 
 @pytest.mark.parametrize(
-    ("trigger", "said"),
+    ("ref", "said"),
     [
         ("", "'' is neither a version nor 'main'; give a version such as v2026.2.0, a pre-release such as"),
         ("Main", "'Main' is neither a version nor 'main'"),
@@ -69,10 +69,10 @@ def test_a_trigger_gives_its_tags(trigger: str, fixed: list[str], moving: list[s
         ("2" * 200 + ".1.0", "'2222222…' has 204 characters, and a tag has 128 at most"),
     ],
 )
-def test_what_gives_no_tag_is_refused(trigger: str, said: str) -> None:
+def test_what_gives_no_tag_is_refused(ref: str, said: str) -> None:
     """Anything else is told with the forms that are right."""
     with pytest.raises(TagError, match=re.escape(said)):
-        plan(trigger, SHA)
+        plan(ref, SHA)
 
 
 @pytest.mark.parametrize("commit", ["abc", "main", "0123456789abcdefg", "0" * 41, "abcdef "])
@@ -86,11 +86,11 @@ def test_a_commit_that_is_none_is_refused(commit: str) -> None:
 def test_all_tags_are_valid_in_a_registry(prefix: str, release: str, suffix: str | None, commit: str) -> None:
     """Every tag is one by the specification, none is given twice, and one is fixed."""
     tags = plan(f"{prefix}{release}{suffix or ''}", commit)
-    named = [*tags.fixed, *tags.moving]
+    named = [*tags.immutable, *tags.floating]
     assert all(TAG.fullmatch(tag) for tag in named)
     assert len(set(named)) == len(named)
-    assert tags.fixed
-    assert bool(tags.moving) == (suffix is None)
+    assert tags.immutable
+    assert bool(tags.floating) == (suffix is None)
 
 
 @given(numbers, numbers, numbers, prefixes)
@@ -101,21 +101,21 @@ def test_leading_zeros_and_v_change_nothing(major: int, minor: int, patch: int, 
 
 @given(st.lists(releases, min_size=1, max_size=12), st.data())
 def test_moving_tags_end_at_the_newest_whatever_the_order(published: list[str], data: st.DataObject) -> None:
-    """Releases published in any order, some of them again, leave each moving tag at the newest that it is about."""
+    """Releases published in any order, some of them again, leave each floating tag at the newest that it is about."""
     order = data.draw(st.permutations(published + published[:3]))
     existing: set[str] = set()
     stands: dict[str, str] = {}
     for release in order:
         tags = plan(release, None)
         before = dict(stands)
-        existing.update(tags.fixed)
+        existing.update(tags.immutable)
         stands.update(dict.fromkeys(movable(tags, existing), release))
         existing.update(stands)
         assert all(parse_version(stands[tag]) >= parse_version(was) for tag, was in before.items())
     newest = max(published, key=parse_version)
     assert parse_version(stands[LATEST]) == parse_version(newest)
-    for series in {plan(release, None).moving[0] for release in published}:
-        among = [release for release in published if plan(release, None).moving[0] == series]
+    for series in {plan(release, None).floating[0] for release in published}:
+        among = [release for release in published if plan(release, None).floating[0] == series]
         assert parse_version(stands[series]) == max(map(parse_version, among))
 
 
@@ -127,7 +127,7 @@ def test_only_releases_hold_a_tag_back(existing: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trigger", "existing", "moved"),
+    ("ref", "existing", "moved"),
     [
         ("2026.2.0", [], ["2026.2", "latest"]),
         ("2026.2.0", ["2026.2.0", "2026.2", "latest"], ["2026.2", "latest"]),
@@ -139,12 +139,12 @@ def test_only_releases_hold_a_tag_back(existing: set[str]) -> None:
         ("main", ["2099.1.0"], ["latest"]),
     ],
 )
-def test_an_older_release_moves_nothing_back(trigger: str, existing: list[str], moved: list[str]) -> None:
+def test_an_older_release_moves_nothing_back(ref: str, existing: list[str], moved: list[str]) -> None:
     """A series stays at its newest patch and latest at the newest release, compared by number."""
-    assert list(movable(plan(trigger, SHA), existing)) == moved
+    assert list(movable(plan(ref, SHA), existing)) == moved
 
 
-@pytest.mark.parametrize("trigger", ["main", "2026.2.0"])
+@pytest.mark.parametrize("ref", ["main", "2026.2.0"])
 @pytest.mark.parametrize(
     ("made", "latest_made", "moves"),
     [
@@ -157,13 +157,13 @@ def test_an_older_release_moves_nothing_back(trigger: str, existing: list[str], 
     ],
 )
 def test_latest_does_not_go_back_to_an_older_commit(
-    trigger: str, made: datetime | None, latest_made: datetime | None, *, moves: bool
+    ref: str, made: datetime | None, latest_made: datetime | None, *, moves: bool
 ) -> None:
     """What is known to be of a newer commit stays latest, also against a release; the series does not care."""
-    tags = plan(trigger, SHA)
+    tags = plan(ref, SHA)
     moved = movable(tags, [], made=made, latest_made=latest_made)
     assert (LATEST in moved) is moves
-    assert ("2026.2" in moved) is (trigger != "main")
+    assert ("2026.2" in moved) is (ref != "main")
 
 
 def test_what_holds_a_tag_back_is_told() -> None:
@@ -200,11 +200,11 @@ def test_a_commit_that_was_named_is_believed() -> None:
     ],
 )
 def test_without_a_commit_it_is_told_what_is_left_out(found: Commit | None, why: str) -> None:
-    """A version keeps its own tags and loses sha-…; the branch would have no fixed tag left, and is refused."""
+    """A version keeps its own tags and loses sha-…; the branch would have no immutable tag left, and is refused."""
     tags = plan_checkout("v2026.2.0", None, found)
-    assert (tags.fixed, tags.moving) == (("2026.2.0",), ("2026.2", "latest"))
+    assert (tags.immutable, tags.floating) == (("2026.2.0",), ("2026.2", "latest"))
     assert tags.notes == (f"sha-… is left out: {why}",)
-    with pytest.raises(TagError, match=re.escape(f"main has no fixed tag but its commit's sha-…, and {why}")):
+    with pytest.raises(TagError, match=re.escape(f"main has no immutable tag but its commit's sha-…, and {why}")):
         plan_checkout("main", None, found)
 
 
@@ -217,13 +217,13 @@ def test_the_report_has_all_tags_and_notes() -> None:
     """Each tag has a row with its kind, in every format; notes follow the table."""
     found = report("v2026.2.0", plan("v2026.2.0", None))
     assert [(row.tag, row.kind) for row in found.tags] == [
-        ("2026.2.0", "fixed"),
-        ("2026.2", "moving"),
-        ("latest", "moving"),
+        ("2026.2.0", "immutable"),
+        ("2026.2", "floating"),
+        ("latest", "floating"),
     ]
     for form in Format:
         text = draw(found, form)
         assert all(row.tag in text and row.meaning in text for row in found.tags)
         assert "sha-… is left out: no commit is known; give one with --commit" in text
-    assert Report.model_validate_json(draw(found, Format.JSON)) == found
+    assert TagPlan.model_validate_json(draw(found, Format.JSON)) == found
     assert draw(found, Format.MARKDOWN).splitlines()[5:] == ["", *found.notes]

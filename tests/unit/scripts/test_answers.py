@@ -41,7 +41,7 @@ def test_other_lines_tell_of_no_request(text: str) -> None:
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 507])
 def test_what_may_pass(status: int) -> None:
     """A busy or broken registry may be another one in a minute."""
-    assert judge([request(status)], "").kind is Kind.PASSING
+    assert judge([request(status)], "").kind is Kind.TRANSIENT
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_what_may_pass(status: int) -> None:
 def test_a_lost_connection_may_pass(error: str) -> None:
     """No answer at all is no answer against us."""
     failure = judge([request(error=error)], "")
-    assert failure.kind is Kind.PASSING
+    assert failure.kind is Kind.TRANSIENT
     assert failure.reason == f"the connection failed ({error.partition('": ')[2]})"
 
 
@@ -67,10 +67,10 @@ def test_a_lost_connection_may_pass(error: str) -> None:
         (request(401), "failed to ping registry ghcr.io: unauthorized", Kind.DENIED),
         (request(403), "failed: unauthorized [http 403]: ", Kind.DENIED),
         (request(404), "failed: not found [http 404]: ", Kind.MISSING),
-        (request(400), "failed: bad request [http 400]: ", Kind.REFUSED),
+        (request(400), "failed: bad request [http 400]: ", Kind.REJECTED),
         (request(201), "unexpected digest returned, expected sha256:1, received sha256:2", Kind.MISMATCH),
-        (request(error='Get "https://x/v2/": dial tcp: lookup x: no such host'), "", Kind.REFUSED),
-        (request(error='Get "https://x/v2/": x509: certificate signed by unknown authority'), "", Kind.REFUSED),
+        (request(error='Get "https://x/v2/": dial tcp: lookup x: no such host'), "", Kind.REJECTED),
+        (request(error='Get "https://x/v2/": x509: certificate signed by unknown authority'), "", Kind.REJECTED),
     ],
 )
 def test_what_cannot_pass(found: Request, message: str, kind: Kind) -> None:
@@ -82,7 +82,7 @@ def test_a_cut_upload_is_not_judged_by_what_follows() -> None:
     """regctl goes on with an upload that the registry has forgotten; the connection is the reason."""
     made = [request(202, method="POST"), request(error='Put "x": EOF'), request(404, method="PATCH"), request(404)]
     failure = judge(made, "failed to send blob chunk: not found [http 404]: ")
-    assert (failure.kind, failure.tries) == (Kind.PASSING, 1)
+    assert (failure.kind, failure.tries) == (Kind.TRANSIENT, 1)
     assert failure.reason == "the connection failed (EOF)"
 
 

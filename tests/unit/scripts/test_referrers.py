@@ -9,7 +9,7 @@ import pytest
 from pipeline.scripts.answers import Failure, Kind, Request
 from pipeline.scripts.referrers import AttachJob, Attachment, Referrers, digest_of
 from pipeline.scripts.regctl import Answer, Client, Limits
-from pipeline.scripts.registry import Report
+from pipeline.scripts.registry import RepositoryReport
 
 IMAGE = f"sha256:{'1' * 64}"
 NAME = "ghcr.io/maniaclab/small"
@@ -92,10 +92,10 @@ def wanted(tmp_path: Path) -> list[Attachment]:
     return found
 
 
-def run(client: FakeClient, wanted: list[Attachment], action: str = "attach") -> Report:
+def run(client: FakeClient, wanted: list[Attachment], action: str = "attach") -> RepositoryReport:
     """Attach, or find."""
     job = AttachJob(
-        action=action, repository=NAME, host="ghcr.io", username="me", program="", digest="", tags=[], moving=[],
+        action=action, repository=NAME, host="ghcr.io", username="me", program="", digest="", tags=[], floating=[],
         known=[], writes=False, attachments=wanted, timeout=1, tries=1, seconds=1,
     )  # fmt: skip
     return Referrers(job, client).run("hunter2")
@@ -170,7 +170,7 @@ def test_a_document_that_passes_the_check_is_as_good(client: FakeClient, wanted:
     (document, _) = wanted
     document["check"] = ["grep", "--quiet", "by the same signer"]
     client.attach(SBOM, b"by another signer")
-    there = client.attach(SBOM, b"made earlier by the same signer")
+    there = client.attach(SBOM, b"made previous by the same signer")
     report = run(client, [document])
     assert [(row["digest"], row["pushed"]) for row in report["rows"]] == [(there, False)]
 

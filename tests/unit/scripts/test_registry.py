@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.scripts.answers import Failure, Kind
 from pipeline.scripts.regctl import Answer, Client, Limits
-from pipeline.scripts.registry import Job, Report, Repository
+from pipeline.scripts.registry import Job, Repository, RepositoryReport
 
 IMAGE = b'{"an": "image"}'
 OTHER = b'{"another": "image"}'
@@ -62,7 +62,7 @@ class FakeClient(Client):
         return self.tags[tag]
 
 
-def run(client: FakeClient, action: str, **values: Any) -> Report:  # noqa: ANN401  # keys of Job
+def run(client: FakeClient, action: str, **values: Any) -> RepositoryReport:  # noqa: ANN401  # keys of Job
     """Do a job."""
     job = Job(
         action=action,
@@ -75,7 +75,7 @@ def run(client: FakeClient, action: str, **values: Any) -> Report:  # noqa: ANN4
         seconds=1,
         digest=digest_of(IMAGE),
         tags=["1.2.3"],
-        moving=["latest"],
+        floating=["latest"],
         known=[],
         writes=True,
     )
@@ -84,7 +84,7 @@ def run(client: FakeClient, action: str, **values: Any) -> Report:  # noqa: ANN4
 
 
 def test_ask_tells_tags_and_digests() -> None:
-    """All tags, where those of the job are, and when the last moving one was made."""
+    """All tags, where those of the job are, and when the last floating one was made."""
     report = run(FakeClient({"1.2.2": OTHER, "latest": OTHER}), "ask")
     assert report["tags"] == ["1.2.2", "latest"]
     assert report["digests"] == {"latest": digest_of(OTHER)}
@@ -140,7 +140,7 @@ def test_push_puts_what_is_missing_and_reads_it_back() -> None:
 
 
 def test_push_never_takes_a_tag_from_another_image() -> None:
-    """A fixed tag that is another image is a failure, and stays."""
+    """An immutable tag that is another image is a failure, and stays."""
     client = FakeClient({"1.2.3": OTHER})
     failure = run(client, "push")["failure"]
     assert failure is not None
@@ -161,7 +161,7 @@ def test_what_is_read_back_has_to_be_what_was_built() -> None:
 
 
 def test_move_puts_tags_over_others() -> None:
-    """A moving tag is taken from the image that had it."""
+    """A floating tag is taken from the image that had it."""
     client = FakeClient({"1.2.3": IMAGE, "latest": OTHER})
     report = run(client, "move", tags=["latest"], known=["1.2.3", "latest"])
     assert (report["changed"], client.tags["latest"]) == (False, IMAGE)
@@ -185,7 +185,7 @@ def test_move_tells_of_tags_that_came_while_it_moved() -> None:
 @pytest.mark.parametrize("broken", ["manifest head", "image copy", "manifest get"])
 def test_a_failure_names_the_tag(broken: str) -> None:
     """What failed is part of the report, with the tag and what was done to it."""
-    failure = run(FakeClient({}, {broken: Failure(Kind.PASSING, "503", tries=4)}), "push")["failure"]
+    failure = run(FakeClient({}, {broken: Failure(Kind.TRANSIENT, "503", tries=4)}), "push")["failure"]
     assert failure is not None
-    assert (failure["tag"], failure["kind"], failure["tries"]) == ("1.2.3", "passing", 4)
+    assert (failure["tag"], failure["kind"], failure["tries"]) == ("1.2.3", "transient", 4)
     assert "1.2.3" in failure["doing"]

@@ -115,10 +115,10 @@ def test_every_lock_gives_a_page(packages: list[Package], sentences: list[str]) 
 
 
 def test_what_is_not_known_is_said() -> None:
-    """No probes, no earlier lock, a registry that does not answer and one with nothing."""
+    """No probes, no previous lock, a registry that does not answer and one with nothing."""
     text = render(page([package("a")], probes=None))
     assert "The image was not started for this page." in text
-    assert "No earlier lock was named." in text
+    assert "No previous lock was named." in text
     assert "Its tags are not known here: reading the tags failed: it did not answer" in text
     assert "3 more tags." in text
 

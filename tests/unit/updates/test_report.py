@@ -3,8 +3,8 @@ import json
 import pytest
 
 from pipeline.output.formats import Format
-from pipeline.registry.client import Failure, Report
-from pipeline.updates.report import UNKNOWN, Base, Row, Updates, draw, explain, find_newer, find_vulnerable
+from pipeline.registry.client import Failure, RepositoryReport
+from pipeline.updates.report import UNKNOWN, Base, UpdateRow, Updates, draw, explain, find_newer, find_vulnerable
 from pipeline.updates.vulnerabilities import Vulnerability
 
 PIXI = "ghcr.io/prefix-dev/pixi:noble-cuda-13.0.0"
@@ -24,12 +24,12 @@ def base(reference: str = PIXI, digest: str = ONE) -> Base:
     )
 
 
-def answer(*tags: str, digest: str = ONE, tag: str = "noble-cuda-13.0.0") -> Report:
+def answer(*tags: str, digest: str = ONE, tag: str = "noble-cuda-13.0.0") -> RepositoryReport:
     """What a registry says."""
-    return Report(tags=tags, digests={tag: digest} if digest else {})
+    return RepositoryReport(tags=tags, digests={tag: digest} if digest else {})
 
 
-def short(rows: list[Row]) -> list[tuple[str, str, str, str]]:
+def short(rows: list[UpdateRow]) -> list[tuple[str, str, str, str]]:
     """Rows without what is the same in all."""
     assert {(row.image, row.what) for row in rows} <= {("small", PIXI)}
     return [(row.kind, row.current, row.newest, row.change) for row in rows]
@@ -56,7 +56,7 @@ def test_a_base_image_is_held_against_its_tag(locked: str, now: str, row: tuple[
 
 def test_a_name_with_a_digest_alone_has_nothing_newer() -> None:
     """No tag moves away from it."""
-    assert find_newer(base(f"ghcr.io/prefix-dev/pixi@{ONE}"), Report(tags=("noble",)), "") == []
+    assert find_newer(base(f"ghcr.io/prefix-dev/pixi@{ONE}"), RepositoryReport(tags=("noble",)), "") == []
 
 
 def test_cuda_and_pixi_are_told_with_the_tag_to_write() -> None:
@@ -68,18 +68,18 @@ def test_cuda_and_pixi_are_told_with_the_tag_to_write() -> None:
         ("pixi", "0.62.2", "0.70.1", LOCK),
     ]
     tag = "0.62.2-noble"
-    fixed = find_newer(
+    immutable = find_newer(
         base(f"ghcr.io/prefix-dev/pixi:{tag}"), answer("0.62.2-noble", "0.70.1-noble", tag=tag), "0.62.2"
     )
-    assert [row.change for row in fixed] == ["'base' in small/image.toml: 0.70.1-noble"]
+    assert [row.change for row in immutable] == ["'base' in small/image.toml: 0.70.1-noble"]
     elsewhere = find_newer(base(), answer("0.70.1-trixie"), "0.62.2")
     assert [row.change for row in elsewhere] == ["'base' in small/image.toml: only other bases have it"]
 
 
 def test_a_registry_that_does_not_answer_is_a_row() -> None:
     """With its reason, and nothing that looks like an answer."""
-    failure = Failure(doing="reading the tags", tag="", kind="passing", reason="it is down", tries=1, seconds=0)
-    rows = find_newer(base(), Report(failure=failure), "0.15.2")
+    failure = Failure(doing="reading the tags", tag="", kind="transient", reason="it is down", tries=1, seconds=0)
+    rows = find_newer(base(), RepositoryReport(failure=failure), "0.15.2")
     assert short(rows) == [("base image", "sha256:111111111111", UNKNOWN, "")]
     found = Updates(rows=tuple(rows), notes=("small: all",))
     assert explain(found.unknown).startswith(f"1 of the sources could not be asked ({PIXI}), ")
@@ -105,7 +105,7 @@ def test_a_vulnerability_is_told_by_the_package_of_the_lock() -> None:
 
 def test_reports_are_drawn() -> None:
     """A table for each reader, with what was looked at; nothing outdated is a sentence."""
-    row = Row(image="small", kind="CUDA", what="b:1", current="1.0", newest="1.1 (minor)", change="here")
+    row = UpdateRow(image="small", kind="CUDA", what="b:1", current="1.0", newest="1.1 (minor)", change="here")
     found = Updates(rows=(row,), notes=("small: all",))
     assert "1.1 (minor)" in draw(found, Format.TABLE)
     assert draw(found, Format.TABLE).endswith("\nsmall: all\n")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.locks.lockfile import Package
-from pipeline.updates.vulnerabilities import Report, Vulnerability, find_python, fixed_in, rounds
+from pipeline.updates.vulnerabilities import AuditReport, Vulnerability, find_python, fixed_in, rounds
 from tests.unit.lockfiles import conda, locked, write
 
 ROOT = Path(__file__).parents[3]
@@ -66,7 +66,7 @@ def test_two_versions_of_a_package_are_asked_about_apart() -> None:
     ("fixes", "version"), [(("2.0.5", "3.1.10", "3.1.9"), "3.1.9"), (("2.0.5",), ""), ((), ""), (("?", "4"), "4")]
 )
 def test_the_first_mended_version_is_told(fixes: tuple[str, ...], version: str) -> None:
-    """Mended versions of earlier lines of releases are none."""
+    """Mended versions of previous lines of releases are none."""
     assert fixed_in("3.1.2", Vulnerability(id="X-1", fix_versions=fixes)) == version
 
 
@@ -76,6 +76,6 @@ def test_what_pip_audit_prints_is_read() -> None:
         '{"dependencies": [{"name": "a", "version": "1", "vulns": [{"id": "PYSEC-1", "fix_versions": ["2"],'
         ' "aliases": ["CVE-1"]}]}, {"name": "b", "skip_reason": "local"}], "fixes": []}'
     )
-    first, second = Report.model_validate_json(text).dependencies
+    first, second = AuditReport.model_validate_json(text).dependencies
     assert first.vulns == (Vulnerability(id="PYSEC-1", aliases=("CVE-1",), fix_versions=("2",)),)
     assert (second.version, second.vulns) == ("", ())
