@@ -1,4 +1,4 @@
-"""Build and smoke-test the container images of MaNIAC Lab.
+"""Build, test and publish the container images of MaNIAC Lab.
 
 An image is a top-level folder with an image.toml; `images` lists them. Nothing but a Dagger engine is needed:
 

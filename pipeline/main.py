@@ -1,7 +1,7 @@
-"""Build and smoke-test the container images of MaNIAC Lab.
+"""Build, test and publish the container images of MaNIAC Lab.
 
-An image is a top-level folder with an image.toml; `images` lists them. What the functions return can be chained:
-`build --image ml_platform terminal` opens a shell in the image, `… as-tarball export --path FILE` writes it to a file.
+An image is a top-level folder with an image.toml; `images` lists them. Results can be chained: `build --image
+ml_platform terminal` opens a shell in the image, `… as-tarball export --path FILE` writes it to a file.
 """
 
 import logging
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from pipeline.checkout import Checkout
     from pipeline.commands.check import Checker
 
+# Functions import what they need themselves: the engine starts this module for every call, and a listing of its
+# functions needs none of it.
+
 
 class _OnlySurprises(logging.Filter):
-    """Keeps tracebacks for what nobody foresaw: a PipelineError is told in its one sentence."""
+    """Keep tracebacks for bugs: a PipelineError is reported by its sentence alone."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not (record.exc_info and isinstance(record.exc_info[1], PipelineError))
@@ -34,13 +37,13 @@ logging.getLogger("dagger.mod").addFilter(_OnlySurprises())
 
 @object_type
 class Pipeline:
-    """Container images as code: build and smoke-test them, the same on a laptop and in CI."""
+    """Container images as code: build, test and publish them, the same on a laptop and in CI."""
 
     source: Annotated[
         dagger.Directory,
         DefaultPath("/"),
         Ignore([*LEFT_OUT]),
-        Doc("The checkout that holds the images, and pyproject.toml with [tool.pipeline]"),
+        Doc("Checkout with the images, and with [tool.pipeline] in its pyproject.toml"),
     ]
 
     auths: list[RegistryAuth] = field(default=list, init=False)
@@ -49,7 +52,7 @@ class Pipeline:
 
     @function
     async def images(self) -> str:
-        """List the images of this checkout, a line each: name and description"""
+        """List the images of the checkout with their descriptions"""
         images = (await self._open()).images()
         width = max((len(image.name) for image in images), default=0)
         return "".join(f"{image.name:{width}}  {image.spec.description}\n" for image in images)
@@ -57,38 +60,36 @@ class Pipeline:
     @function
     async def build(
         self,
-        image: Annotated[str, Doc("Name of the image: a top-level folder that has an image.toml")],
-        platform: Annotated[
-            str | None, Doc("One of the image's platforms, such as linux/arm64; its first where none is given")
-        ] = None,
+        image: Annotated[str, Doc("Name of the image: a top-level folder with an image.toml")],
+        platform: Annotated[str | None, Doc("Platform, such as linux/arm64; default: the first in image.toml")] = None,
     ) -> dagger.Container:
-        """Build an image: its locked environment on its base image, ready to run, export or look around in"""
+        """Build an image, and return it as a container to run, export or open a terminal in"""
         return (await (await self._open()).image(image).build(platform)).container
 
     @function
     async def smoke_test(
         self,
-        image: Annotated[str | None, Doc("Name of the image; every image where none is given")] = None,
-        gpu: Annotated[bool, Doc("Give the probes the engine's GPUs, and fail where none is found")] = False,
-        format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.TABLE,
+        image: Annotated[str | None, Doc("Name of the image; default: every image")] = None,
+        gpu: Annotated[bool, Doc("Give the probes the GPUs of the engine, and fail if they find none")] = False,
+        format: Annotated[ResultFormat, Doc("Format of the report")] = ResultFormat.TABLE,
     ) -> str:
-        """Start what an image's probes name, and tell what came of each; fail once with all that failed"""
-        from pipeline.commands.smoke_test import smoke_test  # noqa: PLC0415  # as in _open
-        from pipeline.smoke.results import require_passed  # noqa: PLC0415  # as in _open
+        """Run an image's probes and report each result; fail if any probe fails"""
+        from pipeline.commands.smoke_test import smoke_test
+        from pipeline.smoke.results import require_passed
 
         return require_passed(await smoke_test(await self._open(), image, gpu=gpu), format)
 
-    # Never cached: a report of a failure must not outlive what made it fail.
+    # Never cached: the report of a failure must not outlive its cause.
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
     async def smoke_report(
         self,
-        image: Annotated[str | None, Doc("Name of the image; every image where none is given")] = None,
-        gpu: Annotated[bool, Doc("Give the probes the engine's GPUs, and report where none is found")] = False,
-        format: Annotated[ResultFormat, Doc("How the report is written")] = ResultFormat.JUNIT,
+        image: Annotated[str | None, Doc("Name of the image; default: every image")] = None,
+        gpu: Annotated[bool, Doc("Give the probes the GPUs of the engine, and report if they find none")] = False,
+        format: Annotated[ResultFormat, Doc("Format of the report")] = ResultFormat.JUNIT,
     ) -> dagger.File:
-        """Run what smoke-test runs, and return the report as a file; a probe that failed is in it, and is no failure"""
-        from pipeline.commands.smoke_test import smoke_test  # noqa: PLC0415  # as in _open
-        from pipeline.smoke.results import FILES, write  # noqa: PLC0415  # as in _open
+        """Run an image's probes and return the report as a file, also if a probe fails"""
+        from pipeline.commands.smoke_test import smoke_test
+        from pipeline.smoke.results import FILES, write
 
         results = await smoke_test(await self._open(), image, gpu=gpu)
         return dagger.dag.file(FILES[format], write(results, format))
@@ -96,12 +97,14 @@ class Pipeline:
     @function
     async def tags(
         self,
-        tag: Annotated[str, Doc("What is published: a version such as v2026.2.0, a pre-release, or main")],
-        commit: Annotated[str | None, Doc("Id of the commit that is published; the checkout's if not given")] = None,
-        format: Annotated[Format, Doc("How the tags are written")] = Format.TABLE,
+        tag: Annotated[
+            str, Doc("Ref to publish: a version such as v2026.2.0, a pre-release such as v2026.2.0rc1, or main")
+        ],
+        commit: Annotated[str | None, Doc("Commit that is published; default: the commit of the checkout")] = None,
+        format: Annotated[Format, Doc("Format of the report")] = Format.TABLE,
     ) -> str:
-        """Show which tags the images get, which of them stay and which move; nothing is built or published"""
-        from pipeline.publishing import tag_policy  # noqa: PLC0415  # as in _open
+        """List the tags that publishing a ref gives each image, without publishing"""
+        from pipeline.publishing import tag_policy
 
         checkout = await self._open()
         return tag_policy.draw(tag_policy.report(tag, tag_policy.plan_checkout(tag, commit, checkout.commit)), format)
@@ -109,11 +112,11 @@ class Pipeline:
     @function
     def with_registry_auth(
         self,
-        address: Annotated[str, Doc("The registry, such as ghcr.io")],
-        username: Annotated[str, Doc("Who logs in there")],
-        secret: Annotated[dagger.Secret, Doc("The password or token, such as env:GITHUB_TOKEN or file:PATH")],
+        address: Annotated[str, Doc("Registry, such as ghcr.io")],
+        username: Annotated[str, Doc("User name")],
+        secret: Annotated[dagger.Secret, Doc("Password or token, such as env:GITHUB_TOKEN or file:PATH")],
     ) -> Self:
-        """Give the credentials of a registry to the next functions, to pull and publish; once for each registry"""
+        """Log in to a registry for the functions that follow, to pull and to publish; repeat for each registry"""
         auth = RegistryAuth(address=address, username=username, secret=secret)  # type: ignore[call-arg]  # mypy does not know Dagger's fields
         self.auths.append(auth)
         return self
@@ -121,12 +124,12 @@ class Pipeline:
     @function
     def with_channel_auth(
         self,
-        host: Annotated[str, Doc("Host of the channel or package index, such as conda.example.org")],
-        token: Annotated[dagger.Secret | None, Doc("The token, such as env:CHANNEL_TOKEN or file:PATH")] = None,
-        username: Annotated[str | None, Doc("Who logs in there, instead of a token")] = None,
-        secret: Annotated[dagger.Secret | None, Doc("The password of that user, such as env:CHANNEL_PASSWORD")] = None,
+        host: Annotated[str, Doc("Host of a channel or package index, such as conda.example.org")],
+        token: Annotated[dagger.Secret | None, Doc("Token, such as env:CHANNEL_TOKEN or file:PATH")] = None,
+        username: Annotated[str | None, Doc("User name, instead of a token")] = None,
+        secret: Annotated[dagger.Secret | None, Doc("Password of the user, such as env:CHANNEL_PASSWORD")] = None,
     ) -> Self:
-        """Give the credentials of a channel or package index to the next functions, once for each host"""
+        """Log in to a channel or package index for the functions that follow; repeat for each host"""
         known = [auth.host for auth in self.channel_auths]
         name, user = check_arguments(host, username, token=token is not None, secret=secret is not None, known=known)
         auth = ChannelAuth(host=name, username=user, secret=token or secret)  # type: ignore[call-arg]  # as above
@@ -136,38 +139,42 @@ class Pipeline:
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # the SDK's overloads leave cache out
     async def publish(  # noqa: PLR0913, PLR0917  # options of the CLI
         self,
-        tag: Annotated[str, Doc("What is published: a version such as v2026.2.0, a pre-release, or main")],
-        image: Annotated[str | None, Doc("Name of the image; every image where none is given")] = None,
+        tag: Annotated[
+            str, Doc("Ref to publish: a version such as v2026.2.0, a pre-release such as v2026.2.0rc1, or main")
+        ],
+        image: Annotated[str | None, Doc("Name of the image; default: every image")] = None,
         registries: Annotated[
             list[str] | None,
-            Doc("Registries with the path of the repositories, such as ghcr.io/maniaclab, instead of the usual ones"),
+            Doc("Registries with a path, such as ghcr.io/maniaclab; default: the repositories of image.toml"),
         ] = None,
-        commit: Annotated[str | None, Doc("Id of the commit that is published; the checkout's if not given")] = None,
+        commit: Annotated[str | None, Doc("Commit that is published; default: the commit of the checkout")] = None,
         builder: Annotated[
-            str | None, Doc("URI of the machine that builds, for the provenance; 'by hand' if not given")
+            str | None, Doc("URI of the build platform, for the provenance; default: built by hand")
         ] = None,
         signing_key: Annotated[
-            dagger.Secret | None, Doc("Private key of cosign to sign the images with, such as file:cosign.key")
+            dagger.Secret | None, Doc("Private key of cosign that signs the images, such as file:cosign.key")
         ] = None,
         signing_password: Annotated[
             dagger.Secret | None, Doc("Password of the signing key, such as env:COSIGN_PASSWORD")
         ] = None,
         identity_token: Annotated[
             dagger.Secret | None,
-            Doc("Sign without a key, as whom this OpenID Connect token names, such as cmd:COMMAND"),
+            Doc("OpenID Connect token that signs the images without a key, such as cmd:COMMAND"),
         ] = None,
-        certificate_identity: Annotated[str | None, Doc("Whom the identity token names")] = None,
-        certificate_oidc_issuer: Annotated[str | None, Doc("Who issued the identity token, a URL")] = None,
+        certificate_identity: Annotated[
+            str | None, Doc("Identity in the signer's certificate, such as an e-mail address")
+        ] = None,
+        certificate_oidc_issuer: Annotated[str | None, Doc("OIDC issuer of the signer's certificate, a URL")] = None,
         docker_config: Annotated[
             dagger.Secret | None,
-            Doc("What 'docker login' wrote, as file:$HOME/.docker/config.json, for registries without credentials"),
+            Doc("Docker's config.json, such as file:$HOME/.docker/config.json, for registries without credentials"),
         ] = None,
-        dry_run: Annotated[bool, Doc("Only ask the registries, and tell what would be done")] = False,
-        format: Annotated[Format, Doc("How the report is written")] = Format.TABLE,
+        dry_run: Annotated[bool, Doc("Report what would be done; only read the registries")] = False,
+        format: Annotated[Format, Doc("Format of the report")] = Format.TABLE,
     ) -> str:
-        """Build, test and push images to every registry, and move their tags when all have them at one digest"""
-        from pipeline.attestations.signing import choose_signing  # noqa: PLC0415  # as in _open
-        from pipeline.commands.publish import publish  # noqa: PLC0415  # as in _open
+        """Build and test images, push them to every registry, and move tags once all registries agree"""
+        from pipeline.attestations.signing import choose_signing
+        from pipeline.commands.publish import publish
 
         return await publish(
             await self._open(docker_config),
@@ -189,25 +196,26 @@ class Pipeline:
     async def verify(  # noqa: PLR0913, PLR0917  # options of the CLI
         self,
         image: Annotated[str, Doc("Name of the image")],
-        digest: Annotated[str, Doc("The published image's, such as sha256:0123…")],
+        digest: Annotated[str, Doc("Digest of the published image, such as sha256:0123…")],
         repository: Annotated[
-            str | None, Doc("Where it was published, such as ghcr.io/maniaclab/ml-platform; its first if not given")
+            str | None,
+            Doc("Repository of the published image, such as ghcr.io/maniaclab/ml-platform; default: its first one"),
         ] = None,
         public_key: Annotated[
-            dagger.File | None, Doc("Fail where the image is not signed with the private key of this public key")
+            dagger.File | None, Doc("Fail unless the image has a signature by this public key")
         ] = None,
         certificate_identity: Annotated[
-            str | None, Doc("Fail where the image is not signed, without a key, by this one")
+            str | None, Doc("Fail unless the image has a keyless signature by this identity")
         ] = None,
-        certificate_oidc_issuer: Annotated[str | None, Doc("Who knows that one, a URL")] = None,
+        certificate_oidc_issuer: Annotated[str | None, Doc("OIDC issuer of the signer's certificate, a URL")] = None,
         docker_config: Annotated[
             dagger.Secret | None,
-            Doc("What 'docker login' wrote, as file:$HOME/.docker/config.json, for a registry that wants a password"),
+            Doc("Docker's config.json, such as file:$HOME/.docker/config.json, for registries without credentials"),
         ] = None,
     ) -> str:
-        """Build an image again, and fail where it is not the published one, naming what of which layer differs"""
-        from pipeline.attestations.signing import choose_signer  # noqa: PLC0415 -- as in _open
-        from pipeline.commands.verify import verify  # noqa: PLC0415 -- as in _open
+        """Build an image again, and fail with a list of differences unless it is the published one"""
+        from pipeline.attestations.signing import choose_signer
+        from pipeline.commands.verify import verify
 
         return await verify(
             await self._open(docker_config),
@@ -224,12 +232,13 @@ class Pipeline:
         self,
         image: Annotated[str, Doc("Name of the image")],
         package: Annotated[
-            list[str] | None, Doc("Only this package may change, and what it needs; everything where none is given")
+            list[str] | None,
+            Doc("Packages that may change, with their dependencies; default: all packages and the base images"),
         ] = None,
-        check: Annotated[bool, Doc("Change nothing, and fail where the lock is not fresh")] = False,
+        check: Annotated[bool, Doc("Change nothing, and fail unless the lock is fresh")] = False,
     ) -> dagger.Changeset:
-        """Lock the newest packages that pixi.toml allows, and the base images, and offer to write both locks"""
-        from pipeline.commands.lock import relock  # noqa: PLC0415 -- as in _open
+        """Lock the newest packages and base images of an image, and offer to write pixi.lock and base.lock"""
+        from pipeline.commands.lock import relock
 
         return await relock(await self._open(), image, package or [], check=check)
 
@@ -240,28 +249,28 @@ class Pipeline:
         reference: Annotated[
             str,
             Name("from"),
-            Doc("Where the previous lock is: a commit, branch or tag of git, or a published image with its tag"),
+            Doc("Previous lock: a commit, branch or tag of git, or a published image with its tag"),
         ] = "HEAD",
-        from_file: Annotated[dagger.File | None, Doc("The previous lock itself, instead of --from")] = None,
-        format: Annotated[Format, Doc("How it is written")] = Format.TABLE,
+        from_file: Annotated[dagger.File | None, Doc("Previous lock as a file, instead of --from")] = None,
+        format: Annotated[Format, Doc("Format of the report")] = Format.TABLE,
     ) -> str:
-        """Tell which packages changed in an image's pixi.lock, and what that costs to download"""
-        from pipeline.commands.lock_diff import report_changes  # noqa: PLC0415 -- as in _open
+        """List the packages that changed in an image's pixi.lock, and the bytes to download"""
+        from pipeline.commands.lock_diff import report_changes
 
         return await report_changes(await self._open(), image, reference, from_file, format)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
     async def outdated(
         self,
-        image: Annotated[str | None, Doc("Name of the image; every image where none is given")] = None,
+        image: Annotated[str | None, Doc("Name of the image; default: every image")] = None,
         docker_config: Annotated[
             dagger.Secret | None,
-            Doc("What 'docker login' wrote, as file:$HOME/.docker/config.json, for registries that want a password"),
+            Doc("Docker's config.json, such as file:$HOME/.docker/config.json, for registries without credentials"),
         ] = None,
-        format: Annotated[Format, Doc("How it is written")] = Format.TABLE,
+        format: Annotated[Format, Doc("Format of the report")] = Format.TABLE,
     ) -> str:
-        """Tell which base images, CUDA and pixi are newer, and which locked packages are known to be vulnerable"""
-        from pipeline.commands.outdated import outdated  # noqa: PLC0415  # as in _open
+        """List upstream versions of base images, CUDA and pixi, and known vulnerabilities of locked packages"""
+        from pipeline.commands.outdated import outdated
 
         checkout = await self._open(docker_config)
         return await outdated(checkout, image, auths=self.auths, docker_config=docker_config, form=format)
@@ -270,13 +279,11 @@ class Pipeline:
     async def sbom(
         self,
         image: Annotated[str, Doc("Name of the image")],
-        platform: Annotated[
-            str | None, Doc("One of the image's platforms, such as linux/arm64; its first where none is given")
-        ] = None,
-        format: Annotated[SbomFormat, Doc("How it is written")] = SbomFormat.CYCLONEDX,
+        platform: Annotated[str | None, Doc("Platform, such as linux/arm64; default: the first in image.toml")] = None,
+        format: Annotated[SbomFormat, Doc("Format of the SBOM")] = SbomFormat.CYCLONEDX,
     ) -> dagger.File:
-        """Write an image's bill of materials: what was locked, held against what is in it, and its base's packages"""
-        from pipeline.commands.sbom import make  # noqa: PLC0415  # as in _open
+        """Build an image, and return its SBOM: its locked packages and those of its base image"""
+        from pipeline.commands.sbom import make
 
         return await make((await self._open()).image(image), platform, format)
 
@@ -284,19 +291,19 @@ class Pipeline:
     async def report(
         self,
         image: Annotated[str, Doc("Name of the image")],
-        platform: Annotated[
-            str | None, Doc("One of the image's platforms, such as linux/arm64; its first where none is given")
-        ] = None,
+        platform: Annotated[str | None, Doc("Platform, such as linux/arm64; default: the first in image.toml")] = None,
         reference: Annotated[
             str | None,
             Name("from"),
-            Doc("Tell what changed since a previous lock: that of a commit, branch or tag, or of a published image"),
+            Doc(
+                "Previous lock to list changes from: a commit, branch or tag of git, or a published image with its tag"
+            ),
         ] = None,
-        from_file: Annotated[dagger.File | None, Doc("The previous lock itself, instead of --from")] = None,
-        probes: Annotated[bool, Doc("Build the image, and tell what came of its probes")] = False,
+        from_file: Annotated[dagger.File | None, Doc("Previous lock as a file, instead of --from")] = None,
+        probes: Annotated[bool, Doc("Build the image, and add the results of its probes")] = False,
     ) -> dagger.File:
-        """Draw a page about an image, to look at in a browser: its packages, sizes, changes and tags"""
-        from pipeline.commands.report import report  # noqa: PLC0415  # as in _open
+        """Draw a page about an image for a browser: its packages, sizes, changes and tags"""
+        from pipeline.commands.report import report
 
         return await report(
             await self._open(),
@@ -315,13 +322,15 @@ class Pipeline:
             dagger.Directory,
             DefaultPath("/"),
             Ignore([*HISTORY_LEFT_OUT]),
-            Doc("The checkout to release, with CHANGELOG.md and .git"),
+            Doc("Checkout to release, with CHANGELOG.md and .git"),
         ],
-        version: Annotated[str | None, Doc("What is released; the next version by date if not given")] = None,
-        date: Annotated[str | None, Doc("Day of the release, as 2026-02-28; the newest commit's if not given")] = None,
+        version: Annotated[str | None, Doc("Version of the release; default: the next version by date")] = None,
+        date: Annotated[
+            str | None, Doc("Day of the release, such as 2026-02-28; default: the day of the newest commit")
+        ] = None,
     ) -> dagger.Changeset:
-        """Prepare a release: write its version and changelog entry, and say how to tag it, which is what publishes"""
-        from pipeline.commands.release import release  # noqa: PLC0415
+        """Prepare a release: offer to write its version and changelog entry, and print how to tag it"""
+        from pipeline.commands.release import release
 
         return await release(checkout, version, date)
 
@@ -329,60 +338,59 @@ class Pipeline:
     async def scaffold(
         self,
         name: Annotated[str, Doc("Name of the new image, and of its folder")],
-        kind: Annotated[ImageKind, Doc("What its software comes from")] = ImageKind.PIXI,
+        kind: Annotated[ImageKind, Doc("Source of its software")] = ImageKind.PIXI,
     ) -> dagger.Changeset:
-        """Add a new image: a folder that builds and passes its tests, to be changed into what it shall be"""
-        from pipeline.commands.scaffold import scaffold  # noqa: PLC0415 -- as in _open
+        """Add the folder of a new image that builds and passes its tests, as a start"""
+        from pipeline.commands.scaffold import scaffold
 
         return await scaffold(await self._open(), name, kind)
 
     @function
     @check
     async def specs_valid(self) -> str:
-        """Check that every image.toml can be used"""
+        """Check that every image.toml is valid"""
         return await (await self._checker()).check_specs()
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
     @check
     async def locks_fresh(self) -> str:
-        """Check that every pixi.lock is what pixi makes of its pixi.toml and the channels"""
+        """Check that every pixi.lock fits its manifest and its channels"""
         return await (await self._checker()).check_locks()
 
     @function
     @check
     async def cuda_consistent(self) -> str:
-        """Check that image.toml, pixi.toml, pixi.lock and the base images agree about CUDA"""
+        """Check that image.toml, manifest, pixi.lock and base images agree about CUDA"""
         return await (await self._checker()).check_cuda()
 
     @function
     @check
     async def images_sound(self) -> str:
-        """Check from inside that every user can read and use each image, and that the build left nothing in it"""
+        """Check that every user can read and use each image, and that the build left nothing behind in it"""
         return await (await self._checker()).check_images()
 
     @function
     @check
     async def sizes_in_budget(self) -> str:
-        """Check that the files of no image take more room than its size_budget"""
+        """Check that the files of each image fit its size_budget"""
         return await (await self._checker()).check_sizes()
 
     @function
     @check
     async def probes_pass(self) -> str:
-        """Check that every image passes its smoke test"""
-        from pipeline.commands.smoke_test import smoke_test  # noqa: PLC0415  # as in _open
-        from pipeline.smoke.results import require_passed  # noqa: PLC0415  # as in _open
+        """Check that the probes of every image pass"""
+        from pipeline.commands.smoke_test import smoke_test
+        from pipeline.smoke.results import require_passed
 
         return require_passed(await smoke_test(await self._open(), None, gpu=False), ResultFormat.TABLE)
 
     async def _checker(self) -> "Checker":
-        from pipeline.commands.check import Checker  # noqa: PLC0415  # as in _open
+        from pipeline.commands.check import Checker
 
         return Checker(await self._open())
 
     async def _open(self, docker_config: dagger.Secret | None = None) -> "Checkout":
-        # Imported here: the engine starts this module for every call, and a listing of its functions needs none of it.
-        from pipeline.checkout import Checkout  # noqa: PLC0415
-        from pipeline.credentials.logins import log_in  # noqa: PLC0415
+        from pipeline.checkout import Checkout
+        from pipeline.credentials.logins import log_in
 
         return await Checkout.open(self.source, await log_in(self.auths, docker_config, self.channel_auths))

@@ -10,7 +10,7 @@ import dagger
 
 @dagger.enum_type
 class ImageKind(enum.Enum):
-    """What an image's software comes from"""
+    """Source of an image's software"""
 
     PIXI = "pixi"
     """A pixi environment: pixi.toml asks for packages, pixi.lock pins them"""

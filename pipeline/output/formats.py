@@ -10,10 +10,10 @@ import dagger
 
 @dagger.enum_type
 class Format(enum.Enum):
-    """How a report is written"""
+    """Format of a report"""
 
     TABLE = "table"
-    """Lines and columns, for a terminal or a log"""
+    """A table, for a terminal or a log"""
 
     JSON = "json"
     """One document, for programs"""
@@ -24,10 +24,10 @@ class Format(enum.Enum):
 
 @dagger.enum_type
 class ResultFormat(enum.Enum):
-    """How the results of probes are written"""
+    """Format of the results of probes"""
 
     TABLE = "table"
-    """Lines and columns, then what failed probes printed"""
+    """A table, then the output of failed probes"""
 
     JSON = "json"
     """One document, for programs"""
@@ -41,7 +41,7 @@ class ResultFormat(enum.Enum):
 
 @dagger.enum_type
 class SbomFormat(enum.Enum):
-    """How the bill of materials of an image is written"""
+    """Format of an SBOM"""
 
     CYCLONEDX = "cyclonedx"
     """CycloneDX 1.6, in JSON"""
