@@ -79,8 +79,8 @@ def test_a_name_that_no_registry_takes_is_refused(checkout: CheckoutFolder, name
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("small", r"^there is an image 'small' already, and small/image\.toml is kept as it is; choose another name$"),
-        ("notes", r"^'notes' is something else in this repository, and is kept as it is; choose another name$"),
+        ("small", r"^there is an image 'small' already, and small/image\.toml is kept as it is; choose another name"),
+        ("notes", r"^'notes' is something else in this repository, and is kept as it is; choose another name"),
         ("pipeline", r"^'pipeline' is something else in this repository"),
     ],
 )
