@@ -1,12 +1,18 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import rattler
 from dagger import dag
 
-from pipeline.checkout import ImageSource
+import pipeline.checkout
+from pipeline.checkout import Checkout, ImageSource
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.project_toml import Settings
 from pipeline.errors import SpecError
+from pipeline.locks import base_images, image_lock
+from tests.unit.conftest import CheckoutFolder
+from tests.unit.lockfiles import conda, write
 
 BOTH = ImageSource(
     "small",
@@ -30,3 +36,34 @@ def test_a_platform_that_the_image_does_not_have_is_refused() -> None:
         match=r"^small/image\.toml: key 'platforms' does not have 'linux/arm'; did you mean 'linux/arm64'\? \[plat",
     ):
         BOTH.platform("linux/arm")
+
+
+def test_each_file_of_an_image_is_read_once(checkout: CheckoutFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a call asks for the image, on however many platforms."""
+    both = {platform: [conda("zlib-1-h_0", platform)] for platform in ("linux-64", "linux-aarch64")}
+    checkout.write("small/pixi.lock", write({"default": both}))
+    checkout.write("small/pixi.toml", '[workspace]\nchannels = []\nplatforms = ["linux-64", "linux-aarch64"]\n')
+    checkout.write("small/image.toml", "description = 'x'\nplatforms = ['linux/amd64', 'linux/arm64']\n")
+    checkout.write("small/base.lock", base_images.write("small", {Settings().base: f"sha256:{'1' * 64}"}))
+    read: list[str] = []
+    for module, name in (
+        (pipeline.checkout, "load_spec"),
+        (image_lock, "read_manifest"),
+        (base_images, "read"),
+        (rattler.LockFile, "from_path"),
+    ):
+        original = getattr(module, name)
+
+        def counting(*arguments: object, name: str = name, original: Callable[..., object] = original) -> object:
+            read.append(name)
+            return original(*arguments)
+
+        monkeypatch.setattr(module, name, counting)
+    opened = Checkout(dag.directory(), checkout.path, Settings())
+    for _ in range(2):
+        for image in opened.images():
+            for platform in image.spec.platforms:
+                assert len(image.lock(platform).candidates) == 1
+                assert image.inputs(platform).bases
+            assert len(image.files.packages()) == 2
+    assert sorted(read) == ["from_path", "load_spec", "read", "read_manifest"]
