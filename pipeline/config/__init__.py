@@ -1,1 +1,1 @@
-"""What people write: image.toml, [tool.pipeline] of pyproject.toml, and what their keys may hold."""
+"""Configuration files: image.toml and [tool.pipeline] of pyproject.toml, with the rules for their keys."""

@@ -1,4 +1,4 @@
-"""The ``files`` of image.toml: from the image's own folder, or from elsewhere and pinned by their hash."""
+"""The ``files`` of image.toml: copied from the image's folder, or downloaded from a URL and pinned by a hash."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pipeline.config.toml_locations import Keys
 from pipeline.errors import Code, SpecError
 
-#: Every user reads a file of an image, and only its owner and group write it.
+#: Permission bits: every user must be able to read a file of an image, and only its owner and group to write it.
 _READ_BY_ALL: Final = 0o444
 _WRITTEN_BY_ALL: Final = 0o002
 
 
 class ImageFile(BaseModel):
-    """One file that is added to the image."""
+    """A file that is added to the image."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,10 +24,10 @@ class ImageFile(BaseModel):
     """Path in the image's folder."""
 
     url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
-    """Address that the file is fetched from, instead of ``source``."""
+    """URL that the file is downloaded from, instead of ``source``."""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """Hash of what ``url`` gives, in hexadecimal digits: the file is the same whoever builds the image and when."""
+    """SHA-256 of the downloaded file, in hexadecimal digits: every build of the image gets the same file."""
 
     path: str
     """Absolute path in the image."""
@@ -77,10 +77,10 @@ class ImageFile(BaseModel):
 
 
 def inner_path(value: str) -> str:
-    """A path that stays in the folder that it is relative to, as far as its words say.
+    """Return a relative path after checking that no ``..`` in it leaves its folder; symlinks are not looked at.
 
     Raises:
-        ValueError: it is absolute or empty, or leads out of the folder.
+        ValueError: the path is absolute, empty, or leads out of the folder.
     """
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts or not path.parts:
@@ -89,37 +89,37 @@ def inner_path(value: str) -> str:
 
 
 def require_file(folder: Path, source: str, name: str, keys: Keys) -> None:
-    """Refuse what an image.toml names and the image's folder does not have, or has outside of itself.
+    """Check that a file which image.toml names is in the image's folder.
 
     Args:
         folder: the image's folder.
-        source: a path in the folder.
-        name: what messages call the image.toml.
-        keys: the way to the key in it that names the file.
+        source: the file's path in the folder.
+        name: path of image.toml for messages.
+        keys: path of the key that names the file.
 
     Raises:
-        SpecError: there is no such file, or a symlink on the way to it leaves the folder.
+        SpecError: the file is missing, or a symlink in its path leaves the folder.
     """
-    what = f"{name}: key '{'.'.join(map(str, keys))}'"
+    subject = f"{name}: key '{'.'.join(map(str, keys))}'"
     at = {name: (keys,)}
-    refuse_links(folder, source, f"{what}: ", at)
+    refuse_links(folder, source, f"{subject}: ", at)
     if not (folder / source).is_file():
         raise SpecError(
-            Code.FILE_MISSING, f"{what}: there is no file {folder.name}/{source}; add it or correct the key", at
+            Code.FILE_MISSING, f"{subject}: there is no file {folder.name}/{source}; add it or correct the key", at
         )
 
 
 def refuse_links(folder: Path, source: str, before: str = "", at: Mapping[str, Sequence[Keys]] | None = None) -> None:
-    """Refuse a path in an image's folder whose symlinks leave the folder.
+    """Reject a path whose symlinks leave the image's folder.
 
     Args:
-        folder: the image's folder, which is itself no symlink.
-        source: the path.
-        before: what the message starts with.
-        at: where the files that it names are at fault.
+        folder: the image's folder; it must not be a symlink itself.
+        source: path in the folder.
+        before: beginning of the error message.
+        at: locations of the error in the files that the message names.
 
     Raises:
-        SpecError: the path leads to somewhere else.
+        SpecError: the resolved path is outside of the folder.
     """
     if not (folder / source).resolve().is_relative_to(folder.parent.resolve() / folder.name):
         raise SpecError(

@@ -1,6 +1,6 @@
-"""The kinds of images: what their software comes from.
+"""Kinds of images by the origin of their software.
 
-dagger makes the enumeration an option of the CLI; no engine is asked.
+Imports dagger because the enumeration is an option of the CLI; it calls no engine.
 """
 
 import enum
@@ -13,7 +13,7 @@ class ImageKind(enum.Enum):
     """Source of an image's software"""
 
     PIXI = "pixi"
-    """A pixi environment: pixi.toml asks for packages, pixi.lock pins them"""
+    """A pixi environment: pixi.toml lists requirements, pixi.lock pins packages"""
 
     DOCKERFILE = "dockerfile"
-    """A Dockerfile of its own"""
+    """A Dockerfile in the image's folder"""

@@ -1,4 +1,4 @@
-"""What an image is: a top-level folder with an image.toml, and what that file may say."""
+"""Images and their image.toml: every top-level folder with an image.toml is an image; the file describes it."""
 
 import re
 from pathlib import Path
@@ -13,69 +13,69 @@ from pipeline.config.validation import FileSettings, nearest, read_toml, validat
 from pipeline.errors import Code, SpecError
 
 FILE: Final = "image.toml"
-#: Files that an image is made from without image.toml naming them.
+#: Files that a build reads although image.toml does not name them.
 _UNNAMED: Final = (FILE, "pixi.toml", "pyproject.toml", "pixi.lock", "base.lock")
 
-#: Platforms that images are built for, as OCI writes them.
+#: Platforms that an image can be built for, in the notation of OCI.
 Platform = Literal["linux/amd64", "linux/arm64", "linux/ppc64le"]
 Compression = Literal["gzip", "zstd"]
 
-#: Keys that say how a pixi environment becomes an image: a Dockerfile says that itself.
+#: Keys for images from a pixi environment; a Dockerfile has instructions of its own for these.
 _PIXI_KEYS: Final = ("environment", "base", "runtime_base", "cuda", "post_link_scripts")
-#: Keys that mean something to a Dockerfile only.
+#: Keys for images from a Dockerfile only.
 _DOCKERFILE_KEYS: Final = ("build_args",)
 
 
 class ImageSpec(FileSettings):
-    """Everything that makes one image; each field is a key of image.toml."""
+    """Specification of an image; each field is a key of image.toml."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
     description: Annotated[str, Field(min_length=1)]
-    """What the image is for, in one line."""
+    """Purpose of the image, in one line."""
 
     environment: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = "default"
-    """The environment of pixi.toml that is installed."""
+    """Environment of pixi.toml to install."""
 
     base: Annotated[str, Field(min_length=1)] | None = None
-    """Image that has pixi and installs the environment; where there is none, the one of ``[tool.pipeline]``."""
+    """Base image with pixi, in which the environment is installed; defaults to ``base`` of ``[tool.pipeline]``."""
 
     runtime_base: Annotated[str, Field(min_length=1)] | None = None
-    """Image that the installed environment is put on; where there is none, it is ``base``, and so has pixi."""
+    """Base image of the final image, to which the environment is copied; defaults to ``base``, which contains pixi."""
 
     cuda: Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")] | None = None
-    """CUDA version that pixi is told while it installs, such as "12.8" or "12"; where there is none, the image has no
+    """CUDA version that pixi assumes while it installs, such as "12.8" or "12"; without the key, the image has no
     CUDA."""
 
     post_link_scripts: Annotated[bool, Field(strict=True)] = False
-    """Whether the post-link scripts of its conda packages run; pixi runs none by itself."""
+    """Run the post-link scripts of its conda packages, which pixi does not run."""
 
     platforms: Annotated[tuple[Platform, ...], Field(min_length=1)] = ("linux/amd64",)
-    """What the image is built for; `build` gives the first one unless it is asked for another."""
+    """Platforms of the image; `build` uses the first one by default."""
 
     dockerfile: str | None = None
-    """Path of a Dockerfile in the image's folder, which the image is built from instead of pixi.toml and pixi.lock."""
+    """Path of a Dockerfile in the image's folder, from which it is built instead of from pixi.toml and pixi.lock."""
 
     build_args: dict[str, str] = Field(default_factory=dict)
     """Build arguments of the Dockerfile."""
 
     env: dict[str, str] = Field(default_factory=dict)
-    """Environment variables of the image, beside those that activate the environment."""
+    """Environment variables of the image, in addition to those that activate the environment."""
 
     files: tuple[ImageFile, ...] = ()
-    """Files that are added to the image."""
+    """Files to add to the image."""
 
     repositories: tuple[str, ...] = ()
-    """Where the image is published; where there is nothing, in each registry of ``[tool.pipeline]`` by its name."""
+    """Repositories to publish to; defaults to one with the image's name in each registry of ``[tool.pipeline]``."""
 
     compression: Compression = "gzip"
-    """How its layers are compressed: every client reads gzip; zstd is smaller, and older clients do not read it."""
+    """Compression of its layers: every client reads gzip; zstd is smaller, but older clients cannot read it."""
 
     size_budget: ByteSize | None = None
-    """How much room its files may take, uncompressed, such as "9 GB"; where there is none, it is not limited."""
+    """Largest allowed size of its files, uncompressed, such as "9 GB"; unlimited by default."""
 
     probes: Probes = Field(default_factory=Probes)
-    """What a smoke test starts, and what must come of it."""
+    """Probes of the smoke test, with their expected results."""
 
     @field_validator("dockerfile")
     @classmethod
@@ -121,13 +121,13 @@ class ImageSpec(FileSettings):
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> Self:
         foreign = _PIXI_KEYS if self.dockerfile else _DOCKERFILE_KEYS
-        given = [f"'{key}'" for key in foreign if key in self.model_fields_set]
-        if given and self.dockerfile:
+        keys = [f"'{key}'" for key in foreign if key in self.model_fields_set]
+        if keys and self.dockerfile:
             raise ValueError(
-                f"{_keys(given)} of an image that pixi installs, but 'dockerfile' is there; leave one of the two out"
+                f"{_keys(keys)} of an image that pixi installs, but 'dockerfile' is there; leave one of the two out"
             )
-        if given:
-            raise ValueError(f"{_keys(given)} of a Dockerfile, but 'dockerfile' is not there; add it or leave that out")
+        if keys:
+            raise ValueError(f"{_keys(keys)} of a Dockerfile, but 'dockerfile' is not there; add it or leave that out")
         return self
 
 
@@ -136,16 +136,16 @@ def _keys(names: list[str]) -> str:
 
 
 def find_images(checkout: Path) -> list[str]:
-    """The names of all images of a checkout, sorted: its top-level folders with an image.toml."""
+    """Return the names of all images of a checkout, sorted: its top-level folders with an image.toml."""
     return sorted(path.parent.name for path in checkout.glob(f"*/{FILE}") if not path.parent.name.startswith("."))
 
 
 def load_spec(checkout: Path, image: str) -> ImageSpec:
-    """Read one image's image.toml.
+    """Read and validate the image.toml of an image.
 
     Raises:
-        SpecError: the checkout has no such image.
-        SpecError: its image.toml is not TOML, says what cannot be, or names a file that is not in the folder.
+        SpecError: the checkout has no such image, or its image.toml is not TOML, has an invalid key or value, or names
+            a file that is not in the folder.
     """
     images = find_images(checkout)
     if image not in images:

@@ -1,4 +1,4 @@
-"""The ``[probes]`` table of image.toml: what a smoke test starts in an image, and what must come of it."""
+"""The ``[probes]`` table of image.toml: probes of the smoke test, with their expected results."""
 
 import re
 from collections import Counter
@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-#: Probes that the pipeline brings, each a script in ``pipeline/smoke/probes``.
+#: Built-in probes, each a script in ``pipeline/smoke/probes``.
 ScriptName = Literal["python", "root", "tensorflow"]
 
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
@@ -57,7 +57,7 @@ def _is_absolute(value: str) -> str:
 
 def _is_request(value: str) -> str:
     if not re.fullmatch(r"/\S*", value):
-        raise ValueError(f"'{value}' cannot be asked for; write a path that starts with '/' and has no blanks")
+        raise ValueError(f"'{value}' is not a path of a request; write one that starts with '/' and has no blanks")
     return value
 
 
@@ -82,63 +82,63 @@ class _Table(BaseModel):
 
 
 class _Started(_Table):
-    """Something that is started in the image."""
+    """A command that is started in the image."""
 
     command: Command
-    """The words of the command; no shell sees them."""
+    """Words of the command; it runs without a shell."""
 
     name: str = ""
-    """What reports call it; the command itself where nothing is said."""
+    """Name in reports; defaults to the command."""
 
     user: User | None = None
-    """Who runs it, as a name or number that the image need not know; the image's own user where nothing is said."""
+    """User that runs it, as a name or a number, known to the image or not; defaults to the image's user."""
 
     entrypoint: bool = True
-    """Start it through the image's entrypoint, as ``docker run`` does; otherwise without, as ``docker exec``."""
+    """Start it through the image's entrypoint, as ``docker run`` does; if false, without, as ``docker exec`` does."""
 
     timeout: Seconds | None = None
-    """Seconds in which it must have ended, or answered; those of ``[probes]`` where nothing is said."""
+    """Seconds until it must have ended or answered; defaults to ``timeout`` of ``[probes]``."""
 
     @property
     def title(self) -> str:
-        """What reports call it."""
+        """Name in reports."""
         return self.name or " ".join(self.command)
 
 
 class CommandProbe(_Started):
-    """A command that must end as it should, and say what it should."""
+    """A command with an expected exit code and expected output."""
 
     exit_code: Annotated[int, Field(ge=0, le=255, strict=True)] = 0
-    """What it must exit with."""
+    """Expected exit code."""
 
     stdout_matches: Expression | None = None
-    """A regular expression that must be found in what it prints."""
+    """Regular expression that must match in its standard output."""
 
     stderr_matches: Expression | None = None
-    """A regular expression that must be found in what it prints as errors."""
+    """Regular expression that must match in its standard error."""
 
 
 class FileProbe(_Table):
-    """A file or folder that must be there."""
+    """A file or folder that must exist."""
 
     path: Path
-    """Its absolute path in the image."""
+    """Absolute path in the image."""
 
     kind: Literal["file", "folder"] = "file"
-    """What it must be; a symbolic link counts as what it leads to."""
+    """Expected type; symbolic links are followed."""
 
     mode: Mode | None = None
-    """The permissions that it must have, in octal digits."""
+    """Expected permissions, in octal digits."""
 
     owner: User | None = None
-    """Whose it must be, as a name or number."""
+    """Expected owner, as a name or number."""
 
     matches: Expression | None = None
-    """A regular expression that must be found in its text."""
+    """Regular expression that must match in its text."""
 
     @property
     def title(self) -> str:
-        """What reports call it."""
+        """Name in reports."""
         return self.path
 
     @model_validator(mode="after")
@@ -149,39 +149,39 @@ class FileProbe(_Table):
 
 
 class ServerProbe(_Started):
-    """A server that must answer over HTTP, asked from another container; its command does not end by itself."""
+    """A server that must answer an HTTP request from another container; its command does not end by itself."""
 
     port: Annotated[int, Field(gt=0, le=65535, strict=True)]
-    """The port that it listens on."""
+    """Port that it listens on."""
 
     path: Request = "/"
-    """The path that is asked for."""
+    """Path of the request."""
 
     status: Annotated[int, Field(ge=100, le=599, strict=True)] = 200
-    """The status that it must answer with."""
+    """Expected status of the answer."""
 
     body_matches: Expression | None = None
-    """A regular expression that must be found in its answer."""
+    """Regular expression that must match in the body of the answer."""
 
 
 class Probes(_Table):
-    """All probes of one image."""
+    """All probes of an image."""
 
     scripts: tuple[ScriptName, ...] = ("python",)
-    """Scripts of the pipeline that do real work with what they are called after."""
+    """Built-in scripts, each of which does real work with the software that it is named after."""
 
     imports: tuple[Module, ...] = ()
-    """Python modules that must be importable, each in a process of its own."""
+    """Python modules that must be importable; each import runs in its own process."""
 
     timeout: Seconds | None = None
-    """Seconds that one probe may take; where there are none, the ones of ``[tool.pipeline]``."""
+    """Time limit of each probe, in seconds; defaults to ``probe_timeout`` of ``[tool.pipeline]``."""
 
     commands: tuple[CommandProbe, ...] = ()
     files: tuple[FileProbe, ...] = ()
     servers: tuple[ServerProbe, ...] = ()
 
     @model_validator(mode="after")
-    def _can_be_told_apart(self) -> Self:
+    def _have_distinct_titles(self) -> Self:
         titles: dict[str, Iterable[str]] = {
             "scripts": self.scripts,
             "imports": self.imports,
@@ -191,8 +191,8 @@ class Probes(_Table):
         }
         if not any(titles.values()):
             raise ValueError("nothing is probed; name a script, an import, a command, a file or a server")
-        for kind, given in titles.items():
-            twice = [title for title, count in Counter(given).items() if count > 1]
+        for kind, names in titles.items():
+            twice = [title for title, count in Counter(names).items() if count > 1]
             if twice:
                 remedy = "give each a 'name' of its own" if kind in {"commands", "servers"} else "leave one of them out"
                 raise ValueError(f"'{twice[0]}' stands twice among '{kind}'; {remedy}")

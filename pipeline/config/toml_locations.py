@@ -1,4 +1,4 @@
-"""Where in a TOML file a key stands: what is wrong is told with the line to change."""
+"""Lines of keys in TOML files, so that an error names the line to change."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,22 +8,22 @@ import tomli
 
 from pipeline.errors import PipelineError
 
-#: The way to a key: tables by name, elements of arrays by number.
+#: Path of a key: names of tables and keys, indexes of array elements.
 Keys = tuple[str | int, ...]
 
 
 def line_of(text: str, keys: Keys) -> int | None:
-    """The line that a key's statement starts in, counted from 1.
+    """Return the line on which the statement that sets a key starts, counted from 1.
 
-    TOML has no statement across the end of what can be parsed so far: the file is read line by line, and the key
-    stands in the statement after which it is there. So every way to write a key is known, and none of them by name.
+    Wherever the beginning of the text parses as TOML, a statement has ended. So lines are added one at a time, and the
+    statement after which the key exists is the one that sets it. This covers every notation of TOML for a key.
 
     Args:
-        text: what can be read as TOML.
-        keys: the way to the key; where the last parts of it are not there, the nearest table around them counts.
+        text: valid TOML.
+        keys: path of the key; if the key is missing, its nearest existing parent is looked up instead.
 
     Returns:
-        The line; None where not even the first part is there.
+        The line number; None if not even the first part of the path exists.
     """
     while keys and not _has(tomli.loads(text), keys):
         keys = keys[:-1]
@@ -33,29 +33,29 @@ def line_of(text: str, keys: Keys) -> int | None:
     start = 0
     for number in range(1, len(lines) + 1):
         try:
-            read = tomli.loads("".join(lines[:number]))
+            values = tomli.loads("".join(lines[:number]))
         except tomli.TOMLDecodeError:
             # In the middle of a statement.
             continue
-        if _has(read, keys):
+        if _has(values, keys):
             return _skip_blank(lines, start) + 1
         start = number
     return None
 
 
 def first_line_of(text: str, ways: Sequence[Keys]) -> int | None:
-    """The line of the first key that is there whole, of several that could be."""
+    """Return the line of the first of several keys that exists; None if none does."""
     values = tomli.loads(text)
     return next((line_of(text, keys) for keys in ways if _has(values, keys)), None)
 
 
 def line_with(text: str, words: str) -> int | None:
-    """The first line that has the words in it, in a file of any kind."""
+    """Return the number of the first line that contains the words; None if none does."""
     return next((number for number, line in enumerate(text.splitlines(), 1) if words in line), None)
 
 
 def place(name: str, line: int | None) -> str:
-    """A file and a line in it as compilers write them, which terminals and editors open."""
+    """Format a file and line as compilers do, which terminals and editors can open."""
     return f"{name}:{line}" if line else name
 
 
@@ -71,14 +71,14 @@ def _has(values: Any, keys: Keys) -> bool:  # noqa: ANN401  # whatever TOML can 
 
 
 def _skip_blank(lines: Sequence[str], start: int) -> int:
-    """The first line from ``start`` on that says something."""
+    """Return the index of the first line from ``start`` on that is neither blank nor a comment."""
     while start < len(lines) and lines[start].strip().partition("#")[0] == "":
         start += 1
     return start
 
 
 def located(error: PipelineError, checkout: Path) -> str:
-    """An error's sentence with the lines of the files that it names."""
+    """Return an error's message with line numbers added to the files that it names."""
     sentence = str(error)
     for name, where in error.at.items():
         text = (checkout / name).read_text(encoding="utf-8-sig")

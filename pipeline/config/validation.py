@@ -1,4 +1,4 @@
-"""Say in one sentence what a settings file says wrongly, with the nearest right key."""
+"""Read and validate settings files; errors name each invalid key and the nearest valid one."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,12 +11,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from pipeline.errors import Code, SpecError
 
-#: Findings that a message names before it only counts them.
+#: Number of findings that a message lists; it counts the rest.
 NAMED: Final = 3
 
 
 class FileSettings(BaseSettings):
-    """Settings that come from one file alone: a build must not depend on the environment it was started from."""
+    """Settings from one file alone: a build must not depend on environment variables of its caller."""
 
     @classmethod
     def settings_customise_sources(
@@ -27,15 +27,15 @@ class FileSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what :func:`validate` read, and nothing else."""
+        """Use only the values that :func:`validate` passes in."""
         return (init_settings,)
 
 
 def read_toml(path: Path, name: str) -> dict[str, Any]:
-    """Read a TOML file; ``name`` is what messages call it.
+    """Read a TOML file; messages call it ``name``.
 
     Raises:
-        SpecError: the file is not TOML, or not UTF-8.
+        SpecError: the file is not valid TOML in UTF-8.
     """
     try:
         return tomli.loads(path.read_text(encoding="utf-8-sig"))
@@ -44,22 +44,22 @@ def read_toml(path: Path, name: str) -> dict[str, Any]:
 
 
 def validate[T: FileSettings](model: type[T], values: Mapping[str, Any], name: str, table: Sequence[str] = ()) -> T:
-    """Make settings from the values of a file that messages call ``name``.
+    """Create settings from the values of a file.
 
     Args:
-        model: what is made.
-        values: what the file says.
-        name: what messages call it; more may follow the file's path after a blank.
-        table: the way to the table of the file that has the values.
+        model: class of the settings.
+        values: content of the table.
+        name: name of the file in messages: its path, and after a blank more if needed.
+        table: path of the table in the file.
 
     Raises:
-        SpecError: a key is unknown or missing, or its value is wrong; all of them are named.
+        SpecError: keys are unknown or missing, or have invalid values; the message names all of them.
     """
     try:
         return model(**values)
     except ValidationError as error:
         first = (*table, *error.errors()[0]["loc"])
-        # A key that is missing is wanted in the table around it.
+        # A missing key has no line: the nearest existing table above it is where it belongs.
         ways = [first[:length] for length in range(len(first), 0, -1)]
         raise SpecError(
             Code.KEY_INVALID, f"{name}: {explain(error, model)}", at={name.partition(" ")[0]: ways}
@@ -67,12 +67,12 @@ def validate[T: FileSettings](model: type[T], values: Mapping[str, Any], name: s
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say what a validation error found, each by its key as it stands in the file."""
-    return "; ".join(_sentence(found["type"], found["loc"], found["msg"], model) for found in error.errors())
+    """Describe a validation error in a sentence that names each key by its path in the file."""
+    return "; ".join(_sentence(detail["type"], detail["loc"], detail["msg"], model) for detail in error.errors())
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """A remedy for a misspelt word: the nearest of the right ones, or all of them."""
+    """Return a remedy for a misspelt word: the most similar valid word, or all valid words."""
     known = sorted(words)
     match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if match:
@@ -80,10 +80,10 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f"there are: {', '.join(known)}" if known else "there are none"
 
 
-def listed(found: Sequence[str]) -> str:
-    """Several findings in one sentence: the first ones in full, the others counted."""
-    text = "; ".join(found[:NAMED])
-    return f"{text}; and {len(found) - NAMED} more" if len(found) > NAMED else text
+def listed(findings: Sequence[str]) -> str:
+    """Join findings in one sentence: the first ones in full, the number of the others."""
+    text = "; ".join(findings[:NAMED])
+    return f"{text}; and {len(findings) - NAMED} more" if len(findings) > NAMED else text
 
 
 def _sentence(kind: str, location: tuple[int | str, ...], message: str, model: type[BaseModel]) -> str:
@@ -93,12 +93,12 @@ def _sentence(kind: str, location: tuple[int | str, ...], message: str, model: t
     if kind == "missing":
         return f"key '{key}' is missing; add it"
     message = message.removeprefix("Value error, ")
-    # What is wrong with several keys together has no place of its own, and names them.
+    # An error about several keys together has no location; its message names the keys.
     return f"key '{key}': {message}" if key else message
 
 
 def _keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """The keys that may stand in the table at a location."""
+    """Return the valid keys of the table at a location."""
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
             model = _model_in(model.model_fields[part].annotation) or model
@@ -106,7 +106,7 @@ def _keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:
-    """The settings class in an annotation such as ``tuple[File, ...]``."""
+    """Return the settings class in an annotation such as ``tuple[File, ...]``; None if there is none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for argument in get_args(annotation) if (found := _model_in(argument))), None)
+    return next((model for argument in get_args(annotation) if (model := _model_in(argument))), None)

@@ -117,7 +117,7 @@ def test_a_probe_can_have_a_name() -> None:
         ("servers = [{command = ['a'], port = 70000}]", "key 'probes.servers.0.port': Input should be less than or"),
         (
             "servers = [{command = ['a'], port = 80, path = 'api'}]",
-            "key 'probes.servers.0.path': 'api' cannot be asked for",
+            "key 'probes.servers.0.path': 'api' is not a path of a request",
         ),
         (
             "servers = [{command = ['a'], port = 80, status = 20}]",
