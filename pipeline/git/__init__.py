@@ -1,1 +1,1 @@
-"""What git knows of a checkout: its commit, its history, and which files are uploaded to the engine."""
+"""Git data of a checkout: its commit and history; and the filter for its upload to the engine."""

@@ -1,4 +1,4 @@
-"""The commit that a checkout is at, from its ``.git`` folder, and what of its files differs from that commit."""
+"""The commit of a checkout, read from its ``.git`` folder, and the files that differ from that commit."""
 
 import os
 import re
@@ -21,40 +21,41 @@ from pipeline.git.upload_filter import LEFT_OUT
 
 @dataclass(frozen=True)
 class Commit:
-    """The commit that a checkout is at."""
+    """The commit that is checked out."""
 
     sha: str
-    """Its id: 40 hexadecimal digits."""
+    """Commit id: 40 hexadecimal digits."""
 
     time: datetime
-    """When it was committed, in UTC."""
+    """Commit time, in UTC."""
 
     changed: tuple[str, ...]
-    """The paths of the checkout that differ from it, sorted: changed, new or deleted."""
+    """Paths in the checkout that differ from the commit, sorted: changed, new or deleted."""
 
 
 def read_commit(checkout: Path) -> Commit | None:
-    """The commit of a checkout as the engine has it, so without what is left out of it on purpose.
+    """Return the commit of a checkout in the engine; files that are not uploaded do not count as changed.
 
-    There is none in a plain folder, in a git worktree (its history is elsewhere), before the first commit, and where
-    git keeps its references or objects in a way of its own.
+    Returns:
+        The commit; None in a folder without git, in a git worktree (its history is elsewhere), before the first commit,
+        and where references or objects are stored in a format that dulwich cannot read.
     """
     repository = open_repository(checkout)
     if repository is None:
         return None
     with closing(repository):
-        found = _head(repository)
-        if found is None:
+        head = _head(repository)
+        if head is None:
             return None
         return Commit(
-            sha=found.id.decode(),
-            time=datetime.fromtimestamp(found.commit_time, UTC),
-            changed=tuple(sorted(_changed(repository, found, checkout))),
+            sha=head.id.decode(),
+            time=datetime.fromtimestamp(head.commit_time, UTC),
+            changed=tuple(sorted(_changed(repository, head, checkout))),
         )
 
 
 def open_repository(checkout: Path) -> Repo | None:
-    """The git repository of a checkout; None where it has no ``.git`` folder."""
+    """Return the git repository of a checkout; None if it has no ``.git`` folder."""
     if not (checkout / ".git").is_dir():
         return None
     try:
@@ -65,15 +66,15 @@ def open_repository(checkout: Path) -> Repo | None:
 
 def _head(repository: Repo) -> GitCommit | None:
     try:
-        found = repository[repository.head()]
-    # None of an object's id either, where ids are longer than 40 digits.
+        head = repository[repository.head()]
+    # A repository with SHA-256 ids raises it too.
     except KeyError:
         return None
-    return found if isinstance(found, GitCommit) else None
+    return head if isinstance(head, GitCommit) else None
 
 
 def _changed(repository: Repo, commit: GitCommit, checkout: Path) -> Iterator[str]:
-    """The paths where the files of a checkout and the tree of its commit differ."""
+    """Yield the paths whose files differ between a checkout and the tree of its commit."""
     committed: dict[str, tuple[int, bytes]] = {}
     modules: list[str] = []
     for entry in repository.object_store.iter_tree_contents(commit.tree):
@@ -84,7 +85,7 @@ def _changed(repository: Repo, commit: GitCommit, checkout: Path) -> Iterator[st
             committed[path] = (entry.mode, entry.sha)
     ignored = IgnoreFilterManager(str(checkout), [], ignorecase=False)
     for path in _files(checkout):
-        # What a submodule holds, its own commit says.
+        # Files of a submodule belong to a commit of that submodule.
         if path.startswith(tuple(modules)):
             continue
         known = committed.pop(path, None)
@@ -97,14 +98,14 @@ def _changed(repository: Repo, commit: GitCommit, checkout: Path) -> Iterator[st
 
 
 def _files(checkout: Path) -> Iterator[str]:
-    """The paths of all files and symbolic links, without those of git."""
+    """Yield the paths of all files and symbolic links except those of git."""
     for folder, folders, files in checkout.walk():
         folders[:] = [name for name in folders if name != ".git"]
         yield from (str((folder / name).relative_to(checkout)) for name in files if name != ".git")
 
 
 def _entry(file: Path) -> tuple[int, bytes]:
-    """How git would commit a file: its mode and the id of its content."""
+    """Return the mode and the blob id that git would commit for a file."""
     status = file.lstat()
     return cleanup_mode(status.st_mode), blob_from_path_and_stat(os.fsencode(file), status).id
 
@@ -116,11 +117,11 @@ _LEFT_OUT: Final = IgnoreFilter(
 
 
 def is_left_out(path: str) -> bool:
-    """Whether the engine is not given a path of the checkout, since the path or a folder above it is left out."""
+    """Whether the upload filter leaves out a path of the checkout, or a folder above it."""
     parts = path.split("/")
     left_out = False
     for depth in range(1, len(parts) + 1):
-        # None where no pattern is about it: then it is as the folder that it is in.
-        said = _LEFT_OUT.is_ignored("/".join(parts[:depth]))
-        left_out = left_out if said is None else said
+        # None if no pattern matches: then the path is treated like its folder.
+        match = _LEFT_OUT.is_ignored("/".join(parts[:depth]))
+        left_out = left_out if match is None else match
     return left_out

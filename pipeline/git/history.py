@@ -1,4 +1,4 @@
-"""What was released before, and what was committed since, from the ``.git`` folder of a checkout."""
+"""The last release and the commits since then, read from the ``.git`` folder of a checkout."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,32 +20,32 @@ _TAGS: Final = Ref(b"refs/tags/")
 
 @dataclass(frozen=True)
 class History:
-    """The commits of a checkout, as far as a release is about them."""
+    """Data of a checkout's history that a release needs."""
 
     day: date
-    """When the newest one was committed, in UTC."""
+    """Date of the newest commit, in UTC."""
 
     tagged: tuple[Version, ...]
     """Versions that have a tag, on any branch."""
 
     last: Version | None
-    """The newest version that the checkout's commit comes after."""
+    """Newest version with a tag on an ancestor of the checkout's commit, or on that commit."""
 
     commits: tuple[str, ...]
-    """Subjects of the commits since then, without merges, oldest first."""
+    """Subjects of the commits since that version, without merges, oldest first."""
 
 
 def read_history(checkout: Path) -> History:
     """Read the history of a checkout.
 
     Raises:
-        PipelineError: there is none, or it ends before the last release, as that of a shallow clone does.
+        PipelineError: there is no history, or it is cut off after the last release, as in a shallow clone.
     """
     repository = open_repository(checkout)
     if repository is None:
         raise PipelineError(
             Code.HISTORY_MISSING,
-            "the checkout has no .git folder, and a release is told from its history; "
+            "the checkout has no .git folder, and a release is made from its history; "
             "run this in a clone (not in a git worktree)",
         )
     with closing(repository):
@@ -81,33 +81,33 @@ def _history(repository: Repo, head: ObjectID) -> History:
 
 
 def _version_tags(repository: Repo) -> dict[Version, ObjectID]:
-    """The commit of each tag that is a version; of two tags of one version, either."""
-    found = {}
+    """Return the commit of each tag that is a version; of two tags for one version, either one."""
+    commits = {}
     for name, sha in repository.refs.as_dict(_TAGS).items():
         try:
             version = parse_version(name.decode(errors="replace"))
         except TagError:
             continue
-        # A shallow clone may lack what a tag is on: then its version is taken, and it is no point to count from.
+        # A shallow clone may lack the tagged object: then the version counts as taken, but is no ancestor.
         while sha in repository.object_store and isinstance(target := repository[sha], Tag):
-            sha = target.object[1]  # noqa: PLW2901 -- from the tag to what it tags
-        found[version] = sha
-    return found
+            sha = target.object[1]  # noqa: PLW2901 -- from the tag to its object
+        commits[version] = sha
+    return commits
 
 
 def _ancestors(repository: Repo, sha: ObjectID) -> dict[ObjectID, Commit]:
-    """A commit and all that it comes after, as far as the clone has them."""
-    found: dict[ObjectID, Commit] = {}
+    """Return a commit and all of its ancestors that the clone contains."""
+    commits: dict[ObjectID, Commit] = {}
     waiting = [sha]
     while waiting:
         current = waiting.pop()
-        if current not in found and isinstance(commit := repository[current], Commit):
-            found[current] = commit
+        if current not in commits and isinstance(commit := repository[current], Commit):
+            commits[current] = commit
             waiting += repository.get_parents(current, commit)
-    return found
+    return commits
 
 
 def _subject(commit: Commit) -> str:
-    """The first line of a commit's message."""
+    """Return the first line of a commit's message."""
     message: bytes = commit.message
     return message.decode(errors="replace").strip().partition("\n")[0].strip()

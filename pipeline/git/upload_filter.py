@@ -1,9 +1,9 @@
-"""What the engine is given of a checkout: patterns in the manner of .dockerignore, the last that matches decides."""
+"""Filter for the upload of a checkout to the engine: patterns as in .dockerignore; the last match decides."""
 
 from typing import Final
 
-#: What is left out: a change to it must not build an image again. Of git stays what says which commit this is;
-#: its configuration goes nowhere, since checkouts in CI have a token there.
+#: Patterns of files that are not uploaded, so that a change to them does not rebuild an image. The files of git that
+#: identify the commit are uploaded; its configuration is not, because it holds a token in checkouts on CI.
 LEFT_OUT: Final = (
     ".*",
     "!.gitignore",
@@ -22,5 +22,5 @@ LEFT_OUT: Final = (
     "*.md",
     "dev",
 )
-#: What is left out where a release is prepared, which is about CHANGELOG.md too.
+#: The same patterns for the preparation of a release, which needs CHANGELOG.md.
 HISTORY_LEFT_OUT: Final = tuple(pattern for pattern in LEFT_OUT if pattern != "*.md")

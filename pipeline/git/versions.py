@@ -1,4 +1,4 @@
-"""Versions as tags of git name them: YEAR.MINOR.PATCH, without leading zeros."""
+"""Versions in the names of git tags: YEAR.MINOR.PATCH, without leading zeros."""
 
 from typing import Final
 
@@ -6,23 +6,23 @@ from packaging.version import InvalidVersion, Version
 
 from pipeline.errors import Code, TagError
 
-#: The branch whose every commit is published.
+#: Branch of which every commit is published.
 BRANCH: Final = "main"
-#: Numbers of a version: year, minor, patch.
+#: Count of numbers in a version: year, minor, patch.
 PARTS: Final = 3
-#: Characters that a registry lets a tag have, and so a version.
+#: Longest tag that a registry accepts, and so the longest version, in characters.
 LIMIT: Final = 128
-#: Digits of a commit's id in a tag.
+#: Number of digits of a commit id in a tag.
 SHORT: Final = 7
-#: What to type instead of a ref that is none.
+#: Remedy for an invalid ref.
 FORMS: Final = "give a version such as v2026.2.0, a pre-release such as v2026.2.0rc1, or main"
 
 
 def parse_version(ref: str) -> Version:
-    """The version that a ref names, without leading zeros.
+    """Return the version that a ref names, without leading zeros.
 
     Raises:
-        TagError: it is no version of three numbers, or one that no tag can have.
+        TagError: the ref is not a version of three numbers, or no tag can hold it.
     """
     if len(ref) > LIMIT:
         raise TagError(
