@@ -1,4 +1,4 @@
-"""CHANGELOG.md in the manner of Keep a Changelog: read which versions it has, and move what is unreleased under one."""
+"""CHANGELOG.md in the format of Keep a Changelog: list its versions, and release its unreleased changes."""
 
 import re
 from collections.abc import Sequence
@@ -13,32 +13,32 @@ from pipeline.git.versions import parse_version
 FILE: Final = "CHANGELOG.md"
 _HEADING: Final = re.compile(r"^##[ \t]+(?P<bracket>\[?)(?P<name>[^\]\s]+)", re.MULTILINE)
 _UNRELEASED: Final = "unreleased"
-#: What Markdown would take for its own.
+#: Characters with a meaning in Markdown.
 _MARKUP: Final = re.compile(r"([\\*_<\[\]])")
 
 
 def versions(text: str) -> list[Version]:
-    """The versions that a changelog has an entry for."""
-    found = []
+    """Return the versions that a changelog has an entry for."""
+    parsed = []
     for heading in _HEADING.finditer(text):
         try:
-            found.append(parse_version(heading["name"]))
+            parsed.append(parse_version(heading["name"]))
         except TagError:
             continue
-    return found
+    return parsed
 
 
 def with_release(text: str, version: Version, day: date, commits: Sequence[str]) -> str:
-    """A changelog in which a version has what was unreleased, and the commits that nobody wrote about.
+    """Return the changelog with its unreleased changes under a version, and the commits that they do not mention.
 
     Args:
         text: the changelog.
-        version: what is released.
-        day: when.
-        commits: the subjects of its commits, in the order to list them.
+        version: version of the release.
+        day: date of the release.
+        commits: subjects of its commits, in the order to list them.
 
     Raises:
-        PipelineError: there is no heading under which a change waits for its release.
+        PipelineError: the changelog has no heading for unreleased changes.
     """
     headings = list(_HEADING.finditer(text))
     waiting = next((heading for heading in headings if heading["name"].lower() == _UNRELEASED), None)
@@ -57,7 +57,7 @@ def with_release(text: str, version: Version, day: date, commits: Sequence[str])
 
 
 def unmentioned(written: str, commits: Sequence[str]) -> list[str]:
-    """The subjects of commits that an entry does not have already, each once."""
+    """Return the subjects of commits that an entry does not mention, without duplicates."""
     known = _plain(written)
     return [subject for subject in dict.fromkeys(commits) if _plain(subject) not in known]
 
@@ -67,12 +67,12 @@ def _listed(subjects: list[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Words alone: what is the same to a reader is the same."""
+    """Return the words of a text in lower case, so that punctuation and markup make no difference."""
     return f" {' '.join(re.findall(r'\w+', text.lower()))} "
 
 
 def _escaped(subject: str) -> str:
-    """A subject as a line of Markdown; what stands between backticks is left as it is."""
+    """Escape a subject for Markdown; text between backticks stays as it is."""
     parts = subject.split("`")
     if len(parts) % 2 == 0:
         return _MARKUP.sub(r"\\\1", subject.replace("`", "'"))

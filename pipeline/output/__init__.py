@@ -1,1 +1,1 @@
-"""How reports look: formats, tables, the log of a call, sizes."""
+"""Presentation of reports: formats, tables, and the log of a call."""

@@ -1,9 +1,9 @@
-"""What a function tells beside its result: the CLI shows it as the log of the call."""
+"""Log of a call: the CLI shows it beside the result of a function."""
 
 import sys
 
 
 def log(text: str) -> None:
-    """Say something to the person who called."""
+    """Write text to the log of the call."""
     sys.stdout.write(text)
     sys.stdout.flush()

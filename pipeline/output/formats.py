@@ -1,6 +1,6 @@
-"""The formats that reports come in: an option of every function that returns one.
+"""Formats of reports, an option of every function that returns one.
 
-dagger makes the enumerations options of the CLI; no engine is asked.
+Imports dagger because the enumerations are options of the CLI; it calls no engine.
 """
 
 import enum

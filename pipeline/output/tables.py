@@ -1,4 +1,4 @@
-"""Reports drawn for the place that shows them: a terminal or log, and a pull request or a job's summary."""
+"""Tables of reports: with lines for a terminal or log, in Markdown for a pull request or the summary of a job."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -9,24 +9,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-#: Columns of a drawn table: it goes to a log or a file as often as to a terminal, so it has a width of its own.
+#: Fixed width of a table in characters: its output is a log or file as often as a terminal.
 WIDTH: Final = 120
-#: Characters of a digest that a table shows.
+#: Number of characters of a digest in a table.
 SHORT_DIGEST: Final = len("sha256:") + 12
-#: How a cell says that something is good or bad; other cells are left as they are.
+#: Colors of cells by their text; other cells have no color.
 STYLES: Final = {"passed": "green", "failed": "red"}
 
 
 def draw_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table with lines around its cells; long cells are wrapped.
+    """Draw a table with lines around its cells; long cells are wrapped.
 
     Args:
-        columns: what each column is called.
-        rows: as many cells as there are columns, in each.
+        columns: titles of the columns.
+        rows: cells of each row, one for each column.
     """
     table = Table(*columns, title_justify="left")
     for column in table.columns:
-        # A name that is cut off cannot be copied.
+        # A truncated name could not be copied.
         column.overflow = "fold"
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
@@ -36,19 +36,19 @@ def draw_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def draw_markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """The same table in GitHub's Markdown, a line a row however long its cells are."""
+    """Draw a table in GitHub's Markdown, with one line for each row, however long its cells are."""
     table = Table(*columns, box=box.MARKDOWN)
     cells = [[_escaped(cell) for cell in row] for row in rows]
     for row in cells:
         table.add_row(*map(Text, row))
-    # Wide enough that nothing is wrapped: a wrapped cell would be a row of its own.
+    # Wide enough for every cell: rich would turn a wrapped cell into several rows.
     width = sum(max(map(len, column)) + 3 for column in zip(columns, *cells, strict=True)) + 1
     text = io.StringIO()
     Console(file=text, width=width).print(table)
-    # rich frames a Markdown table with blank lines.
+    # rich puts blank lines around a Markdown table.
     return text.getvalue().strip() + "\n"
 
 
 def _escaped(cell: str) -> str:
-    """A cell that ends neither its column nor its row."""
+    """Escape the characters that would end the cell or its row."""
     return cell.replace("|", r"\|").replace("\n", "<br>")
