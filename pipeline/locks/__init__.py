@@ -1,1 +1,1 @@
-"""pixi.lock and base.lock: read, compare, unpin, and check them against the manifest."""
+"""pixi.lock and base.lock: read, compare, unpin, and check against the manifest."""

@@ -1,7 +1,7 @@
-"""base.lock of an image: the base images that it is built on, each with the digest that its tag had when it was locked.
+"""base.lock of an image: each of its base images with the digest of its tag at the time of locking.
 
-A tag is another image tomorrow. With base.lock the same commit is the same image, whoever builds it and when; without
-one, tags are taken as they are.
+A tag can move to another image. With base.lock, every build of a commit has the same base images; without it, a build
+uses the current image of each tag.
 """
 
 from collections.abc import Mapping
@@ -20,32 +20,33 @@ from pipeline.config.validation import FileSettings, listed, read_toml, validate
 from pipeline.errors import Code, LockError, SpecError
 
 FILE: Final = "base.lock"
-#: What to do about a file that does not fit, or cannot be used.
+#: Remedy for a base.lock that is stale or invalid.
 REMEDY: Final = f"run 'dagger call lock --image {{image}}' and commit {FILE}"
 
 
-class Bases(FileSettings):
-    """What base.lock says."""
+class BaseLock(FileSettings):
+    """Content of a base.lock."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
     digests: dict[str, Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]]
-    """The digest of each base image by its name with the tag; of the index where it has several platforms."""
+    """Digests by the reference of the base image; the digest of the index if it has several platforms."""
 
 
 class BaseChange(BaseModel):
-    """What became of one base image between two locks."""
+    """Difference between two locks for a base image."""
 
     model_config = ConfigDict(frozen=True)
 
     reference: str
     before: str | None
-    """The previous digest; None where it was not locked."""
+    """Previous digest; None if the base image was not locked."""
     after: str | None
+    """New digest; None if the base image is no longer locked."""
 
 
 def used(spec: ImageSpec, settings: Settings) -> dict[str, str]:
-    """The base images of an image by the key that names each; a Dockerfile names its own, and pins them there."""
+    """Return the base images of an image by key; empty for a Dockerfile, which names and pins its own."""
     if spec.dockerfile is not None:
         return {}
     runtime = {} if spec.runtime_base is None else {"runtime_base": spec.runtime_base}
@@ -53,41 +54,41 @@ def used(spec: ImageSpec, settings: Settings) -> dict[str, str]:
 
 
 def to_lock(spec: ImageSpec, settings: Settings) -> dict[str, str]:
-    """Those that base.lock has to have: a name with a digest is locked by itself."""
+    """Return the base images that base.lock must pin, by key: all those without a digest in their reference."""
     return {key: reference for key, reference in used(spec, settings).items() if "@" not in reference}
 
 
 def read(folder: Path) -> dict[str, str] | None:
-    """The digests of an image's folder; None where it has no base.lock.
+    """Read the digests from an image's base.lock; None if there is no such file.
 
     Raises:
-        LockError: the file cannot be used.
+        LockError: the file is not valid.
     """
     name = f"{folder.name}/{FILE}"
     if not (folder / FILE).is_file():
         return None
     try:
-        return validate(Bases, read_toml(folder / FILE, name), name).digests
+        return validate(BaseLock, read_toml(folder / FILE, name), name).digests
     except SpecError as error:
         raise LockError(Code.BASE_LOCK_STALE, f"{error.message}; or {REMEDY.format(image=folder.name)}") from error
 
 
 def require_fitting(held: Mapping[str, str], image: str, spec: ImageSpec, settings: Settings) -> None:
-    """Compare the digests of an image's base.lock with its base images: one for each of them, and no other one.
+    """Check that an image's base.lock has a digest for each of its base images, and no other digests.
 
     Raises:
-        LockError: they do not fit.
+        LockError: a digest is missing or superfluous.
     """
-    wanted = to_lock(spec, settings)
+    required = to_lock(spec, settings)
     problems: list[str] = []
     at: dict[str, tuple[tuple[str, ...], ...] | str] = {}
-    for key, reference in wanted.items():
+    for key, reference in required.items():
         if reference not in held:
             ours = key in spec.model_fields_set
             file = f"{image}/{SPEC}" if ours else PROJECT
             problems.append(f"it lacks {reference}, which is '{key}' in {file}")
             at[file] = ((key,) if ours else ("tool", "pipeline", key),)
-    for reference in sorted(held.keys() - wanted.values()):
+    for reference in sorted(held.keys() - required.values()):
         problems.append(f"it has {reference}, on which the image is not built")
         at.setdefault(f"{image}/{FILE}", f'"{reference}"')
     if problems:
@@ -97,7 +98,7 @@ def require_fitting(held: Mapping[str, str], image: str, spec: ImageSpec, settin
 
 
 def unpinned(folder: Path, spec: ImageSpec, settings: Settings) -> str:
-    """What is told of an image whose base images are not locked; nothing where they are."""
+    """Return a warning if an image's base images are not locked; an empty string if they are."""
     if (folder / FILE).is_file() or not to_lock(spec, settings):
         return ""
     image = folder.name
@@ -107,7 +108,7 @@ def unpinned(folder: Path, spec: ImageSpec, settings: Settings) -> str:
 
 
 def write(image: str, digests: Mapping[str, str]) -> str:
-    """The text of a base.lock: a line a base image, so that a changed digest is a changed line."""
+    """Return the text of a base.lock, with a line for each base image so that a diff shows each changed digest."""
     document = tomlkit.document()
     document.add(tomlkit.comment(f"The base images of {image}. Written by: dagger call lock --image {image}"))
     document.add(tomlkit.nl())
@@ -119,7 +120,7 @@ def write(image: str, digests: Mapping[str, str]) -> str:
 
 
 def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[BaseChange, ...]:
-    """What became of each base image whose digest is another one, sorted by name."""
+    """Return the base images whose digests differ, sorted by name."""
     return tuple(
         BaseChange(reference=reference, before=before.get(reference), after=after.get(reference))
         for reference in sorted({*before, *after})

@@ -1,6 +1,6 @@
-"""Compare locked packages with what their channel lists now: a lock that was edited by hand says otherwise.
+"""Compare locked packages with the current index of their channel, to find locks that were edited by hand.
 
-It logs in to channels with credentials that the engine has read; no engine is asked here.
+Imports credentials, which the engine has already read, to log in to channels; it calls no engine itself.
 """
 
 import tempfile
@@ -19,61 +19,61 @@ from pipeline.credentials.logins import Logins
 from pipeline.errors import Code, PipelineError
 from pipeline.locks.lockfile import Package
 
-#: Tries after the first one, with growing pauses, where a channel does not answer.
+#: Number of retries, with growing pauses, when a channel does not answer.
 RETRIES: Final = 3
-#: Seconds that one answer of a channel may take.
+#: Time limit of a request to a channel, in seconds.
 TIMEOUT: Final = 300
 
 
 def by_channel(packages: Iterable[Package]) -> dict[str, dict[str, Package]]:
-    """The conda packages that come from channels, by the channel's address and by their place in it.
+    """Group the conda packages from channels by the URL of the channel, then by their path in it.
 
-    Packages in folders are no channel's, and PyPI's are left to pixi.
+    Packages from folders have no channel, and pixi checks those from PyPI.
     """
-    found: dict[str, dict[str, Package]] = {}
+    groups: dict[str, dict[str, Package]] = {}
     for package in packages:
         channel, subdir, file = _split(package)
         if urlsplit(channel).scheme in ("http", "https"):
-            found.setdefault(channel, {})[f"{subdir}/{file}"] = package
-    return found
+            groups.setdefault(channel, {})[f"{subdir}/{file}"] = package
+    return groups
 
 
 def _split(package: Package) -> tuple[str, str, str]:
-    """The channel's address, the folder and the file of a conda package; nothing for a package of another origin."""
+    """Return channel URL, subfolder and file name of a conda package; empty strings for a package of another origin."""
     parts = package.url.rsplit("/", 2)
     return (parts[0], parts[1], parts[2]) if package.kind == "conda" and len(parts) == 3 else ("", "", "")  # noqa: PLR2004
 
 
 async def find_differences(packages: Iterable[Package], logins: Logins) -> list[str]:
-    """What locked packages and their channels do not agree on, a short sentence each.
+    """Compare locked packages with their channels and describe each difference in a short sentence.
 
     Args:
-        packages: of all channels.
-        logins: who logs in to channels.
+        packages: locked packages, of any number of channels.
+        logins: credentials of channels.
 
     Raises:
-        PipelineError: a channel cannot be asked.
+        PipelineError: a channel cannot be queried.
     """
     differences: list[str] = []
     for channel, locked in sorted(by_channel(packages).items()):
         try:
-            listed = await _ask(channel, locked, logins)
+            listed = await _query(channel, locked, logins)
         except Exception as error:
-            said = logins.hide(" ".join(str(error).split()))
-            remedy = explain_refusal(said, logins.channels) or "run the same command again when it can be reached"
+            details = logins.hide(" ".join(str(error).split()))
+            remedy = explain_refusal(details, logins.channels) or "run the same command again when it can be reached"
             raise PipelineError(
-                Code.CHANNEL_UNREACHABLE, f"channel {channel} cannot be asked for what it has: {said}; {remedy}"
+                Code.CHANNEL_UNREACHABLE, f"channel {channel} cannot be queried: {details}; {remedy}"
             ) from error
         differences += compare(locked, listed)
     return differences
 
 
 def compare(locked: Mapping[str, Package], listed: Mapping[str, rattler.RepoDataRecord]) -> list[str]:
-    """What a channel says otherwise than a lock; what one of both does not say is not compared.
+    """Describe the differences between a lock and a channel; values that one of the two lacks are not compared.
 
     Args:
-        locked: packages by their place in the channel.
-        listed: the channel's own packages in the same way.
+        locked: packages of the lock by their path in the channel.
+        listed: packages of the channel by path.
     """
     differences = []
     for place, package in sorted(locked.items()):
@@ -86,15 +86,15 @@ def compare(locked: Mapping[str, Package], listed: Mapping[str, rattler.RepoData
             "md5": (package.md5, record.md5.hex() if record.md5 else None),
             "size": (package.size, record.size),
         }
-        wrong = [what for what, (ours, theirs) in pairs.items() if ours and theirs and ours != theirs]
+        wrong = [key for key, (ours, theirs) in pairs.items() if ours and theirs and ours != theirs]
         if wrong:
             differences.append(f"its channel has another {' and '.join(wrong)} for {place}")
     return differences
 
 
-async def _ask(channel: str, locked: Mapping[str, Package], logins: Logins) -> dict[str, rattler.RepoDataRecord]:
-    """What a channel lists under the names of the packages, by place in the channel."""
-    # The certificates of the system: a lab's own network may have its own authority.
+async def _query(channel: str, locked: Mapping[str, Package], logins: Logins) -> dict[str, rattler.RepoDataRecord]:
+    """Query a channel for all packages of the locked names, by their path in the channel."""
+    # Certificates of the system, because a lab's network may have a certificate authority of its own.
     config = Config.from_toml(f'tls-root-certs = "system"{logins.rattler_config()}')
     client = Client.from_config(config, max_retries=RETRIES, timeout=TIMEOUT)
     cache = await anyio.to_thread.run_sync(tempfile.mkdtemp)

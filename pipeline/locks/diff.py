@@ -1,4 +1,4 @@
-"""What changed between two locks: which packages, for which environment and platform, and what it costs to download."""
+"""Difference of two locks: changed packages of each environment and platform, and the size of the download."""
 
 import re
 from collections import Counter
@@ -18,9 +18,9 @@ from pipeline.output.tables import SHORT_DIGEST, draw_markdown, draw_table
 from pipeline.scripts.sizes import size
 
 type Kind = Literal["conda", "pypi", "virtual"]
-type What = Literal["added", "removed", "upgraded", "downgraded", "rebuilt"]
+type ChangeType = Literal["added", "removed", "upgraded", "downgraded", "rebuilt"]
 
-#: What is told first, in this order: packages by the beginning of their names, after which a word ends.
+#: Packages that a report lists first, in this order: topics with patterns for the beginnings of package names.
 TOPICS: Final[Mapping[str, re.Pattern[str]]] = {
     "CUDA": re.compile(
         r"(__cuda|cuda|cudnn|cutensor|nccl|nvidia|libcu(blas|dnn|fft|file|rand|solver|sparse|tensor)|libnccl|libnv\w+)\b"
@@ -34,33 +34,33 @@ BASE_COLUMNS: Final = ("base image", "from", "to")
 
 
 class State(BaseModel):
-    """One side of a change."""
+    """A package before or after a change."""
 
     model_config = ConfigDict(frozen=True)
 
     version: str
     build: str
     size: int | None
-    """Bytes to download; None where the lock does not say."""
+    """Bytes to download; None if the lock does not give the size."""
 
 
 class Change(BaseModel):
-    """What became of one package."""
+    """Change of a package."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     kind: Kind
-    change: What
+    change: ChangeType
     topic: str | None
-    """Which of the things that are told first it belongs to."""
+    """Topic that puts the package at the top of the report; None for other packages."""
 
     before: State | None
     after: State | None
 
 
 class TargetDiff(BaseModel):
-    """All changes for one environment on one platform, with what is told first at the beginning."""
+    """All changes for an environment on a platform; packages with a topic come first."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -68,22 +68,22 @@ class TargetDiff(BaseModel):
     platform: str
     changes: tuple[Change, ...]
     download: int
-    """Bytes of the packages that somebody with the previous lock has not got yet."""
+    """Bytes of the new and changed packages."""
 
     size_before: int
-    """Bytes of all packages; those whose size a lock does not say are not counted."""
+    """Bytes of all packages whose size the lock gives."""
 
     size_after: int
 
 
 class LockDiff(BaseModel):
-    """The difference of two locks of an image; places without a change are left out."""
+    """Difference of two locks of an image; environments and platforms without changes are left out."""
 
     model_config = ConfigDict(frozen=True)
 
     image: str
     previous: str
-    """Where the previous lock is from."""
+    """Origin of the previous lock."""
 
     places: tuple[TargetDiff, ...]
 
@@ -98,22 +98,23 @@ def compare(
     after: Mapping[LockTarget, Packages],
     bases: Sequence[BaseChange] = (),
 ) -> LockDiff:
-    """The difference of two locks.
+    """Compare two locks.
 
     Args:
-        image: the image that they are of.
-        previous: where the previous lock is from, for the report.
-        before: what the previous lock holds.
-        after: what the later one holds.
-        bases: base images that have another digest.
+        image: name of the image.
+        previous: origin of the previous lock, for the report.
+        before: packages of the previous lock.
+        after: packages of the new lock.
+        bases: base images whose digests differ.
     """
-    places = (_compare_place(place, before.get(place, {}), after.get(place, {})) for place in sorted({*before, *after}))
-    changed = tuple(found for found in places if found.changes)
+    targets = sorted({*before, *after})
+    diffs = (_compare_target(target, before.get(target, {}), after.get(target, {})) for target in targets)
+    changed = tuple(diff for diff in diffs if diff.changes)
     return LockDiff(image=image, previous=previous, places=changed, bases=tuple(bases))
 
 
-def _compare_place(place: LockTarget, before: Packages, after: Packages) -> TargetDiff:
-    # Formats before 7 have no virtual packages; none of them was added or removed by that.
+def _compare_target(target: LockTarget, before: Packages, after: Packages) -> TargetDiff:
+    # Formats before 7 have no virtual packages; a new format alone is no change of packages.
     sides = [packages.values() for packages in (before, after)]
     if not all(any(package.kind == "virtual" for package in side) for side in sides):
         before, after = (
@@ -126,10 +127,10 @@ def _compare_place(place: LockTarget, before: Packages, after: Packages) -> Targ
         if not _is_same(before.get(key), after.get(key))
     ]
     topics = list(TOPICS)
-    changes.sort(key=lambda found: (topics.index(found.topic) if found.topic else len(topics), found.name, found.kind))
+    changes.sort(key=lambda each: (topics.index(each.topic) if each.topic else len(topics), each.name, each.kind))
     return TargetDiff(
-        environment=place.environment,
-        platform=place.platform,
+        environment=target.environment,
+        platform=target.platform,
         changes=tuple(changes),
         download=sum((change.after.size or 0) for change in changes if change.after),
         size_before=sum(package.size or 0 for package in before.values()),
@@ -138,7 +139,7 @@ def _compare_place(place: LockTarget, before: Packages, after: Packages) -> Targ
 
 
 def _is_same(before: Package | None, after: Package | None) -> bool:
-    """Whether two packages are the same file: by their hashes, or where one has none, by their address."""
+    """Whether two packages are the same file by hash, or, if one has no hash, by version, build and URL."""
     if before is None or after is None:
         return False
     for old, new in ((before.sha256, after.sha256), (before.md5, after.md5)):
@@ -150,11 +151,11 @@ def _is_same(before: Package | None, after: Package | None) -> bool:
 def _change(before: Package | None, after: Package | None) -> Change:
     package = after or before
     if package is None:
-        raise ValueError("a change is of a package that was locked at least once")
+        raise ValueError("a change needs a package in at least one of the two locks")
     return Change(
         name=package.name,
         kind=package.kind,
-        change=what_happened(before, after),
+        change=change_type(before, after),
         topic=topic(package.name),
         before=_state(before),
         after=_state(after),
@@ -165,8 +166,8 @@ def _state(package: Package | None) -> State | None:
     return State(version=package.version, build=package.build, size=package.size) if package else None
 
 
-def what_happened(before: Package | None, after: Package | None) -> What:
-    """One word for a change; ``rebuilt`` where the version is the same, or cannot be compared."""
+def change_type(before: Package | None, after: Package | None) -> ChangeType:
+    """Return the type of a change; ``rebuilt`` if the versions are the same or cannot be compared."""
     if before is None:
         return "added"
     if after is None:
@@ -179,7 +180,7 @@ def what_happened(before: Package | None, after: Package | None) -> What:
 
 
 def _newer(kind: Kind, before: str, after: str) -> bool | None:
-    """Whether a version is newer than another; None where both are the same, as 1.0 and 1.00 are."""
+    """Whether the version after a change is newer; None if both are equal, as 1.0 and 1.00 are."""
     if kind == "pypi":
         old, new = PypiVersion(before), PypiVersion(after)
         return None if old == new else old < new
@@ -188,12 +189,12 @@ def _newer(kind: Kind, before: str, after: str) -> bool | None:
 
 
 def topic(name: str) -> str | None:
-    """Which of the things that are told first a package belongs to."""
+    """Return the topic of a package; None if it has none."""
     return next((title for title, pattern in TOPICS.items() if pattern.match(name)), None)
 
 
-def report(diff: LockDiff, format: Format) -> str:  # noqa: A002 -- what the option is called
-    """A difference, as text in a format."""
+def report(diff: LockDiff, format: Format) -> str:  # noqa: A002 -- name of the option
+    """Format a difference as text."""
     if format is Format.JSON:
         return diff.model_dump_json(indent=2) + "\n"
     if not diff.places and not diff.bases:
@@ -209,15 +210,15 @@ def report(diff: LockDiff, format: Format) -> str:  # noqa: A002 -- what the opt
         parts.append(draw(BASE_COLUMNS, rows))
     for place in diff.places:
         table = draw(COLUMNS, [_row(change, markdown=markdown) for change in place.changes])
-        # Markdown would take a table right below a line for more of that line.
+        # Without the blank line, Markdown takes the table for a part of the paragraph above it.
         parts.append(f"{summarize(place)}\n{'\n' if markdown else ''}{table}")
     return "\n".join(parts)
 
 
 def summarize(place: TargetDiff) -> str:
-    """One line about the changes for one environment on one platform."""
+    """Summarize the changes for an environment on a platform in one line."""
     count = Counter(change.change for change in place.changes)
-    words: Sequence[What] = ("upgraded", "downgraded", "rebuilt", "added", "removed")
+    words: Sequence[ChangeType] = ("upgraded", "downgraded", "rebuilt", "added", "removed")
     counted = ", ".join(f"{count[word]} {word}" for word in words if count[word])
     difference = size(place.size_after - place.size_before, sign=True)
     return (
@@ -242,8 +243,8 @@ def _row(change: Change, *, markdown: bool) -> list[str]:
     ]
 
 
-def _version(state: State | None, change: What) -> str:
-    """A version, with the build string where that is what changed."""
+def _version(state: State | None, change: ChangeType) -> str:
+    """Return the version, followed by the build string if only the build changed."""
     if state is None:
         return ""
     return f"{state.version} {state.build}".strip() if change == "rebuilt" else state.version

@@ -1,6 +1,7 @@
-"""pixi.lock of an image: read it, and compare it with image.toml and the manifest where no rule of pixi's is needed.
+"""pixi.lock of an image: read it, and compare it with image.toml and the manifest.
 
-Whether a lock is fresh, and which of its packages are installed, pixi says: see ``pipeline.build.pixi_list``.
+These comparisons need no rules of pixi. pixi itself decides whether a lock is fresh and which packages it installs:
+see ``pipeline.build.pixi_list``.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -24,17 +25,17 @@ from pipeline.locks.lockfile import (
     Packages,
     described,
     packages_of,
-    places,
     readable,
+    targets,
     unique,
     virtual,
 )
 from pipeline.locks.manifest import Manifest, inside, read_manifest, version
 
 LOCK: Final = "pixi.lock"
-#: In an image's folder, what is no source of a package of that folder: our own files, and what tools keep there.
+#: Names in an image's folder that are not part of a local package there: files of the pipeline and of tools.
 OWN: Final = frozenset({SPEC, LOCK, "base.lock", ".git", ".pixi", ".venv", "__pycache__", "node_modules"})
-#: What conda calls the platforms that images are built for.
+#: Names of the platforms in conda.
 SUBDIRS: Final[Mapping[Platform, str]] = {
     "linux/amd64": "linux-64",
     "linux/arm64": "linux-aarch64",
@@ -44,60 +45,60 @@ SUBDIRS: Final[Mapping[Platform, str]] = {
 
 @dataclass(frozen=True)
 class Locked:
-    """The packages that a lock holds for one environment on one platform."""
+    """Packages that a lock holds for an environment on a platform."""
 
     place: LockTarget
 
     packages: Packages
 
     conda: Mapping[str, rattler.RepoDataRecord]
-    """Conda packages by their normalized name, as their channel describes them."""
+    """Records of the conda packages in the index of their channel, by normalized name."""
 
 
 @dataclass(frozen=True)
 class ImageLock:
-    """An image's manifest and lock, as far as they can be read without pixi."""
+    """Content of an image's manifest and lock that can be read without pixi."""
 
     manifest: Manifest
 
     candidates: tuple[Locked, ...]
-    """What may be installed, sorted by platform: a manifest can have several platforms of one kind, such as one with
-    CUDA, and pixi takes one of them."""
+    """Possible installations, sorted by platform: a manifest can list several platforms of one kind, such as one with
+    CUDA, and pixi chooses one of them."""
 
     scripts: tuple[str, ...] = ()
-    """Paths of the scripts that activate the environment, in the image's folder."""
+    """Paths of the environment's activation scripts in the image's folder."""
 
     sources: Mapping[str, bool] = field(default_factory=dict)
-    """Paths of all that pixi may need besides, in the image's folder, and whether each is a folder: packages, folders
-    of packages, scripts. For the image's folder itself all that is in it."""
+    """Paths of packages, folders of packages and scripts in the image's folder that pixi may need, and whether each is
+    a folder. If the image's folder itself is a package, the paths of all of its content."""
 
     @property
     def has_local(self) -> bool:
-        """Whether a package that may be installed is a file or folder of the image's own."""
+        """Whether a package that may be installed is a file or folder in the image's folder."""
         packages = (package for candidate in self.candidates for package in candidate.packages.values())
         return any(package.url and LOCAL.match(package.url) for package in packages)
 
     def own_paths(self, folders: Collection[str]) -> list[str]:
-        """The paths that are in some folders of the image's folder; for that folder itself all that is in it."""
+        """Return the folders, sorted; the image's folder itself is replaced by the paths of its content."""
         return sorted(self.sources if "." in folders else folders)
 
     @property
     def git(self) -> str:
-        """The name of a package that is fetched from git, which pixi does by the program of that name; "" for none."""
-        found = (
+        """Name of a package that pixi downloads from git, for which it runs ``git``; empty if there is none."""
+        names = (
             package.name
             for candidate in self.candidates
             for package in candidate.packages.values()
             if package.url.startswith("git+")
         )
-        return next(found, "")
+        return next(names, "")
 
 
 class LockFiles:
-    """An image's manifest and lock; each is read once, when it is first needed.
+    """An image's manifest and lock; each is read once, on first use.
 
     Args:
-        folder: the image's folder; its name is what messages call the image.
+        folder: the image's folder; messages call the image by its name.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -110,8 +111,7 @@ class LockFiles:
         """The manifest.
 
         Raises:
-            PipelineError: an address in one of the two files has a password or token.
-            PipelineError: the manifest is missing or is not TOML.
+            PipelineError: the manifest is missing or is not TOML, or a URL in one of the two files contains a secret.
         """
         refuse_secrets(self.folder)
         return read_manifest(self.folder)
@@ -121,7 +121,7 @@ class LockFiles:
         """The lock.
 
         Raises:
-            LockError: it is missing or cannot be read.
+            LockError: the lock is missing or cannot be read.
         """
         remedy = relock_remedy(self.folder.name)
         if not self.path.is_file():
@@ -132,10 +132,10 @@ class LockFiles:
             return rattler.LockFile.from_path(self.path)
 
     def packages(self, remedy: str = "") -> dict[LockTarget, Packages]:
-        """All packages of the lock, for every environment and platform.
+        """Return all packages of the lock, for every environment and platform.
 
         Raises:
-            LockError: the lock cannot be used; the error names the remedy.
+            LockError: the lock cannot be used; the message ends with the remedy.
         """
         remedy = remedy or relock_remedy(self.folder.name)
         with readable(self.path, self.name, remedy):
@@ -143,12 +143,12 @@ class LockFiles:
 
 
 def check_lock(files: LockFiles, spec: ImageSpec, platform: Platform = "linux/amd64") -> ImageLock:
-    """Compare an image's manifest, lock and image.toml, and return what pixi has to be asked about.
+    """Compare an image's manifest, lock and image.toml, and return the data for questions to pixi.
 
     Args:
         files: the image's manifest and lock.
         spec: the image's image.toml.
-        platform: the one that packages are wanted for.
+        platform: platform of the build.
 
     Raises:
         PipelineError: the manifest is missing, is not TOML, or has no such environment or platform.
@@ -166,8 +166,8 @@ def check_manifest(manifest: Manifest, spec: ImageSpec, platform: Platform) -> N
     """Compare an image's manifest with its image.toml.
 
     Raises:
-        PipelineError: it has no such environment, or not for the platform.
-        LockError: the two do not agree about CUDA.
+        PipelineError: the manifest lacks the environment, or the environment lacks the platform.
+        LockError: the CUDA versions of the two do not fit.
     """
     subdir = SUBDIRS[platform]
     if not manifest.lists_platform(spec.environment, subdir):
@@ -184,20 +184,20 @@ def check_cuda(spec: ImageSpec, manifest: Manifest, subdir: str) -> None:
     """Compare the CUDA versions of image.toml and the manifest.
 
     Raises:
-        LockError: the manifest asks for a newer one, or image.toml has none.
+        LockError: the manifest requires a newer version, or image.toml has none.
     """
-    found = manifest.required_cuda(spec.environment, subdir)
-    if found is None:
+    requirement = manifest.required_cuda(spec.environment, subdir)
+    if requirement is None:
         return
-    wanted, way = found
+    required, keys = requirement
     image = f"{manifest.image}/{SPEC}"
-    at: dict[str, tuple[Keys, ...]] = {manifest.name: (way,)}
-    requires = f"environment '{spec.environment}' of {manifest.name} requires CUDA {wanted}"
+    at: dict[str, tuple[Keys, ...]] = {manifest.name: (keys,)}
+    requires = f"environment '{spec.environment}' of {manifest.name} requires CUDA {required}"
     if spec.cuda is None:
         raise LockError(
-            Code.CUDA_MISMATCH, f"{requires}, but {image} has no key 'cuda'; add cuda = \"{wanted}\"", at=at
+            Code.CUDA_MISMATCH, f"{requires}, but {image} has no key 'cuda'; add cuda = \"{required}\"", at=at
         )
-    if version(spec.cuda) < version(wanted):
+    if version(spec.cuda) < version(required):
         raise LockError(
             Code.CUDA_MISMATCH,
             f"{image}: key 'cuda' is {spec.cuda}, but {requires}; make them the same",
@@ -206,10 +206,10 @@ def check_cuda(spec: ImageSpec, manifest: Manifest, subdir: str) -> None:
 
 
 def check_base(image: str, spec: ImageSpec, base: str, base_cuda: str | None) -> None:
-    """Compare the CUDA version of image.toml with that of the base image, from its ``CUDA_VERSION``.
+    """Compare the CUDA version of image.toml with ``CUDA_VERSION`` of the base image.
 
     Raises:
-        LockError: the base image is of an older CUDA than the image is built for.
+        LockError: the base image has an older CUDA version.
     """
     if spec.cuda and base_cuda and version(base_cuda) < version(spec.cuda):
         raise LockError(
@@ -221,16 +221,15 @@ def check_base(image: str, spec: ImageSpec, base: str, base_cuda: str | None) ->
 
 
 def relock_remedy(image: str) -> str:
-    """The remedy for a lock that cannot be used."""
+    """Return the remedy for a lock that cannot be used."""
     return f"run 'dagger call lock --image {image}' and commit {LOCK}"
 
 
 def _candidates(files: LockFiles, environment: str, subdir: str) -> tuple[Locked, ...]:
-    """What a lock holds for an environment on all platforms of one kind.
+    """Return the packages of an environment for each of its platforms of one kind.
 
     Raises:
-        PipelineError: the manifest has no such platform.
-        LockError: the lock cannot be used, holds nothing for the image, or holds what an image cannot have.
+        LockError: the lock cannot be used, has no packages for the image, or has some that an image cannot have.
     """
     name, image, manifest, remedy = files.name, files.folder.name, files.manifest, relock_remedy(files.folder.name)
     lock = files.lock
@@ -242,18 +241,18 @@ def _candidates(files: LockFiles, environment: str, subdir: str) -> tuple[Locked
                 f"{name} has no environment '{environment}', which {image}/{SPEC} names and {manifest.name} has; "
                 f"{remedy}",
             )
-        found = {place: platform for place, platform in places(environment, held) if str(platform.subdir) == subdir}
-        if not found:
+        platforms = {place: each for place, each in targets(environment, held) if str(each.subdir) == subdir}
+        if not platforms:
             raise LockError(
                 Code.LOCK_STALE,
                 f"{name} has nothing of environment '{environment}' for {subdir}, which {manifest.name} lists; "
                 f"{remedy}",
             )
-        if not any(held.packages(platform) for platform in found.values()):
+        if not any(held.packages(platform) for platform in platforms.values()):
             raise _empty(name, manifest.image, environment, subdir, dict(lock.environments()))
         return tuple(
             _locked(name, image, place, held, platform)
-            for place, platform in sorted(found.items(), key=lambda item: item[1].name)
+            for place, platform in sorted(platforms.items(), key=lambda item: item[1].name)
         )
 
 
@@ -277,7 +276,7 @@ def _locked(name: str, image: str, place: LockTarget, held: Environment, platfor
 
 
 def _empty(name: str, image: str, environment: str, subdir: str, environments: Mapping[str, Environment]) -> LockError:
-    """The error for an environment without any package."""
+    """Create the error for an environment without packages."""
     others = sorted(
         other
         for other, held in environments.items()
@@ -290,23 +289,23 @@ def _empty(name: str, image: str, environment: str, subdir: str, environments: M
 
 
 def _existing_scripts(folder: Path, manifest: Manifest, environment: str, subdir: str) -> tuple[str, ...]:
-    """The scripts that activate an environment.
+    """Return the paths of an environment's activation scripts.
 
     Raises:
-        PipelineError: one of them is not there; pixi would activate without it.
+        PipelineError: a script is missing; pixi would skip it without an error.
     """
     scripts: dict[str, None] = {}
-    for way, script in manifest.activation_scripts(environment, subdir):
-        path = _present(folder, manifest, script, f"activation script '{script}'", (way,))
+    for keys, script in manifest.activation_scripts(environment, subdir):
+        path = _present(folder, manifest, script, f"activation script '{script}'", (keys,))
         scripts[path] = None
     return tuple(scripts)
 
 
 def _sources(folder: Path, manifest: Manifest, candidates: Iterable[Locked]) -> dict[str, bool]:
-    """Paths that pixi may need, and whether each is a folder: what is installed must be there, what is for others may.
+    """Return the paths that pixi may need, and whether each is a folder; only those of installed packages must exist.
 
     Raises:
-        PipelineError: a package is installed by path, and is not there.
+        PipelineError: an installed package is missing.
     """
     needed = {
         _present(folder, manifest, package.url, f"package '{package.name}' is '{package.url}', and that", ())
@@ -323,10 +322,10 @@ def _sources(folder: Path, manifest: Manifest, candidates: Iterable[Locked]) -> 
 
 
 def _present(folder: Path, manifest: Manifest, named: str, what: str, ways: tuple[Keys, ...]) -> str:
-    """The path of a file or folder that is named by path.
+    """Return the path of a file or folder in its shortest form.
 
     Raises:
-        PipelineError: it is not in the image's folder.
+        PipelineError: the path is not in the image's folder.
     """
     path = inside(named.removeprefix("file://"))
     if path is None:

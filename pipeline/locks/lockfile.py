@@ -1,4 +1,4 @@
-"""A pixi.lock as a file: formats 4 to 7, read by py-rattler, and a sentence for each one that cannot be read."""
+"""Read a pixi.lock of format 4 to 7 with py-rattler, and explain why a file cannot be read."""
 
 import os
 import re
@@ -22,18 +22,18 @@ from rattler.lock import (
 
 from pipeline.errors import Code, LockError
 
-#: The address of a package that is a file or folder beside the manifest, and not one that is fetched.
+#: Address of a package in a local file or folder, which is not downloaded.
 LOCAL: Final = re.compile(r"(?![a-z+]+:)|file:", re.IGNORECASE)
-#: What py-rattler says of the version of a package whose own project says it when it is built.
+#: Version that py-rattler reports for a package whose project sets its version at build time.
 DYNAMIC: Final = "<dynamic>"
-#: How git marks the parts of a file that it could not merge.
+#: Markers of a merge conflict that git leaves in a file.
 CONFLICT: Final = (b"<<<<<<< ", b">>>>>>> ")
-#: What is told of a file whose last line has no end: pixi ends every line.
+#: Description of a file without a newline at its end: pixi writes one.
 CUT_OFF: Final = "ends in the middle of a line, as a file does that was cut off"
 
 
 class LockTarget(NamedTuple):
-    """What packages are locked for."""
+    """Environment and platform that packages are locked for."""
 
     environment: str
     platform: str
@@ -41,10 +41,10 @@ class LockTarget(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One locked package, of any kind, with what a lock says of it; not every lock says all."""
+    """A locked package of any kind; fields that a lock does not give are empty."""
 
     kind: Literal["conda", "pypi", "virtual"]
-    """Virtual packages are what the solver takes the machine to have, such as a CUDA version."""
+    """Virtual packages describe the machine that the solver assumes, such as its CUDA version."""
 
     name: str
     version: str
@@ -63,25 +63,25 @@ type Packages = dict[tuple[str, str], Package]
 
 
 def read_packages(path: Path, name: str, remedy: str) -> dict[LockTarget, Packages]:
-    """All that a lock holds.
+    """Read all packages of a lock.
 
     Args:
-        path: the lock.
-        name: what messages call it.
-        remedy: what a person should do where it cannot be used.
+        path: path of the lock.
+        name: name of the lock in messages.
+        remedy: remedy in error messages.
 
     Raises:
-        LockError: it cannot be read, or holds a package twice for the same place.
+        LockError: the lock cannot be read, or holds a package twice for an environment and platform.
     """
     with readable(path, name, remedy):
         return packages_of(rattler.LockFile.from_path(path), name, remedy)
 
 
 def packages_of(lock: rattler.LockFile, name: str, remedy: str) -> dict[LockTarget, Packages]:
-    """All that a lock holds which py-rattler has read; its errors are told by :func:`readable`.
+    """Return all packages of a lock that py-rattler has read; call it inside :func:`readable`.
 
     Raises:
-        LockError: it holds a package twice for the same place.
+        LockError: the lock holds a package twice for an environment and platform.
     """
     return {
         place: unique(
@@ -91,40 +91,40 @@ def packages_of(lock: rattler.LockFile, name: str, remedy: str) -> dict[LockTarg
             remedy,
         )
         for label, environment in lock.environments()
-        for place, platform in places(label, environment)
+        for place, platform in targets(label, environment)
     }
 
 
 @contextmanager
 def readable(path: Path, name: str, remedy: str) -> Iterator[None]:
-    """Tell what py-rattler cannot do with a lock as a LockError.
+    """Turn py-rattler's errors about a lock into a LockError.
 
     Raises:
-        LockError: says what is wrong with the file, as far as can be seen.
+        LockError: py-rattler cannot read the lock; the message explains what is wrong with the file.
     """
     try:
         yield
     except LockError:
         raise
     except BaseException as error:
-        # py-rattler's errors have no class of their own, and where its own code panics not even Exception's.
+        # py-rattler has no error class of its own, and a panic in its Rust code is not even an Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise LockError(Code.LOCK_INVALID, _explain(path, name, remedy, error)) from error
-    # What was lost may be the end of a size, or a hash: the rest can be read, and would be believed.
+    # The end of a size or hash may be missing: the rest would parse as a wrong value.
     if _is_cut_off(path):
         raise LockError(Code.LOCK_INVALID, f"{name} {CUT_OFF}; {remedy}")
 
 
 def unique(packages: Iterable[Package], name: str, place: LockTarget, remedy: str) -> Packages:
-    """Packages by kind and name.
+    """Return packages by kind and name.
 
     Raises:
-        LockError: one of them is there twice; pixi installs none of such a lock.
+        LockError: a package is there twice; pixi cannot install such a lock.
     """
-    found: Packages = {}
+    by_name: Packages = {}
     for package in packages:
-        other = found.setdefault((package.kind, package.name), package)
+        other = by_name.setdefault((package.kind, package.name), package)
         if other is not package:
             both = " and ".join(sorted(f"{each.version} {each.build}".strip() for each in (other, package)))
             raise LockError(
@@ -132,11 +132,11 @@ def unique(packages: Iterable[Package], name: str, place: LockTarget, remedy: st
                 f"{name} holds package '{package.name}' twice for environment '{place.environment}' on "
                 f"{place.platform}, as {both}; {remedy}",
             )
-    return found
+    return by_name
 
 
 def described(locked: LockedPackage) -> Package:
-    """One package of py-rattler's, as this module describes packages."""
+    """Convert a package of py-rattler."""
     if isinstance(locked, CondaLockedBinaryPackage):
         record = locked.repo_data_record()
         return Package(
@@ -157,15 +157,15 @@ def described(locked: LockedPackage) -> Package:
         kind=kind,
         name=canonicalize_name(locked.name) if kind == "pypi" else locked.name.lower(),
         version="" if version == DYNAMIC else version,
-        # A wheel or source archive at an address of its own, as PEP 610 tells it from one of an index.
+        # The prefix marks an archive at a URL, as opposed to one from a package index.
         url=locked.location.removeprefix("direct+"),
         sha256=sha256.hex() if sha256 else None,
         md5=md5.hex() if md5 else None,
     )
 
 
-def places(label: str, environment: Environment) -> Iterator[tuple[LockTarget, LockPlatform]]:
-    """The platforms that an environment is locked for; where there are several of one kind, each has its own name."""
+def targets(label: str, environment: Environment) -> Iterator[tuple[LockTarget, LockPlatform]]:
+    """Yield the platforms that an environment is locked for; those with the same subdir are distinguished by name."""
     platforms = environment.platforms()
     count = Counter(str(platform.subdir) for platform in platforms)
     for platform in platforms:
@@ -174,32 +174,32 @@ def places(label: str, environment: Environment) -> Iterator[tuple[LockTarget, L
 
 
 def virtual(text: str) -> Package:
-    """A virtual package, which a lock writes as name, version and build with equals signs between."""
+    """Parse a virtual package, written in a lock as ``name=version=build``."""
     name, _, rest = text.partition("=")
     version, _, build = rest.partition("=")
     return Package("virtual", name, version, build)
 
 
 def _hashes(locked: LockedPackage) -> tuple[bytes | None, bytes | None]:
-    """SHA-256 and MD5, each where the lock has it."""
+    """Return SHA-256 and MD5; each is None if the lock does not give it."""
     try:
         return (locked.hashes.sha256, locked.hashes.md5) if locked.hashes else (None, None)
-    except AttributeError:  # what py-rattler 0.28 raises where a lock has neither
+    except AttributeError:  # py-rattler 0.28 raises it if a lock has neither
         return None, None
 
 
 def _explain(path: Path, name: str, remedy: str, error: BaseException) -> str:
-    """Why a lock cannot be read: what a person did to it, or else what py-rattler says of it."""
+    """Explain why a lock cannot be read: a known mistake, or else py-rattler's own message."""
     content = path.read_bytes() if path.is_file() else b""
     if path.is_file() and not content.strip():
         return f"{name} is empty; {remedy}"
     for number, line in enumerate(content.splitlines(), 1):
         if line.startswith(CONFLICT):
             return f"{name} cannot be read: git left a merge conflict in line {number}; {remedy}"
-    said = " ".join(str(error).split())
+    details = " ".join(str(error).split())
     if content and _is_cut_off(path):
-        said = f"{said}, and it {CUT_OFF}"
-    return f"{name} cannot be read: {said}; {remedy}"
+        details = f"{details}, and it {CUT_OFF}"
+    return f"{name} cannot be read: {details}; {remedy}"
 
 
 def _is_cut_off(path: Path) -> bool:

@@ -1,6 +1,6 @@
-"""The previous lock of an image: as a commit has it, as a published image was built from it, or a file.
+"""The previous lock of an image, from a commit, a published image or a file.
 
-A published image is pulled by the engine, which is why this module of the room imports dagger.
+Imports dagger because the engine pulls published images.
 """
 
 import contextlib
@@ -26,32 +26,32 @@ from pipeline.git.commit import open_repository
 from pipeline.locks import base_images
 from pipeline.locks.image_lock import LOCK
 
-#: Where images have the lock that they were built from.
+#: Path in an image of the lock that it was built from.
 PUBLISHED: Final = f"/app/{LOCK}"
-#: What an image's reference ends with, and no name that git takes contains: a tag, a digest, or both.
+#: Reference of an image with a tag or digest: the name of a git ref cannot contain ``:`` or ``@``.
 _REFERENCE: Final = re.compile(r".+[:@].+")
-#: The folders of `.git/refs` that people leave out of a name.
+#: Full name of a git ref, with its short name as a group.
 _SHORT: Final = re.compile(rb"refs/(?:heads|tags|remotes)/(.+)")
-#: Names of branches and tags that a message may have room for.
+#: Largest number of branches and tags that a message lists.
 SHOWN: Final = 10
-#: The other ways to name a lock.
+#: Part of messages: other sources of a lock.
 OTHERWISE: Final = "a published image (with its tag) and a file (--from-file) are taken as well"
 
 
 async def find_previous(
     checkout: Path, logins: Logins, image: str, reference: str, file: dagger.File | None
 ) -> tuple[Path, str]:
-    """The previous lock in a file of this process, and what messages call it.
+    """Write the previous lock to a temporary file, and return its path and its name for messages.
 
     Args:
-        checkout: with its `.git`.
-        logins: who logs in to registries.
-        image: whose lock it is.
+        checkout: checkout with its `.git`.
+        logins: credentials of registries.
+        image: name of the image.
         reference: a commit, branch or tag of git, or the reference of a published image.
-        file: the lock itself; then the reference is not looked at.
+        file: the lock itself; it takes precedence over the reference.
 
     Raises:
-        PreviousLockError: nothing is found there.
+        PreviousLockError: there is no lock at the reference.
     """
     path = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp)) / LOCK
     if file is not None:
@@ -65,29 +65,29 @@ async def find_previous(
 
 
 def previous_digests(checkout: Path, image: str, reference: str, file: dagger.File | None) -> dict[str, str] | None:
-    """The digests of base images as a commit has them; None where the previous lock is of no commit.
+    """Read the digests of base images at a commit; None if the previous lock is not from a commit.
 
     Raises:
-        LockError: the commit's base.lock cannot be used.
+        LockError: the commit's base.lock is not valid.
     """
     if file is not None or _REFERENCE.fullmatch(reference):
         return None
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / image
         folder.mkdir()
-        with contextlib.suppress(PreviousLockError):  # as before it was locked
+        with contextlib.suppress(PreviousLockError):  # a commit from before it was locked
             (folder / base_images.FILE).write_bytes(committed_lock(checkout, image, reference, base_images.FILE))
         return base_images.read(folder) or {}
 
 
 def committed_lock(checkout: Path, image: str, reference: str, file: str = LOCK) -> bytes:
-    """An image's lock as a commit has it.
+    """Read an image's lock at a commit.
 
     Args:
-        checkout: with its `.git`.
-        image: whose lock it is.
+        checkout: checkout with its `.git`.
+        image: name of the image.
         reference: a commit, branch or tag of git.
-        file: its lock of packages, or of base images.
+        file: name of the lock, pixi.lock or base.lock.
 
     Raises:
         PreviousLockError: the checkout has no history, no such commit, or the commit has no such lock.
@@ -102,30 +102,30 @@ def committed_lock(checkout: Path, image: str, reference: str, file: str = LOCK)
         commit = _commit(repository, reference)
         name = f"{image}/{file}"
         try:
-            found = parse_object(repository, commit.id + b":" + name.encode())
+            blob = parse_object(repository, commit.id + b":" + name.encode())
         except KeyError:
-            found = None
-        if not isinstance(found, Blob):
+            blob = None
+        if not isinstance(blob, Blob):
             raise PreviousLockError(
                 Code.PREVIOUS_LOCK_MISSING,
                 f"commit {commit.id.decode()[:7]}, which is '{reference}', has no {name}; "
                 "compare with a commit in which the image had one",
             )
-        return found.data
+        return blob.data
 
 
 def _commit(repository: Repo, reference: str) -> Commit:
-    """The commit that a person means.
+    """Find the commit of a reference.
 
     Raises:
-        PreviousLockError: there is none.
+        PreviousLockError: the reference is not in the repository.
     """
-    # The first knows the beginnings of ids, the second `~` and `^`.
+    # The first supports abbreviated ids, the second `~` and `^`.
     for parse in (parse_commit, parse_object):
         with contextlib.suppress(LookupError, ValueError):
-            found = parse(repository, reference or " ")
-            if isinstance(found, Commit):
-                return found
+            commit = parse(repository, reference or " ")
+            if isinstance(commit, Commit):
+                return commit
     short = (_SHORT.fullmatch(ref) for ref in repository.refs.allkeys())
     names = {match[1].decode(errors="replace") for match in short if match}
     hint = nearest(reference, names) if len(names) <= SHOWN else "'git branch --all' and 'git tag' list what there is"
@@ -138,6 +138,7 @@ def _commit(repository: Repo, reference: str) -> Commit:
 
 
 async def _export_published(reference: str, path: Path, known: Collection[str]) -> None:
+    """Write the lock of a published image to a file; ``known`` are the registries with credentials."""
     published = dag.container().from_(reference)
     try:
         await published.sync()

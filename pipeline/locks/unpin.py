@@ -1,26 +1,26 @@
-"""Let go of one package of a lock, so that a solver chooses it anew and keeps all others."""
+"""Remove packages from a lock, so that the solver chooses these again and keeps all others."""
 
 import re
 from collections.abc import Collection, Iterator
 from typing import Final
 
-#: A line that uses a package in an environment: indented, with the package's address.
+#: Line that uses a package in an environment: indented, with the URL of the package.
 _USE: Final = re.compile(r"^(\s+)- (?:conda|pypi): ['\"]?(\S+?)['\"]?\s*$")
-#: The platform of an environment, at its place in every format, below which no package is left.
+#: Platform of an environment without packages; every format indents it by six spaces.
 _EMPTY: Final = re.compile(r"^( {6}[^\s-][^\n]*:)\n(?! {6}- )", re.MULTILINE)
 
 
 def without(lock: str, urls: Collection[str]) -> str:
-    """The text of a lock whose environments do not use the packages of some addresses.
+    """Return the text of a lock without the packages at these URLs in any environment.
 
-    Text, because a lock that py-rattler writes has the newest format, which an older pixi does not read. What a lock
-    says of the packages below `packages:` stays: what no environment uses is left out when pixi writes the lock.
+    The text is edited because py-rattler writes only the newest format, which an older pixi cannot read. The entries
+    below `packages:` stay: pixi drops those that no environment uses when it writes the lock.
     """
     return _EMPTY.sub(r"\1 []\n", "".join(_without(lock.splitlines(keepends=True), urls)))
 
 
 def _without(lines: list[str], urls: Collection[str]) -> Iterator[str]:
-    # The column of the package that is being left out, whose own lines stand further to the right.
+    # Indentation of the removed package; its further lines are indented deeper.
     column: int | None = None
     for line in lines:
         indent = len(line) - len(line.lstrip())

@@ -60,7 +60,7 @@ def test_a_package_that_the_channel_lacks_is_told(listed: dict[str, rattler.Repo
 async def test_a_channel_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its address, and as something that may pass."""
     monkeypatch.setattr("pipeline.locks.channel_check.RETRIES", 0)
-    with pytest.raises(PipelineError, match=r"^channel http://127\.0\.0\.1:9/none cannot be asked for what it has: "):
+    with pytest.raises(PipelineError, match=r"^channel http://127\.0\.0\.1:9/none cannot be queried: "):
         await find_differences(
             [Package("conda", "a", "1", "h_0", "http://127.0.0.1:9/none/noarch/a-1-h_0.conda")], Logins()
         )

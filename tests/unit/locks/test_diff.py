@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.locks.base_images import BaseChange
-from pipeline.locks.diff import LockDiff, compare, report, summarize, topic, what_happened
+from pipeline.locks.diff import LockDiff, change_type, compare, report, summarize, topic
 from pipeline.locks.lockfile import LockTarget, Package, Packages, read_packages
 from pipeline.output.formats import Format
 from tests.unit.lockfiles import conda, pypi, write
@@ -45,14 +45,14 @@ def changes(before: Packages, after: Packages) -> list[tuple[str, str]]:
 )
 def test_versions_are_ordered_as_conda_orders_them(before: str, after: str, word: str) -> None:
     """Numbers by value, letters and releases by conda's rules; what is no version is not called newer or older."""
-    assert what_happened(package("a", before), package("a", after)) == word
+    assert change_type(package("a", before), package("a", after)) == word
 
 
 def test_versions_of_pypi_are_ordered_as_pypi_orders_them() -> None:
     """A development release comes before all others of its version."""
     before, after = (Package("pypi", "a", version) for version in ("1.0.dev1", "1.0a1"))
-    assert what_happened(before, after) == "upgraded"
-    assert what_happened(after, before) == "downgraded"
+    assert change_type(before, after) == "upgraded"
+    assert change_type(after, before) == "downgraded"
 
 
 def test_every_change_is_told_by_its_word() -> None:
