@@ -102,14 +102,14 @@ def require_file(folder: Path, source: str, name: str, keys: Keys) -> None:
     """
     subject = f"{name}: key '{'.'.join(map(str, keys))}'"
     at = {name: (keys,)}
-    refuse_links(folder, source, f"{subject}: ", at)
+    reject_links(folder, source, f"{subject}: ", at)
     if not (folder / source).is_file():
         raise SpecError(
             Code.FILE_MISSING, f"{subject}: there is no file {folder.name}/{source}; add it or correct the key", at
         )
 
 
-def refuse_links(folder: Path, source: str, before: str = "", at: Mapping[str, Sequence[Keys]] | None = None) -> None:
+def reject_links(folder: Path, source: str, before: str = "", at: Mapping[str, Sequence[Keys]] | None = None) -> None:
     """Reject a path whose symlinks leave the image's folder.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import ByteSize, Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from pipeline.config.files import ImageFile, inner_path, refuse_links, require_file
+from pipeline.config.files import ImageFile, inner_path, reject_links, require_file
 from pipeline.config.probes import Probes
 from pipeline.config.validation import FileSettings, nearest, read_toml, validate
 from pipeline.errors import Code, SpecError
@@ -155,7 +155,7 @@ def load_spec(checkout: Path, image: str) -> ImageSpec:
     name = f"{image}/{FILE}"
     folder = checkout / image
     for file_name in _UNNAMED:
-        refuse_links(folder, file_name)
+        reject_links(folder, file_name)
     spec = validate(ImageSpec, read_toml(folder / FILE, name), name)
     if spec.dockerfile is not None:
         require_file(folder, spec.dockerfile, name, ("dockerfile",))

@@ -43,10 +43,10 @@ def line_of(text: str, keys: Keys) -> int | None:
     return None
 
 
-def first_line_of(text: str, ways: Sequence[Keys]) -> int | None:
+def first_line_of(text: str, paths: Sequence[Keys]) -> int | None:
     """Return the line of the first of several keys that exists; None if none does."""
     values = tomli.loads(text)
-    return next((line_of(text, keys) for keys in ways if _has(values, keys)), None)
+    return next((line_of(text, keys) for keys in paths if _has(values, keys)), None)
 
 
 def line_with(text: str, words: str) -> int | None:

@@ -60,9 +60,9 @@ def validate[T: FileSettings](model: type[T], values: Mapping[str, Any], name: s
     except ValidationError as error:
         first = (*table, *error.errors()[0]["loc"])
         # A missing key has no line: the nearest existing table above it is where it belongs.
-        ways = [first[:length] for length in range(len(first), 0, -1)]
+        paths = [first[:length] for length in range(len(first), 0, -1)]
         raise SpecError(
-            Code.KEY_INVALID, f"{name}: {explain(error, model)}", at={name.partition(" ")[0]: ways}
+            Code.KEY_INVALID, f"{name}: {explain(error, model)}", at={name.partition(" ")[0]: paths}
         ) from error
 
 

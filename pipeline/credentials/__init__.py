@@ -1,1 +1,1 @@
-"""Credentials of registries, channels and package indexes, and where they must not stand."""
+"""Credentials of registries, channels and package indexes, and a check for secrets in files."""

@@ -1,4 +1,4 @@
-"""Channels and package indexes that ask who one is: the arguments of `with-channel-auth`, and the files for pixi."""
+"""Credentials of private channels and package indexes: arguments of `with-channel-auth`, and files for pixi."""
 
 import json
 import re
@@ -10,22 +10,22 @@ from dagger import field, object_type
 
 from pipeline.errors import Code, PipelineError
 
-#: A host without scheme, port and path: pixi looks its credentials up by that alone.
+#: A host without scheme, port and path: pixi looks up credentials by it.
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
-#: How the arguments are given, for messages.
+#: Form of the arguments, for messages.
 GIVE: Final = "with-channel-auth --host {host} (--token env:TOKEN | --username NAME --secret env:PASSWORD)"
-#: The user name by which indexes of Python packages are told that the password is a token.
+#: User name that marks the password as a token for indexes of Python packages.
 TOKEN_USER: Final = "__token__"  # noqa: S105  # a name, not a token
-#: What a server says that wants to know who asks, or that does not let this one in.
+#: Status with which a server requires or rejects credentials.
 _REFUSAL: Final = re.compile(r"\b(401\s+Unauthorized|403\s+Forbidden)\b", re.IGNORECASE)
 _URL_HOST: Final = re.compile(r"https?://(?:[^/\s@]*@)?([a-z0-9._-]+)", re.IGNORECASE)
-#: A token of anaconda.org, which is part of the address that is asked.
+#: A token of anaconda.org, which is part of the URL.
 _IN_PATH: Final = re.compile(r"/t/[^/\s)]+/")
 
 
 @object_type
 class ChannelAuth:
-    """Who reads the channels of a host: a user name with a password, or no name and a token."""
+    """Credentials for the channels of a host: a user name with a password, or a token without a name."""
 
     host: str = field()
     username: str = field()
@@ -35,17 +35,17 @@ class ChannelAuth:
 def check_arguments(
     host: str, username: str | None, *, token: bool, secret: bool, known: Collection[str] = ()
 ) -> tuple[str, str]:
-    """The host and user name that `with-channel-auth` was given, the name empty for a token.
+    """Check the arguments of `with-channel-auth`, and return host and user name; the name is empty for a token.
 
     Args:
-        host: as it was given.
-        username: as it was given.
-        token: whether a token was given.
-        secret: whether a password was given.
-        known: hosts that have credentials already.
+        host: value of the option.
+        username: value of the option.
+        token: whether the option is there.
+        secret: whether the option is there.
+        known: hosts that already have credentials.
 
     Raises:
-        PipelineError: these are no credentials of a host.
+        PipelineError: the arguments are invalid or contradict each other.
     """
     name = host.strip().lower()
     if not _HOST.fullmatch(name):
@@ -81,10 +81,10 @@ def check_arguments(
 
 
 def check_secret(host: str, value: str) -> str:
-    """A token or password without the end of line that files have.
+    """Return a token or password without the newline at the end of a file.
 
     Raises:
-        PipelineError: it is empty, or more than one line. It is not repeated.
+        PipelineError: the secret is empty or has several lines; the message does not contain it.
     """
     secret = value.rstrip("\r\n")
     if not secret:
@@ -99,7 +99,7 @@ def check_secret(host: str, value: str) -> str:
 
 
 def rattler_file(logins: Mapping[str, tuple[str, str]]) -> str:
-    """The file that RATTLER_AUTH_FILE names, which pixi and py-rattler read.
+    """Return the content of a credentials file for pixi and py-rattler, which find it by RATTLER_AUTH_FILE.
 
     Args:
         logins: user name and password by host; the name is empty where the password is a token.
@@ -114,9 +114,9 @@ def rattler_file(logins: Mapping[str, tuple[str, str]]) -> str:
 
 
 def netrc(logins: Mapping[str, tuple[str, str]]) -> str:
-    """The same as a netrc, which pixi's PyPI half reads where it does not read the other file.
+    """Return the same credentials as a netrc file, which pixi reads for PyPI indexes.
 
-    What cannot be written there without quotes, which not every reader knows, is left out.
+    Credentials that need quotes there are left out, because some readers do not support quotes.
     """
     lines = [
         f"machine {host}\nlogin {username or TOKEN_USER}\npassword {secret}\n"
@@ -127,11 +127,11 @@ def netrc(logins: Mapping[str, tuple[str, str]]) -> str:
 
 
 def explain_refusal(text: str, known: Collection[str]) -> str | None:
-    """The remedy where a channel or an index did not let somebody in; None where nothing of that is said.
+    """Return the remedy if a text reports that a channel or index rejected the credentials; None if it does not.
 
     Args:
-        text: why something failed.
-        known: the hosts that credentials were given for.
+        text: the error of the failed step.
+        known: hosts with credentials.
     """
     refusal = _REFUSAL.search(text)
     if refusal is None:
@@ -147,7 +147,7 @@ def explain_refusal(text: str, known: Collection[str]) -> str | None:
 
 
 def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """A message without secrets, and without the part of an address where tokens of anaconda.org stand."""
+    """Replace secrets, and tokens of anaconda.org in URLs, with asterisks."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return _IN_PATH.sub("/t/***/", text)

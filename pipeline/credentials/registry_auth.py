@@ -1,4 +1,4 @@
-"""Credentials: who pushes to which registry, from `with-registry-auth` and from what `docker login` wrote down."""
+"""Credentials of registries, from `with-registry-auth` and from the config.json of `docker login`."""
 
 import base64
 import binascii
@@ -13,11 +13,11 @@ from dagger import dag, field, object_type
 
 from pipeline.errors import Code, PipelineError
 
-#: Names under which Docker Hub is known; the first one is what repositories of it begin with.
+#: Hosts of Docker Hub; references of its repositories begin with the first one.
 DOCKER_HUB: Final = ("docker.io", "index.docker.io", "registry-1.docker.io")
-#: The user name by which registries are told that the password is an identity token.
+#: User name that marks the password as an identity token.
 TOKEN: Final = "<token>"  # noqa: S105  # a name, not a token
-#: What the engine says where a registry does not let somebody pull, and how it names the image.
+#: Errors of the engine after a registry denied a pull, and the part that names the image.
 _REFUSED_PULL: Final = re.compile(
     r"pull access denied|401 Unauthorized|403 Forbidden|insufficient_scope|failed to authorize|no basic auth",
     re.IGNORECASE,
@@ -27,7 +27,7 @@ _PULLED: Final = re.compile(r"(?:metadata for|resolve image) \"?([^\s\"]+?)\"?(?
 
 @object_type
 class RegistryAuth:
-    """A user name and a password for one registry."""
+    """User name and password for a registry."""
 
     address: str = field()
     username: str = field()
@@ -36,7 +36,7 @@ class RegistryAuth:
 
 @dataclass(frozen=True)
 class Login:
-    """Who logs in to a registry."""
+    """Login to a registry: a user name, and a password if there is one."""
 
     username: str
     secret: dagger.Secret | None = None
@@ -44,15 +44,15 @@ class Login:
 
 @dataclass(frozen=True)
 class DockerConfig:
-    """What `docker login` wrote down: user name and password by host, and what only a helper knows."""
+    """Content of Docker's config.json: user name and password by host, and credential helpers."""
 
     logins: Mapping[str, tuple[str, str]]
     helpers: Mapping[str, str]
-    """The credential helper of a host; the one of all other hosts is that of the empty name."""
+    """Credential helpers by host; the empty host stands for all other hosts."""
 
 
 def host_of(address: str) -> str:
-    """The host in the address of a registry or a repository; Docker Hub has one name here."""
+    """Return the host of a registry or repository; all hosts of Docker Hub become one."""
     host = address.removeprefix("https://").removeprefix("http://").partition("/")[0].lower()
     return DOCKER_HUB[0] if host in DOCKER_HUB else host
 
@@ -61,12 +61,12 @@ def read_docker_config(text: str) -> DockerConfig:
     """Read Docker's config.json.
 
     Raises:
-        PipelineError: it is not what Docker writes. No part of it is repeated: it has passwords.
+        PipelineError: the file is invalid; the message quotes nothing of it, because it contains passwords.
     """
     try:
         content: dict[str, Any] = json.loads(text)
         logins = {
-            host_of(address): found for address, entry in content.get("auths", {}).items() if (found := _pair(entry))
+            host_of(address): pair for address, entry in content.get("auths", {}).items() if (pair := _pair(entry))
         }
         helpers = {host_of(address): str(name) for address, name in content.get("credHelpers", {}).items()}
         if content.get("credsStore"):
@@ -94,14 +94,14 @@ def _pair(entry: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 async def find_logins(
-    hosts: Sequence[str], given: Sequence[RegistryAuth], docker_config: dagger.Secret | None
+    hosts: Sequence[str], registries: Sequence[RegistryAuth], docker_config: dagger.Secret | None
 ) -> dict[str, Login]:
-    """Who logs in to each registry; what was given for one comes before Docker's file.
+    """Return the login for each registry; credentials from arguments take precedence over Docker's file.
 
     Raises:
-        PipelineError: there is nobody for a registry; all of them are named.
+        PipelineError: registries have no credentials; the message names all of them.
     """
-    logins, config = await known_logins(given, docker_config)
+    logins, config = await known_logins(registries, docker_config)
     missing = [explain_missing(host, config) for host in dict.fromkeys(hosts) if host not in logins]
     if missing:
         raise PipelineError(Code.CREDENTIALS_MISSING, "; ".join(missing))
@@ -109,23 +109,23 @@ async def find_logins(
 
 
 async def known_logins(
-    given: Sequence[RegistryAuth], docker_config: dagger.Secret | None
+    registries: Sequence[RegistryAuth], docker_config: dagger.Secret | None
 ) -> tuple[dict[str, Login], DockerConfig]:
-    """Who logs in, by host, as far as that is known; and what was read of Docker's file for it.
+    """Return all known logins by host, and the content of Docker's file.
 
     Raises:
-        PipelineError: the file is not what Docker writes.
+        PipelineError: Docker's file is invalid.
     """
-    logins = {host_of(auth.address): Login(auth.username, auth.secret) for auth in given}
+    logins = {host_of(auth.address): Login(auth.username, auth.secret) for auth in registries}
     config = read_docker_config(await docker_config.plaintext()) if docker_config else DockerConfig({}, {})
     for host, (username, password) in config.logins.items():
-        # The name says nothing; it is how the engine tells secrets apart.
+        # The engine identifies secrets by name.
         logins.setdefault(host, Login(username, dag.set_secret(f"registry-password-{host}", password)))
     return logins, config
 
 
 def explain_missing(host: str, config: DockerConfig) -> str:
-    """Why there are no credentials for a registry, and how to give them."""
+    """Explain why there are no credentials for a registry, and how to give them."""
     give = f"with-registry-auth --address {host} --username NAME --secret env:PASSWORD"
     if helper := config.helpers.get(host, config.helpers.get("")):
         return (
@@ -135,17 +135,17 @@ def explain_missing(host: str, config: DockerConfig) -> str:
     return f"there are no credentials for {host}; put '{give}' before publish, or give --docker-config"
 
 
-def explain_refused_pull(said: str, address: str | None, known: Collection[str]) -> str | None:
-    """The remedy where a registry did not let an image be pulled; None where nothing of that is said.
+def explain_refused_pull(text: str, address: str | None, known: Collection[str]) -> str | None:
+    """Return the remedy if an error reports that a registry denied a pull; None if it does not.
 
     Args:
-        said: what the engine says of it.
-        address: the image; the one that the engine names where it is not known.
-        known: the registries that credentials were given for.
+        text: the error of the engine.
+        address: reference of the image; if None, it is taken from the error.
+        known: registries with credentials.
     """
-    if not _REFUSED_PULL.search(said):
+    if not _REFUSED_PULL.search(text):
         return None
-    named = _PULLED.search(said)
+    named = _PULLED.search(text)
     host = host_of(address or (named[1] if named else ""))
     if "." not in host and ":" not in host:  # an image without a registry is Docker Hub's
         host = DOCKER_HUB[0] if address or named else "REGISTRY"

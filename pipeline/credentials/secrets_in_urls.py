@@ -1,4 +1,4 @@
-"""Passwords and tokens in the addresses of a manifest or lock: both files are in the image, for all to read."""
+"""Find passwords and tokens in URLs of a manifest or lock: the image contains both files, readable for all users."""
 
 import re
 from collections.abc import Iterator
@@ -7,45 +7,45 @@ from typing import Final
 
 from pipeline.errors import Code, PipelineError
 
-#: Files of an image that have addresses of channels, indexes and packages.
+#: Files of an image that contain URLs of channels, indexes and packages.
 FILES: Final = ("pixi.toml", "pyproject.toml", "pixi.lock")
-#: An address: who asks, where somebody is named; the host; the token that conda has in front of a channel's name. Its
-#: scheme begins where a word does: in a line of megabytes each letter could.
+#: A URL: user information if there is any, the host, and conda's token in front of the name of a channel. The scheme
+#: must start at a word boundary, because a search from every letter takes too long in a line of megabytes.
 _ADDRESS: Final = re.compile(
     r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://(?:(?P<who>[^/\s\"'@]*)@)?"
     r"(?P<host>[^/\s\"'@:?#,\]]+)(?::\d+)?(?P<token>/t/[^/\s\"'<>]+)?",
     re.IGNORECASE,
 )
-#: How long a name without a password is that can only be a token; such as `oauth2accesstoken` are shorter.
+#: Shortest user name without a password that counts as a token; names such as `oauth2accesstoken` are shorter.
 _TOKEN_LENGTH: Final = 20
 
 
-def refuse_secrets(folder: Path) -> None:
-    """Refuse passwords and tokens in the addresses of an image's manifest and lock.
+def reject_secrets(folder: Path) -> None:
+    """Reject passwords and tokens in URLs of an image's manifest and lock.
 
     Args:
-        folder: the image's folder; its name is what messages call the image.
+        folder: the image's folder; messages call the image by its name.
 
     Raises:
-        PipelineError: a file has one. It is not repeated.
+        PipelineError: a file contains a secret; the message does not repeat it.
     """
     for name in FILES:
         path = folder / name
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        for line, host, found in find_secrets(text):
+        for line, host, kind in find_secrets(text):
             remedy = f"take it out there, change it at {host}, since it is in the file's history, and give the new one"
             if name.endswith(".lock"):
                 remedy = f"take it out of the manifest, lock again with 'dagger call lock --image {folder.name}', "
                 remedy += f"change it at {host}, and give the new one"
             raise PipelineError(
                 Code.SECRET_IN_URL,
-                f"{folder.name}/{name}:{line} has a {found} in an address at {host}; {remedy} with "
+                f"{folder.name}/{name}:{line} has a {kind} in an address at {host}; {remedy} with "
                 f"'with-channel-auth --host {host} …' before the function",
             )
 
 
 def find_secrets(text: str) -> Iterator[tuple[int, str, str]]:
-    """Each password or token in the addresses of a file: its line, the host, and which of both it is."""
+    """Yield each password or token in the URLs of a file: its line, the host, and "password" or "token"."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("#"):
             continue
@@ -59,5 +59,5 @@ def find_secrets(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _looks_like_token(user: str) -> bool:
-    """Whether a name without a password can only be a token."""
+    """Whether a user name without a password can only be a token."""
     return len(user) >= _TOKEN_LENGTH and any(map(str.isdigit, user)) and any(map(str.isalpha, user))

@@ -69,7 +69,7 @@ async def find_differences(packages: Iterable[Package], logins: Logins) -> list[
 
 
 def compare(locked: Mapping[str, Package], listed: Mapping[str, rattler.RepoDataRecord]) -> list[str]:
-    """Describe the differences between a lock and a channel; values that one of the two lacks are not compared.
+    """Describe the differences between a lock and a channel; a value that either of them lacks is not compared.
 
     Args:
         locked: packages of the lock by their path in the channel.

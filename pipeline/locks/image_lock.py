@@ -17,7 +17,7 @@ from pipeline.config.image_toml import FILE as SPEC
 from pipeline.config.image_toml import ImageSpec, Platform
 from pipeline.config.toml_locations import Keys
 from pipeline.config.validation import listed
-from pipeline.credentials.secrets_in_urls import refuse_secrets
+from pipeline.credentials.secrets_in_urls import reject_secrets
 from pipeline.errors import Code, LockError, PipelineError
 from pipeline.locks.lockfile import (
     LOCAL,
@@ -52,7 +52,7 @@ class Locked:
     packages: Packages
 
     conda: Mapping[str, rattler.RepoDataRecord]
-    """Records of the conda packages in the index of their channel, by normalized name."""
+    """Repodata records of the conda packages, by normalized name."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class LockFiles:
         Raises:
             PipelineError: the manifest is missing or is not TOML, or a URL in one of the two files contains a secret.
         """
-        refuse_secrets(self.folder)
+        reject_secrets(self.folder)
         return read_manifest(self.folder)
 
     @cached_property

@@ -9,7 +9,7 @@ from pipeline.checkout import Checkout
 from pipeline.commands.lock import relock
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.project_toml import Settings
-from pipeline.credentials.secrets_in_urls import find_secrets, refuse_secrets
+from pipeline.credentials.secrets_in_urls import find_secrets, reject_secrets
 from pipeline.errors import PipelineError
 from pipeline.locks.image_lock import LockFiles, check_lock
 
@@ -56,7 +56,7 @@ def test_a_secret_in_the_manifest_is_refused(tmp_path: Path) -> None:
     """By its file and line, and without a repetition of it."""
     (tmp_path / "pixi.toml").write_text('[project]\nchannels = ["https://conda.example.org/t/hidden/mine"]\n')
     with pytest.raises(PipelineError) as caught:
-        refuse_secrets(tmp_path)
+        reject_secrets(tmp_path)
     assert caught.value.message.startswith(
         f"{tmp_path.name}/pixi.toml:2 has a token in an address at conda.example.org; take it out there, "
     )
@@ -69,7 +69,7 @@ def test_a_secret_in_the_lock_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pixi.toml").write_text("[project]\n")
     (tmp_path / "pixi.lock").write_text("version: 6\n- conda: https://me:hidden@conda.example.org/a.conda\n")
     with pytest.raises(PipelineError) as caught:
-        refuse_secrets(tmp_path)
+        reject_secrets(tmp_path)
     assert f"{tmp_path.name}/pixi.lock:2 has a password in an address" in caught.value.message
     assert f"'dagger call lock --image {tmp_path.name}'" in caught.value.message
     assert "hidden" not in caught.value.message
@@ -83,7 +83,7 @@ def test_a_long_line_is_read_once() -> None:
 
 def test_a_folder_without_secrets_is_accepted(tmp_path: Path) -> None:
     """Also one that has neither file: others tell that."""
-    refuse_secrets(tmp_path)
+    reject_secrets(tmp_path)
 
 
 @pytest.mark.asyncio
