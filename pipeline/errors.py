@@ -1,13 +1,13 @@
-"""Errors: one sentence each, with a stable code at its end that docs/errors.md explains.
+"""Errors: each message is one sentence that ends with a stable code, which docs/errors.md explains.
 
 PipelineError
 ├── SpecError            image.toml, or [tool.pipeline] of pyproject.toml, cannot be used
 ├── LockError            pixi.lock or base.lock cannot be used
 ├── PreviousLockError    there is no previous lock to compare with
-├── OutdatedError        something could not be asked for its upstream versions
+├── OutdatedError        upstream versions or vulnerabilities could not be looked up
 └── TagError             a ref or commit gives no tag
 
-A class of its own is only what some code catches; a person tells errors apart by their codes.
+Subclasses exist only for code that catches them; users look up the codes.
 """
 
 import enum
@@ -15,19 +15,19 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-#: A message that ends with a code has it already.
+#: A code at the end of a message.
 _CODED: Final = re.compile(r"\[[a-z-]+\]$")
 
 
 class Code(enum.Enum):
-    """The code of an error, with its meaning and its remedy."""
+    """Code of an error, with its meaning and its remedy."""
 
     def __init__(self, code: str, meaning: str, remedy: str) -> None:
         self.code = code
         self.meaning = meaning
         self.remedy = remedy
 
-    # What people write
+    # Configuration
     IMAGE_UNKNOWN = (
         "image-unknown",
         "The checkout has no image of this name: no top-level folder with an image.toml.",
@@ -45,7 +45,7 @@ class Code(enum.Enum):
     )
     KEY_INVALID = (
         "key-invalid",
-        "A key of image.toml, base.lock or `[tool.pipeline]` is unknown, missing, or has a value that it cannot have.",
+        "A key of image.toml, base.lock or `[tool.pipeline]` is unknown, missing, or has an invalid value.",
         "Correct the key; the message names the nearest right one.",
     )
     FILE_MISSING = (
@@ -55,8 +55,8 @@ class Code(enum.Enum):
     )
     PLATFORM_UNKNOWN = (
         "platform-unknown",
-        "`platforms` of image.toml does not have the platform that was asked for.",
-        "Ask for one of its platforms, or add this one there and lock again.",
+        "`platforms` of image.toml does not list the requested platform.",
+        "Choose one of its platforms, or add this one there and lock again.",
     )
     OPTION_CONFLICT = (
         "option-conflict",
@@ -72,7 +72,7 @@ class Code(enum.Enum):
     MANIFEST_INVALID = (
         "manifest-invalid",
         "pixi cannot use the manifest.",
-        "Correct the manifest as pixi says in the message.",
+        "Correct the manifest as pixi reports in the message.",
     )
     MANIFEST_PLATFORM = (
         "manifest-platform",
@@ -126,18 +126,18 @@ class Code(enum.Enum):
     )
     PACKAGE_UNKNOWN = (
         "package-unknown",
-        "`lock --package` names a package that nobody asks for.",
+        "`lock --package` names a package that the manifest does not require and the lock does not hold.",
         "Correct the name.",
     )
     SOLVE_FAILED = (
         "solve-failed",
         "pixi found no packages that fit the manifest.",
-        "Correct what the manifest asks for, as pixi says in the message.",
+        "Correct the requirements of the manifest, as pixi reports in the message.",
     )
     CHANNEL_UNREACHABLE = (
         "channel-unreachable",
-        "A channel cannot be asked for its packages.",
-        "Run the command again when the channel can be reached; docs/private.md is about credentials.",
+        "A channel cannot be queried for its packages.",
+        "Run the command again when the channel can be reached; docs/private.md explains credentials.",
     )
     PREVIOUS_LOCK_MISSING = (
         "previous-lock-missing",
@@ -153,7 +153,7 @@ class Code(enum.Enum):
     BASE_IMAGE_UNSUITABLE = (
         "base-image-unsuitable",
         "A base image lacks a program that the build needs.",
-        "Choose another base image, as the message says.",
+        "Choose another base image, as the message recommends.",
     )
     DOCKERFILE_FAILED = (
         "dockerfile-failed",
@@ -167,22 +167,22 @@ class Code(enum.Enum):
     )
     HASH_MISMATCH = (
         "hash-mismatch",
-        "A file from elsewhere is another one than image.toml pins.",
-        "Pin its new hash if the change was meant; otherwise do not trust the address.",
+        "A downloaded file does not have the hash that image.toml pins.",
+        "Pin its new hash if the change was intended; otherwise do not trust the URL.",
     )
     INSTALL_FAILED = (
         "install-failed",
         "pixi could not install the locked environment.",
-        "Do what the message says of pixi's own reason.",
+        "Follow the remedy for pixi's error in the message.",
     )
     PIXI_TIMEOUT = (
         "pixi-timeout",
-        "pixi did not end in its time.",
+        "pixi exceeded its time limit.",
         "Run the command again, or raise `install_timeout` or `solve_timeout` of `[tool.pipeline]`.",
     )
     PIXI_KILLED = (
         "pixi-killed",
-        "Something killed pixi, mostly because the machine has too little memory.",
+        "pixi was killed, usually because the machine has too little memory.",
         "Give the engine more memory.",
     )
     POST_LINK_FAILED = (
@@ -203,33 +203,33 @@ class Code(enum.Enum):
     )
     CHECK_FAILED = (
         "check-failed",
-        "A check of the checkout found something.",
+        "A check of the checkout found a problem.",
         "Correct what each line names.",
     )
     SBOM_MISMATCH = (
         "sbom-mismatch",
         "An image holds other packages than its lock.",
-        "Leave the contents of the environment to the lock, and build again.",
+        "Do not change the environment outside of the lock, and build again.",
     )
     SBOM_FAILED = (
         "sbom-failed",
         "The SBOM of an image cannot be written.",
-        "Do what the message says, or use the other format.",
+        "Follow the message, or use the other format.",
     )
     OUTDATED_INCOMPLETE = (
         "outdated-incomplete",
-        "A registry or the vulnerability service did not answer, so the report lacks something.",
+        "A registry or the vulnerability service did not answer, so the report is incomplete.",
         "Run the command again.",
     )
     # Releases and publishing
     TAG_INVALID = (
         "tag-invalid",
-        "A tag is no version of the form YEAR.MINOR.PATCH, or a commit is no id.",
+        "A tag is not a version of the form YEAR.MINOR.PATCH, or a commit is not an id.",
         "Give a version such as v2026.2.0, or main.",
     )
     VERSION_INVALID = (
         "version-invalid",
-        "The version of a release does not fit the versions that are there.",
+        "The version of a release does not fit the existing versions.",
         "Give another version or date, or correct the file that the message names.",
     )
     CHANGELOG_INVALID = (
@@ -239,13 +239,13 @@ class Code(enum.Enum):
     )
     HISTORY_MISSING = (
         "history-missing",
-        "The checkout has no history of git, or only a part of it.",
+        "The checkout has no git history, or only a part of it.",
         "Run the command in a clone with its whole history.",
     )
     RELEASE_EMPTY = (
         "release-empty",
         "Nothing was committed since the last release.",
-        "Commit something first.",
+        "Commit a change first.",
     )
     REPOSITORY_INVALID = (
         "repository-invalid",
@@ -254,12 +254,12 @@ class Code(enum.Enum):
     )
     CREDENTIALS_INVALID = (
         "credentials-invalid",
-        "The credentials that were given cannot be used.",
-        "Correct the arguments as the message says.",
+        "The credentials in the arguments cannot be used.",
+        "Correct the arguments as the message describes.",
     )
     CREDENTIALS_MISSING = (
         "credentials-missing",
-        "A registry has no credentials here.",
+        "There are no credentials for a registry.",
         "Give them with `with-registry-auth` or `--docker-config`.",
     )
     SECRET_IN_URL = (
@@ -269,7 +269,7 @@ class Code(enum.Enum):
     )
     REGISTRY_DENIED = (
         "registry-denied",
-        "A registry does not let these credentials push, or rejects the repository.",
+        "A registry rejects the credentials, or they may not push to the repository.",
         "Check the credentials and their permissions.",
     )
     REGISTRY_UNREACHABLE = (
@@ -284,8 +284,8 @@ class Code(enum.Enum):
     )
     PUBLISH_INCOMPLETE = (
         "publish-incomplete",
-        "Not every tag is where it should be; the report says which.",
-        "Run the same command again: it finishes what is missing.",
+        "Some tags are missing in a registry or are not as planned; the report lists them.",
+        "Run the same command again: it publishes what is missing.",
     )
     SEVERAL_FAILURES = (
         "several-failures",
@@ -304,24 +304,24 @@ class Code(enum.Enum):
     )
     SIGNATURE_MISSING = (
         "signature-missing",
-        "A published image lacks the signature that was asked for.",
-        "Do not use the image from there; who may sign it publishes it again.",
+        "A published image lacks the required signature.",
+        "Do not use the image from there until its signer has published it again.",
     )
     DIGEST_MISMATCH = (
         "digest-mismatch",
-        "An image that was built again is not the published one.",
+        "An image that was rebuilt differs from the published one.",
         "Look at the differences that the message lists.",
     )
 
 
 class PipelineError(Exception):
-    """Any failure that a person can act on.
+    """Any failure that the user can fix.
 
     Args:
-        code: what kind of failure it is.
-        message: one sentence: what happened, where, and what to do next; a report may follow in lines of its own.
-        at: where in files that the message names the fault is: the ways to a key of a TOML file of which one is there,
-            or words of a line.
+        code: code of the failure.
+        message: one sentence with the failure, its location and the remedy; a report may follow on further lines.
+        at: location of the fault in each file that the message names: possible paths of a key in a TOML file, or words
+            of a line.
     """
 
     def __init__(
@@ -351,7 +351,7 @@ class PreviousLockError(PipelineError):
 
 
 class OutdatedError(PipelineError):
-    """Something could not be asked for its upstream versions or known vulnerabilities."""
+    """Upstream versions or known vulnerabilities could not be looked up."""
 
 
 class TagError(PipelineError):
