@@ -45,7 +45,7 @@ run() { # Python with its own loader and libraries: those of the base image may 
     "$python" -E -s -m "$@")
 }
 run pipeline.scripts.unpack "$fetched" "$archives" "$unpacked/pkgs"
-# uv's downloads stay in the volume.
+# The downloads of uv stay in the volume.
 mkdir -p "$PIXI_CACHE_DIR/uv-cache"
 ln -s "$PIXI_CACHE_DIR/uv-cache" "$unpacked/uv-cache"
 # Exit code 137: timeout had to kill pixi, or the kernel did for lack of memory. The clock decides which.

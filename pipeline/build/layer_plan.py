@@ -36,7 +36,7 @@ class Limits:
     """Number of layers. overlayfs has room for 127, those of the base image and of the other files included."""
 
     size: int = 5_000_000_000
-    """Bytes of one layer's files before compression; registries reject layers of 10 GB."""
+    """Bytes of one layer's files before compression; registries fail on layers of 10 GB."""
 
 
 @dataclass(frozen=True)
