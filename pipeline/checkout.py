@@ -1,4 +1,4 @@
-"""A checkout and its images: each file is read once in a call, and what is done with an image starts here."""
+"""Checkout and its images: each file is read once in a call, and every operation on an image starts here."""
 
 import tempfile
 from collections.abc import Mapping
@@ -28,34 +28,34 @@ from pipeline.output.console import log
 
 @dataclass(frozen=True)
 class ImageSource:
-    """One image of a checkout: what its files say, and what is made of them."""
+    """One image of a checkout, with its files and the operations on them."""
 
     name: str
 
     spec: ImageSpec
 
     folder: Path
-    """Its folder in this process's own file system: what decisions are made from."""
+    """Its folder in this process's own file system, for decisions."""
 
     directory: dagger.Directory
-    """The same files as the engine holds them: what containers are made from."""
+    """The same folder in the engine, for containers."""
 
     settings: Settings
 
     commit: Commit | None = None
-    """The commit that the files are at; None where they do not say."""
+    """Commit of the files; None where it is unknown."""
 
     logins: Logins = field(default_factory=Logins)
-    """Who logs in where."""
+    """Credentials for registries and channels."""
 
     @cached_property
     def files(self) -> LockFiles:
-        """Its manifest and lock."""
+        """Its manifest and lock files."""
         return LockFiles(self.folder)
 
     @cached_property
     def base_lock(self) -> Mapping[str, str] | None:
-        """The digests in its base.lock by base image; None where there is no such file.
+        """The digests of its base.lock by base image; None without the file.
 
         Raises:
             LockError: the file cannot be used.
@@ -76,26 +76,26 @@ class ImageSource:
 
     @property
     def unpinned(self) -> str:
-        """A sentence for an image whose base images are not locked; empty where they are."""
+        """A sentence about base images without a lock; empty where all are locked."""
         return base_images.unpinned(self.folder, self.spec, self.settings)
 
-    def platform(self, asked: str | None) -> Platform:
-        """The platform to build for: the one that is asked for, or the first of its image.toml.
+    def platform(self, name: str | None) -> Platform:
+        """Return the platform to build for: the one of a name, or the first of its image.toml.
 
         Raises:
-            SpecError: its image.toml does not have the one that is asked for.
+            SpecError: its image.toml has no platform of this name.
         """
-        found = [known for known in self.spec.platforms if asked in {None, known}]
-        if not found:
+        matching = [platform for platform in self.spec.platforms if name in {None, platform}]
+        if not matching:
             raise SpecError(
                 Code.PLATFORM_UNKNOWN,
-                f"{self.name}/{FILE}: key 'platforms' does not have '{asked}'; "
-                f"{nearest(str(asked), self.spec.platforms)}",
+                f"{self.name}/{FILE}: key 'platforms' does not have '{name}'; "
+                f"{nearest(str(name), self.spec.platforms)}",
             )
-        return found[0]
+        return matching[0]
 
     def inputs(self, platform: Platform) -> BuildInputs:
-        """What it is made from on a platform, with the digests of its base.lock.
+        """Return its build inputs for a platform, with the digests of its base.lock.
 
         Raises:
             LockError: base.lock cannot be used, or does not fit image.toml.
@@ -105,7 +105,7 @@ class ImageSource:
         )
 
     def lock(self, platform: Platform) -> ImageLock:
-        """Its manifest and lock, as far as they can be read without pixi.
+        """Read its manifest and lock, as far as that needs no pixi.
 
         Raises:
             PipelineError: the manifest cannot be used.
@@ -114,30 +114,30 @@ class ImageSource:
         return check_lock(self.files, self.spec, platform)
 
     async def locked(self, platform: Platform) -> Locked:
-        """The packages that pixi installs for it.
+        """Ask pixi which packages it installs for the image.
 
         Raises:
-            PipelineError: the files cannot be used, or pixi cannot be asked.
+            PipelineError: the files cannot be used, or pixi cannot run.
         """
         return await pixi_image.ask(self.inputs(platform), self.lock(platform))
 
     async def listed(self, platform: Platform) -> Locked:
-        """The same, without a question to pixi where the lock leaves no choice: nothing is pulled to read a list.
+        """Return the same packages, without pixi where the lock has one candidate: then no base image is pulled.
 
         Raises:
-            PipelineError: the files cannot be used, or pixi cannot be asked.
+            PipelineError: the files cannot be used, or pixi cannot run.
         """
         candidates = self.lock(platform).candidates
         return candidates[0] if len(candidates) == 1 else await self.locked(platform)
 
     async def build(self, platform: str | None = None) -> Image:
-        """Check the image's files against each other, then build it.
+        """Check that the image's files agree, then build it.
 
         Args:
-            platform: one of those of its image.toml; the first of them where none is given.
+            platform: a platform of its image.toml; the first one by default.
 
         Raises:
-            PipelineError: what is wrong with the files, or what failed.
+            PipelineError: the files cannot be used, or a build step failed.
         """
         target = self.platform(platform)
         inputs = self.inputs(target)
@@ -155,17 +155,17 @@ class ImageSource:
         """Build it for each of its platforms, in their order.
 
         Raises:
-            PipelineError: what is wrong with the files, or what failed.
+            PipelineError: the files cannot be used, or a build step failed.
         """
         return {platform: await self.build(platform) for platform in self.spec.platforms}
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """A checkout of images."""
+    """A checkout with its images."""
 
     source: dagger.Directory
-    """The checkout as the engine holds it."""
+    """The checkout's files in the engine."""
 
     path: Path
     """The same files in this process's own file system."""
@@ -173,10 +173,10 @@ class Checkout:
     settings: Settings
 
     commit: Commit | None = None
-    """The commit that the files are at; None where they do not say."""
+    """Commit of the files; None where it is unknown."""
 
     logins: Logins = field(default_factory=Logins)
-    """Who logs in where."""
+    """Credentials for registries and channels."""
 
     _images: dict[str, ImageSource] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -185,8 +185,8 @@ class Checkout:
         """Read a checkout.
 
         Args:
-            source: the checkout as the engine holds it.
-            logins: who logs in where; nobody where there is nothing.
+            source: the checkout's files in the engine.
+            logins: credentials for registries and channels; none by default.
 
         Raises:
             SpecError: the settings in its pyproject.toml cannot be used.
@@ -200,15 +200,14 @@ class Checkout:
         return cls(source, path, settings, read_commit(path), logins or Logins())
 
     def names(self) -> list[str]:
-        """The names of all images, sorted."""
+        """Return the names of all images, sorted."""
         return find_images(self.path)
 
     def image(self, name: str) -> ImageSource:
-        """One image; its image.toml is read the first time.
+        """Return one image; its image.toml is read on the first call.
 
         Raises:
-            SpecError: the checkout has no such image.
-            SpecError: its image.toml cannot be used.
+            SpecError: the checkout has no such image, or its image.toml cannot be used.
         """
         if name not in self._images:
             spec, folder = load_spec(self.path, name), self.path / name
@@ -218,10 +217,9 @@ class Checkout:
         return self._images[name]
 
     def images(self, name: str | None = None) -> list[ImageSource]:
-        """The image of a name, or all images by name where none is given.
+        """Return the image of a name, or all images, sorted by name, without one.
 
         Raises:
-            SpecError: the checkout has no such image.
-            SpecError: an image.toml cannot be used.
+            SpecError: the checkout has no such image, or an image.toml cannot be used.
         """
-        return [self.image(found) for found in ([name] if name else self.names())]
+        return [self.image(each) for each in ([name] if name else self.names())]

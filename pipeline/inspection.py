@@ -1,4 +1,4 @@
-"""What a checkout and its images have to be like: pure decisions, each finding with the file and line to change."""
+"""Checks of an image's state: pure functions whose findings name the file and line to change."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from pipeline.config.image_toml import FILE, ImageSpec
 from pipeline.config.toml_locations import first_line_of, place
 from pipeline.config.validation import listed
 
-#: What must not be in an image, by what ``scripts/inspect.sh`` calls it: what is told of it, and what to do.
+#: Paths that must not be in an image, by their class in ``scripts/inspect.sh``: the problem and the remedy.
 UNWANTED: Final = {
     "closed": ("not every user can read or enter", "give it mode 0644, or 0755 for a folder or a program"),
     "open": ("everybody can write", "take the write permission of others away, or make a folder sticky (1777)"),
@@ -16,26 +16,26 @@ UNWANTED: Final = {
     "left": ("the build left in a temporary folder", "remove it in the step that makes it"),
     "secret": ("may hold a password or a key", "give the step a secret mount instead, and change what was in it"),
 }
-#: Labels that every image has, by the end of their names.
+#: Labels that every image has, without their prefix.
 LABELS: Final = ("title", "description")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What ``scripts/inspect.sh`` tells of an image."""
+    """State of an image as its files show it, from ``scripts/inspect.sh``."""
 
     paths: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Paths by what is told of them, as :data:`UNWANTED` calls it."""
+    """Paths by their class in :data:`UNWANTED`."""
 
     active: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """For each script that activates the image: where it says that the environment is, and the search path it sets."""
+    """CONDA_PREFIX and PATH that each activation script sets, by script."""
 
     size: int = 0
-    """Bytes that the files take."""
+    """Bytes of all files."""
 
 
 def read_facts(output: str) -> Facts:
-    """What a run of ``scripts/inspect.sh`` found."""
+    """Parse the output of ``scripts/inspect.sh``."""
     paths: dict[str, set[str]] = {kind: set() for kind in UNWANTED}
     active: dict[str, tuple[str, str]] = {}
     size = 0
@@ -48,63 +48,63 @@ def read_facts(output: str) -> Facts:
             active[script] = (prefix, path)
         elif kind in paths:
             paths[kind].add(value)
-    return Facts({kind: frozenset(found) for kind, found in paths.items()}, active, size)
+    return Facts({kind: frozenset(of_kind) for kind, of_kind in paths.items()}, active, size)
 
 
 def find_unwanted(image: str, spec: ImageSpec, text: str, facts: Facts, base: Facts) -> list[str]:
-    """What an image has that it must not have; what its base image has already is not of its making.
+    """Return a finding for each class of unwanted paths in an image; those of its base image do not count.
 
     Args:
         image: its name.
         spec: its image.toml.
-        text: the text of that file.
-        facts: what was found in the image.
-        base: what was found in its base.
+        text: the text of image.toml.
+        facts: facts about the image.
+        base: facts about its base image.
     """
     findings = []
-    for kind, (told, remedy) in UNWANTED.items():
-        found = sorted(facts.paths.get(kind, frozenset()) - base.paths.get(kind, frozenset()))
-        if found:
-            count = f"{len(found)} path{'s' * (len(found) > 1)}"
-            where = place(*_origin(image, spec, text, found))
-            findings.append(f"{where}: image {image} has {count} that {told} ({listed(found)}); {remedy}")
+    for kind, (problem, remedy) in UNWANTED.items():
+        paths = sorted(facts.paths.get(kind, frozenset()) - base.paths.get(kind, frozenset()))
+        if paths:
+            count = f"{len(paths)} path{'s' * (len(paths) > 1)}"
+            where = place(*_origin(image, spec, text, paths))
+            findings.append(f"{where}: image {image} has {count} that {problem} ({listed(paths)}); {remedy}")
     return findings
 
 
 def find_inactive(image: str, facts: Facts, prefix: str, variables: Mapping[str, str]) -> list[str]:
-    """Ways of starting a command, besides the entrypoint, in which an image's environment is not active.
+    """Return a finding for each way to start a command without the entrypoint that does not activate the environment.
 
     Args:
         image: its name.
-        facts: what was found in the image.
-        prefix: where its environment is.
-        variables: those that the image gives to every command.
+        facts: facts about the image.
+        prefix: path of its environment.
+        variables: the image's environment variables.
     """
     ways = {
         "for a command that skips the entrypoint (docker exec)": (
             variables.get("CONDA_PREFIX", ""),
             variables.get("PATH", ""),
         ),
-        **{f"where variables are ignored too ({script})": found for script, found in facts.active.items()},
+        **{f"where variables are ignored too ({script})": values for script, values in facts.active.items()},
     }
     return [
-        f"{image}/{FILE}: the environment {prefix} is not active {way}: CONDA_PREFIX is '{found}', PATH '{path}'; "
+        f"{image}/{FILE}: the environment {prefix} is not active {way}: CONDA_PREFIX is '{active}', PATH '{path}'; "
         "do not set these in [env]"
-        for way, (found, path) in ways.items()
-        if found != prefix or not _comes_first(prefix, path.split(":"))
+        for way, (active, path) in ways.items()
+        if active != prefix or not _comes_first(prefix, path.split(":"))
     ]
 
 
 def _comes_first(prefix: str, folders: Sequence[str]) -> bool:
-    """Whether programs of an environment are found before all others; its packages may have put folders before."""
+    """Return whether an environment's programs come before all others; its packages may add folders before them."""
     programs = f"{prefix}/bin"
     before = folders[: folders.index(programs)] if programs in folders else folders
     return programs in folders and all(folder.startswith(f"{prefix}/") for folder in before)
 
 
-def find_missing_labels(image: str, spec: ImageSpec, wanted: Iterable[str], labels: Mapping[str, str]) -> list[str]:
-    """Labels that an image should have and has not, or with another value than its image.toml says."""
-    names = {f"org.opencontainers.image.{name}" for name in wanted}
+def find_missing_labels(image: str, spec: ImageSpec, required: Iterable[str], labels: Mapping[str, str]) -> list[str]:
+    """Return a finding about required labels that are missing, or differ from image.toml."""
+    names = {f"org.opencontainers.image.{name}" for name in required}
     values = {"org.opencontainers.image.title": image, "org.opencontainers.image.description": spec.description}
     missing = [f"{name} is missing" for name in sorted(names - labels.keys())]
     wrong = [f"{name} is '{labels[name]}'" for name, value in values.items() if labels.get(name, value) != value]
@@ -114,7 +114,7 @@ def find_missing_labels(image: str, spec: ImageSpec, wanted: Iterable[str], labe
 
 
 def find_excess(image: str, spec: ImageSpec, text: str, size: int) -> list[str]:
-    """What an image's files take beyond its budget."""
+    """Return a finding where an image's files exceed its size budget."""
     if spec.size_budget is None or size <= spec.size_budget:
         return []
     where = place(f"{image}/{FILE}", first_line_of(text, (("size_budget",),)))
@@ -125,16 +125,16 @@ def find_excess(image: str, spec: ImageSpec, text: str, size: int) -> list[str]:
 
 
 def human(size: int) -> str:
-    """A size as people say it, in powers of 1000 as budgets are written."""
+    """Format a size in powers of 1000, the units of size budgets."""
     for unit, power in (("GB", 1_000_000_000), ("MB", 1_000_000)):
         if size >= power:
             return f"{size / power:.2f} {unit}"
     return f"{size / 1000:.2f} kB"
 
 
-def _origin(image: str, spec: ImageSpec, text: str, found: Sequence[str]) -> tuple[str, int | None]:
-    """The file and line that put the first of these paths there, as far as image.toml knows."""
+def _origin(image: str, spec: ImageSpec, text: str, paths: Sequence[str]) -> tuple[str, int | None]:
+    """Return the file and line that add the first of these paths, where that is a file of image.toml."""
     for number, file in enumerate(spec.files):
-        if file.path in found:
+        if file.path in paths:
             return f"{image}/{FILE}", first_line_of(text, (("files", number),))
     return f"{image}/{spec.dockerfile or FILE}", None

@@ -1,1 +1,1 @@
-"""The stages of an image, from container to container."""
+"""Build stages of an image, as steps from container to container."""

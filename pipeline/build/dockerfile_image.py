@@ -1,4 +1,4 @@
-"""Images that a Dockerfile of their own builds; what comes after is the same for them as for all others."""
+"""Images that are built by their own Dockerfile; the steps after that are the same for all images."""
 
 import dagger
 
@@ -11,10 +11,10 @@ from pipeline.errors import Code, PipelineError
 
 
 async def build(inputs: BuildInputs) -> Built:
-    """Build an image by its Dockerfile, without what every image gets.
+    """Build an image by its Dockerfile, without the common additions of ``finalize``.
 
     Raises:
-        PipelineError: the Dockerfile cannot be read, a step of it failed, or its image has no shell.
+        PipelineError: the Dockerfile cannot be read, one of its steps failed, or its image has no shell.
     """
     name = f"{inputs.image}: {inputs.image}/{inputs.spec.dockerfile}"
     container = inputs.folder.docker_build(
@@ -40,7 +40,7 @@ async def build(inputs: BuildInputs) -> Built:
             "build it on a base that has them, such as debian:bookworm-slim",
         ) from error
     variables = await read_variables(opened)
-    # The shell of a login sets a path of its own: the image's has to come after it.
+    # A login shell sets its own PATH: the image's value must be set after that.
     activation = {name: value for name, value in variables.items() if name == "PATH"}
     container = opened.with_user(user)
     return Built(container, container, dagger.dag.directory(), activation)

@@ -1,8 +1,8 @@
-"""The fetch stage: the locked packages, downloaded once into a cache volume and held against their hashes.
+"""The fetch stage: download the locked packages once into a cache volume and verify their hashes.
 
-pixi would download them too, but not every version of it compares what it downloaded with the lock (0.15 does not),
-and it stops at the first package that fails. The volume has packages as they are downloaded, a third of what they are
-unpacked: pixi cannot link files out of a volume, so unpacked ones would be written twice in each build.
+pixi could download them as well, but pixi 0.15 does not verify hashes, and every version stops at the first package
+that fails. The volume holds the archives, which take a third of the unpacked size. Unpacked packages in it would gain
+nothing: pixi cannot link files out of a volume, so each build would write them a second time.
 """
 
 import importlib.resources
@@ -23,11 +23,11 @@ from pipeline.credentials.logins import Logins
 from pipeline.errors import Code, LockError, PipelineError
 from pipeline.locks.image_lock import relock_remedy
 
-#: A cache volume, so no layer has it: fetched packages, and what pixi keeps while it solves.
+#: Cache volume, which is in no layer: fetched packages, and pixi's own cache.
 PACKAGE_CACHE: Final = "/var/cache/pixi"
-#: Where it has the fetched packages, as their channels have them.
+#: Folder of the fetched archives in the cache volume.
 ARCHIVES: Final = f"{PACKAGE_CACHE}/archives"
-#: What the fetch stage writes at its end: mounted by what needs the packages, it makes that wait for them.
+#: File that the fetch stage writes at its end. Each step that needs the packages mounts it, and so waits for them.
 DONE: Final = "/fetched"
 
 
@@ -37,19 +37,19 @@ class Package(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
-    """Its name in the package cache: name, version and build string."""
+    """Name in the package cache: name, version and build string."""
 
     url: str
     kind: Literal["sha256", "md5"]
     hash: str
-    """The locked hash, in hexadecimal digits."""
+    """Locked hash, in hexadecimal digits."""
 
     size: int
-    """Bytes; 0 where the lock does not say."""
+    """Bytes; 0 where the lock has no size."""
 
 
 class Failure(BaseModel):
-    """Why one package could not be fetched."""
+    """A package that could not be fetched, with the reason."""
 
     name: str
     url: str
@@ -57,7 +57,7 @@ class Failure(BaseModel):
 
 
 class DownloadReport(BaseModel):
-    """What the fetch script says at its end."""
+    """Report of the fetch script, with the same keys."""
 
     fetched: int
     bytes: int
@@ -66,19 +66,19 @@ class DownloadReport(BaseModel):
 
 
 def packages(image: str, records: Iterable[rattler.RepoDataRecord]) -> list[Package]:
-    """What to fetch for the records of a lock, in their order.
+    """Return the packages to fetch for the records of a lock, in their order.
 
     Raises:
         LockError: a package was locked without a hash.
     """
-    found = []
+    result = []
     for record in records:
         value = record.sha256 or record.md5
         if value is None:
             raise LockError(
                 Code.LOCK_INVALID, f"{image}/pixi.lock has no hash for {record.file_name}; {relock_remedy(image)}"
             )
-        found.append(
+        result.append(
             Package(
                 name=f"{record.name.normalized}-{record.version}-{record.build}",
                 url=record.url,
@@ -87,15 +87,15 @@ def packages(image: str, records: Iterable[rattler.RepoDataRecord]) -> list[Pack
                 size=record.size or 0,
             )
         )
-    return found
+    return result
 
 
 def with_package_cache(container: dagger.Container, subdir: str) -> dagger.Container:
-    """Mount the cache of packages, which all images of a platform share, where rattler and pixi look for it.
+    """Mount the package cache, which all images of a platform share, and configure rattler and pixi to use it.
 
     Args:
-        container: what fetches or installs them.
-        subdir: what conda calls the platform: packages of two platforms can have one name.
+        container: a container that fetches or installs packages.
+        subdir: conda's name of the platform; packages of two platforms can have the same name.
     """
     return (
         container.with_mounted_cache(PACKAGE_CACHE, dag.cache_volume(f"pixi-packages-{subdir}"))
@@ -105,7 +105,7 @@ def with_package_cache(container: dagger.Container, subdir: str) -> dagger.Conta
 
 
 def fetcher(base: str) -> dagger.Container:
-    """A container with py-rattler, which fetches and unpacks packages.
+    """Return a container with py-rattler, which fetches and unpacks packages.
 
     Args:
         base: an image with Python and pip.
@@ -113,35 +113,35 @@ def fetcher(base: str) -> dagger.Container:
     return dag.container().from_(base).with_(with_packages("fetch.lock"))
 
 
-def fetch_stage(base: str, wanted: list[Package], subdir: str, logins: Logins) -> dagger.Container:
-    """A container that has fetched the packages into the cache, and says so in the file ``DONE``.
+def fetch_stage(base: str, packages: list[Package], subdir: str, logins: Logins) -> dagger.Container:
+    """Return a container that fetches packages into the cache, and then writes the file ``DONE``.
 
     Args:
         base: an image with Python and pip.
-        wanted: the packages; the step runs again when one of them changes.
-        subdir: what conda calls the platform that they are for.
-        logins: who logs in to channels.
+        packages: the packages; the step runs again when one of them changes.
+        subdir: conda's name of the platform that they are for.
+        logins: credentials for channels.
     """
     script = importlib.resources.files("pipeline.scripts").joinpath("fetch.py").read_text(encoding="utf-8")
-    listed = json.dumps([package.model_dump() for package in wanted])
+    manifest = json.dumps([package.model_dump() for package in packages])
     return (
         fetcher(base)
         .with_(lambda container: with_package_cache(container, subdir))
         .with_mounted_file("/fetch.py", dag.file("fetch.py", script))
-        .with_mounted_file("/packages.json", dag.file("packages.json", listed))
+        .with_mounted_file("/packages.json", dag.file("packages.json", manifest))
         .with_(logins.mounted)
         .with_exec(["python", "/fetch.py", "/packages.json", ARCHIVES, DONE])
     )
 
 
 def explain_fetch(image: str, stdout: str, stderr: str, known: Collection[str] = ()) -> PipelineError:
-    """The error to raise when the fetch stage failed, from what it printed.
+    """Return the error to raise for a failed fetch stage, from its output.
 
     Args:
         image: the image's name.
-        stdout: what it printed, a report at its end.
-        stderr: what it printed besides.
-        known: hosts of channels that somebody logs in to.
+        stdout: its standard output: the report.
+        stderr: its standard error.
+        known: hosts of channels that the call has credentials for.
     """
     try:
         report = DownloadReport.model_validate_json(stdout)
@@ -171,6 +171,6 @@ def _remedy(image: str, failures: list[Failure], known: Collection[str]) -> str:
     refusals = (explain_refusal(failure.reason, known) for failure in failures)
     if refusal := next(filter(None, refusals), None):
         return refusal
-    if any(http_status(failure.reason) == 404 for failure in failures):  # noqa: PLR2004  # what HTTP calls it
+    if any(http_status(failure.reason) == 404 for failure in failures):  # noqa: PLR2004  # HTTP's own number
         return f"the channel no longer has it: {relock_remedy(image)}"
     return "run the same command again when the channel can be reached: what was fetched is kept"

@@ -1,4 +1,4 @@
-"""The files that image.toml adds to an image, gathered at their paths."""
+"""The files that image.toml adds to an image, collected at their paths."""
 
 import hashlib
 from collections.abc import Iterable
@@ -13,16 +13,16 @@ from pipeline.errors import Code, PipelineError
 
 
 async def collect(folder: dagger.Directory, files: Iterable[ImageFile], name: str, scratch: Path) -> dagger.Directory:
-    """A tree with the files of an image.toml at their paths; those from elsewhere are held against their hashes.
+    """Return a directory with the files of an image.toml at their paths; verify the hashes of downloaded files.
 
     Args:
         folder: the image's folder.
-        files: what image.toml says.
-        name: what messages call image.toml.
-        scratch: a folder of this process's own, where fetched files are hashed.
+        files: the files of image.toml.
+        name: name of image.toml in messages.
+        scratch: a folder of this process, in which downloaded files are hashed.
 
     Raises:
-        PipelineError: a file cannot be fetched, or is another one than image.toml says.
+        PipelineError: a file cannot be fetched, or does not have the hash in image.toml.
     """
     tree = dag.directory()
     for number, file in enumerate(files):
@@ -43,11 +43,11 @@ async def _fetch(file: ImageFile, key: str, copy: Path) -> dagger.File:
             Code.DOWNLOAD_FAILED,
             f"{key}.url': {file.url} cannot be fetched: {error}; correct it, or run the same command again",
         ) from error
-    found = await anyio.to_thread.run_sync(_hash, copy)
-    if found != file.sha256:
+    actual = await anyio.to_thread.run_sync(_hash, copy)
+    if actual != file.sha256:
         raise PipelineError(
             Code.HASH_MISMATCH,
-            f"{key}.sha256': {file.url} has {found}, but {file.sha256} is pinned; "
+            f"{key}.sha256': {file.url} has {actual}, but {file.sha256} is pinned; "
             "if the file was meant to change, pin its new hash, otherwise do not trust the address",
         )
     return origin

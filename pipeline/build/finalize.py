@@ -1,7 +1,7 @@
-"""What every image gets at its end, however it was built: it makes the image usable by anybody.
+"""Common additions to every image, however it was built: they make it usable by any user at any site.
 
-Any user, any place: a root that cannot be written to, runtimes that ignore the entrypoint and the variables, sites
-that mount driver libraries, storage and software.
+That covers a read-only root, runtimes that ignore the entrypoint and the variables, and sites that mount driver
+libraries, storage and software.
 """
 
 from collections.abc import Mapping
@@ -23,20 +23,20 @@ JUPYTER: Final = {
     "JUPYTER_DATA_DIR": f"{APP}/.jupyter/data",
     "JUPYTER_RUNTIME_DIR": f"{APP}/.jupyter/runtime",
 }
-#: Folders that every user may write to; sticky, so that nobody removes what is another's.
+#: Folders that every user may write to; sticky, so that users cannot remove each other's files.
 WRITABLE: Final = ("/workspace", *JUPYTER.values())
 #: Folders that sites mount over: driver libraries, storage and software.
 MOUNT_POINTS: Final = ("/host-libs", "/srv", "/cvmfs")
-#: Variables of every image, unless its base, its Dockerfile or its image.toml say otherwise.
+#: Variables of every image, unless its base, its Dockerfile or its image.toml sets them.
 VARIABLES: Final = {"PYTHONNOUSERSITE": "1", **JUPYTER}
-#: Where what activates an image is read by runtimes that ignore ENTRYPOINT and ENV: Apptainer's own folder, and the
-#: one of login shells.
+#: Activation scripts for runtimes that ignore ENTRYPOINT and ENV: in Apptainer's own folder, and in the one of login
+#: shells.
 SCRIPTS: Final = ("/.singularity.d/env/91-environment.sh", "/etc/profile.d/91-environment.sh")
 
-#: Where the loader is told about the libraries of a host.
+#: Configuration of the loader for the libraries of a host.
 _HOST_LIBS: Final = "/etc/ld.so.conf.d/000-host-libs.conf"
-#: Makes in /tree what Dagger's directories have no word for: folders that all may write to, and the loader's cache.
-#: Arguments: the loader's configuration, the folders that are mounted over, "--", the folders to write to.
+#: Makes in /tree what Dagger's Directory API cannot: folders that all may write to, and the loader's cache.
+#: Arguments: the loader's configuration, the mount points, "--", the writable folders.
 _PREPARE: Final = """
 umask 022
 conf=$1
@@ -60,76 +60,76 @@ fi
 
 @dataclass(frozen=True)
 class Built:
-    """A container with the software of an image, before the rest is added."""
+    """A container with the software of an image, before ``finalize``."""
 
     container: dagger.Container
 
-    bare: dagger.Container
-    """The same without its environment, where it has one."""
+    without_environment: dagger.Container
+    """The same container without the environment; the same object where it has none."""
 
     tree: dagger.Directory
-    """Files that belong to the way it was built, at their paths."""
+    """Files that this way of building adds, at their paths."""
 
     activation: Mapping[str, str]
-    """Variables that its software needs: set for everybody, whatever was set before."""
+    """Variables that the software needs; they override all others."""
 
     base: str = ""
-    """The image that it was built on, where one is known."""
+    """Base image, where it is known."""
 
     environment: Environment | None = None
 
 
 async def finalize(built: Built, inputs: BuildInputs, files: dagger.Directory) -> Image:
-    """Add what every image has: variables and the scripts that set them, folders, files and labels.
+    """Add variables and the scripts that set them, folders, files and labels.
 
     Args:
-        built: the software.
-        inputs: what the image is made from.
-        files: what its image.toml adds, at their paths.
+        built: container with the software.
+        inputs: build inputs of the image.
+        files: files that its image.toml adds, at their paths.
     """
-    bare = built.bare
-    user = await bare.user()
-    variables = {**VARIABLES, **await read_variables(bare), **inputs.spec.env, **built.activation}
+    base = built.without_environment
+    user = await base.user()
+    variables = {**VARIABLES, **await read_variables(base), **inputs.spec.env, **built.activation}
     defaults = {name: value for name, value in variables.items() if name not in built.activation}
     script = export_script(built.activation, defaults)
-    tree = _prepared(bare).with_directory("/", built.tree).with_directory("/", files)
+    tree = _prepared(base).with_directory("/", built.tree).with_directory("/", files)
     for path in SCRIPTS:
         tree = tree.with_new_file(path, script, permissions=0o755)
-    there = [folder for folder in WRITABLE if await bare.exists(folder)]
-    told = labels(inputs, built.base)
+    existing = [folder for folder in WRITABLE if await base.exists(folder)]
+    label_values = labels(inputs, built.base)
 
     def complete(container: dagger.Container) -> dagger.Container:
         container = container.with_user("root")
-        if there:
-            # Files over a folder leave it as it is.
-            container = container.with_exec(["chmod", "1777", *there])
+        if existing:
+            # with_tree keeps the mode of a folder that is there already.
+            container = container.with_exec(["chmod", "1777", *existing])
         container = with_tree(container, tree)
         for name, value in variables.items():
             container = container.with_env_variable(name, value)
-        for name, value in told.items():
+        for name, value in label_values.items():
             container = container.with_label(name, value).with_annotation(name, value)
         return container.with_user(user)
 
     if built.environment is None:
         return Image.of(inputs.image, complete(built.container))
-    return Image(inputs.image, complete(built.container), complete(bare), built.environment)
+    return Image(inputs.image, complete(built.container), complete(base), built.environment)
 
 
 async def read_variables(container: dagger.Container) -> dict[str, str]:
-    """The environment variables that a container gives to every command, from its configuration."""
-    found: dict[str, str] = {}
+    """Read the environment variables of every command in a container from its configuration."""
+    variables: dict[str, str] = {}
 
     async def read(variable: dagger.EnvVariable) -> None:
-        found[await variable.name()] = await variable.value()
+        variables[await variable.name()] = await variable.value()
 
     async with anyio.create_task_group() as tasks:
         for variable in await container.env_variables():
             tasks.start_soon(read, variable)
-    return dict(sorted(found.items()))
+    return dict(sorted(variables.items()))
 
 
 def labels(inputs: BuildInputs, base: str) -> dict[str, str]:
-    """The labels of an image, by the names that OCI gives them; those without a value are left out."""
+    """Return the OCI labels of an image by name; those without a value are left out."""
     commit = inputs.commit
     values = {
         "title": inputs.image,
@@ -138,9 +138,9 @@ def labels(inputs: BuildInputs, base: str) -> dict[str, str]:
         "licenses": inputs.settings.licenses,
         "base.name": base,
         "base.digest": inputs.bases.get(base, ""),
-        # Never the time of day: the same commit is the same image, whoever builds it and when.
+        # The commit's time, not the clock's: the same commit must give the same image at any time.
         "created": commit.time.strftime("%Y-%m-%dT%H:%M:%SZ") if commit else "",
-        # Files that were changed since are of no commit yet.
+        # Files with uncommitted changes belong to no commit.
         "revision": commit.sha if commit and not commit.changed else "",
     }
     return {f"org.opencontainers.image.{name}": value for name, value in values.items() if value}

@@ -1,4 +1,4 @@
-"""What a build makes: a container that runs, and what its image is pushed from."""
+"""Result of a build: a container to run, and the parts from which its image is pushed."""
 
 from dataclasses import dataclass
 
@@ -7,39 +7,39 @@ import dagger
 
 @dataclass(frozen=True)
 class Environment:
-    """An installed environment, and which of its files are a layer of an image together."""
+    """An installed environment, and the division of its files into layers."""
 
     root: dagger.Directory
-    """The root file system that it was installed in."""
+    """Root file system that it was installed in."""
 
     prefix: str
-    """Where it is there, as in the image."""
+    """Path of the environment, there and in the image."""
 
     layers: dagger.File
-    """What the script ``divide`` found."""
+    """Division into layers, the output of the script ``divide``."""
 
 
 @dataclass(frozen=True)
 class Image:
     """An image for one platform.
 
-    In the engine an environment is one layer, as the command that installed it left it: the engine would have to link
-    each file twice to make it many. It gets its own layers where the image is made that is pushed.
+    In the engine an environment is one layer, the result of the command that installed it: to divide it there, the
+    engine would have to link each file twice. It is divided when the image is made that is pushed.
     """
 
     name: str
-    """What messages call it."""
+    """Name in messages."""
 
     container: dagger.Container
-    """It, whole: what is run and looked into."""
+    """The whole image, to run and to inspect."""
 
-    bare: dagger.Container
-    """It without its environment, whose layers come below the topmost one of these."""
+    without_environment: dagger.Container
+    """The image without its environment, whose layers come below the topmost of these."""
 
     environment: Environment | None = None
     """None where the container has all layers itself."""
 
     @classmethod
     def of(cls, name: str, container: dagger.Container) -> "Image":
-        """An image that is the layers of its container."""
+        """Return an image that consists of the layers of its container."""
         return cls(name, container, container)

@@ -1,4 +1,4 @@
-"""All that one image is made from, for those who make it."""
+"""Build inputs of one image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,34 +13,34 @@ from pipeline.git.commit import Commit
 
 @dataclass(frozen=True)
 class BuildInputs:
-    """One image for one platform."""
+    """Build inputs of one image for one platform."""
 
     image: str
-    """Its name, which messages and labels call it by."""
+    """The image's name, which messages and labels have."""
 
     spec: ImageSpec
 
     settings: Settings
 
     folder: dagger.Directory
-    """The image's folder, as the engine holds it."""
+    """The image's folder in the engine."""
 
     platform: Platform = "linux/amd64"
 
     commit: Commit | None = None
-    """The commit that the files are at, where that is known."""
+    """Commit of the checkout, where it is known."""
 
     bases: Mapping[str, str] = field(default_factory=dict)
-    """The digests of its base images, as far as they are locked."""
+    """Digests of its base images, as far as they are locked."""
 
     logins: Logins = field(default_factory=Logins)
-    """Who logs in to registries and channels for it."""
+    """Credentials for registries and channels."""
 
     @property
     def file(self) -> str:
-        """What messages call its image.toml."""
+        """The name of its image.toml in messages."""
         return f"{self.image}/{FILE}"
 
     def pinned(self, address: str) -> str:
-        """A base image by its digest, where that is locked."""
+        """Return a base image's address, with its digest where that is locked."""
         return f"{address}@{self.bases[address]}" if address in self.bases else address

@@ -1,7 +1,7 @@
-"""The installed environment on its way into an image: the same bytes wherever it was installed, divided into layers.
+"""Installation of an environment: install it, make its bytes reproducible, and divide it into layers.
 
-All is done by the one command that installs. A file of a finished layer is written again when its time changes, so a
-later command would copy the whole environment once more.
+One command does all of it. A later command would change the time of every file, and so copy the whole environment into
+a second layer.
 """
 
 import importlib.resources
@@ -13,31 +13,31 @@ from pipeline.build.download import ARCHIVES, DONE, fetcher
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.pixi_list import selected
 
-#: Where the pixi stage has what is not part of the environment. It is a mount: nothing of it is in an image.
+#: Folder for the outputs that are not part of the environment. It is a mount: nothing of it is in an image.
 _MADE: Final = "/.made"
-#: There: the entrypoint, and which files are a layer together, from the script ``divide``.
+#: The entrypoint, and the division of the files into layers, from the script ``divide``.
 ENTRYPOINT: Final = f"{_MADE}/entrypoint.sh"
 LAYERS: Final = f"{_MADE}/layers.json"
-#: There: which post-link scripts did not run, and the messages of those that did, from the script ``post_link``.
+#: The post-link scripts that did not run, and the messages of those that did, from the script ``post_link``.
 POST_LINK: Final = f"{_MADE}/post-link.json"
-#: Where the image with Python is mounted while the environment is installed: the base image may have none.
+#: Mount point of an image with Python during the installation: the base image may have no Python.
 _TOOLS: Final = "/.tools"
-#: Where packages are unpacked: not in a volume, so that pixi links their files, and writes nothing again.
+#: Folder for unpacked packages: not in a volume, so that pixi can link their files instead of copying them.
 _UNPACKED: Final = "/.packages"
-#: What of this package the scripts need.
+#: Modules of this package that the installation runs.
 _MODULES: Final = (
     "build/layer_plan.py",
     *(f"scripts/{name}.py" for name in ("compile", "divide", "folders", "post_link", "unpack")),
 )
 
 #: Arguments: the prefix, the entrypoint and the list of layers to write, the tools, the list of fetched packages, the
-#: archives, where to unpack them, the seconds that pixi gets, the report about post-link scripts, "run" where these are
-#: to run, and pixi's own arguments that select the environment.
+#: archives, the folder to unpack them in, pixi's time limit in seconds, the report about post-link scripts to write,
+#: "run" or "" for these scripts, and pixi's own arguments that select the environment.
 _INSTALL: Final = """
 prefix=$1 entrypoint=$2 layers=$3 tools=$4 fetched=$5 archives=$6 unpacked=$7 seconds=$8 post_link=$9
 scripts=${10}
 shift 10
-run() { # Python with its own loader and libraries: those of the base image may be others
+run() { # Python with its own loader and libraries: those of the base image may be incompatible
   loader=$(echo "$tools"/lib/*/ld-linux-*.so.*)
   folder=${loader%/*}
   python=$(PATH=$tools/usr/local/bin:$tools/usr/bin command -v python3)
@@ -45,12 +45,12 @@ run() { # Python with its own loader and libraries: those of the base image may 
     "$python" -E -s -m "$@")
 }
 run pipeline.scripts.unpack "$fetched" "$archives" "$unpacked/pkgs"
-# What uv has downloaded stays in the volume.
+# The downloads of uv stay in the volume.
 mkdir -p "$PIXI_CACHE_DIR/uv-cache"
 ln -s "$PIXI_CACHE_DIR/uv-cache" "$unpacked/uv-cache"
-# A pixi that had to be killed after its time looks as if somebody else had killed it: it is told apart by the clock.
+# Exit code 137: timeout had to kill pixi, or the kernel did for lack of memory. The clock decides which.
 began=$(date +%s)
-# An older pixi looks for credentials below HOME.
+# Old versions of pixi look for credentials below HOME.
 HOME=${LOGINS_HOME:-${HOME:-/root}} PIXI_NO_WRAP=1 PIXI_CACHE_DIR=$unpacked RATTLER_CACHE_DIR=$unpacked \
   timeout --kill-after=10 "$seconds" pixi install --locked "$@" || {
     code=$?
@@ -75,18 +75,18 @@ run pipeline.scripts.divide "$prefix" "$entrypoint" "$layers"
 def with_environment(container: dagger.Container, inputs: BuildInputs, prefix: str) -> dagger.Container:
     """Install an image's locked environment, divide it into layers, and write its entrypoint.
 
-    That is the file ``ENTRYPOINT``; the command that is its arguments runs in the activated environment.
+    The entrypoint is the file ``ENTRYPOINT``; it runs its arguments as a command in the activated environment.
 
     Args:
         container: the base image, with pixi, the manifest, the lock and the fetched packages.
-        inputs: what the image is made from.
-        prefix: where pixi puts the environment.
+        inputs: build inputs of the image.
+        prefix: path of the environment.
     """
     environment, settings = inputs.spec.environment, inputs.settings
     arguments = [prefix, ENTRYPOINT, LAYERS, _TOOLS, DONE, ARCHIVES, _UNPACKED, str(settings.install_timeout)]
     scripts = inputs.spec.post_link_scripts
     if scripts:
-        # What they leave there is no part of an image.
+        # Files that the scripts leave there must not get into the image.
         container = container.with_mounted_temp("/tmp")  # noqa: S108  # of the container
     arguments += [POST_LINK, "run" if scripts else ""]
     return (

@@ -1,11 +1,11 @@
-"""Which layer of an image each file of an environment goes into: an update must not move what it does not change.
+"""Division of an environment's files into layers, so that an update changes few of them.
 
-A package's layer follows from its name and its size alone, never from what else there is or how much of it. The large
-ones are alone, because of them a node has most and wants to pull least. The others share layers by a hash of their
-names, the middle ones apart from the small ones: of the hundreds of small packages some change in every update, and so
-do their layers.
+A package's layer follows from its name and its size alone, not from the other packages. Each large package has its own
+layer: they make up most of the bytes, so an update of one must not pull the others again. The others share layers by a
+hash of their names. Medium packages do not share layers with small ones: of the hundreds of small packages some change
+in every update, and their layers with them.
 
-Nothing but the standard library is imported here: the division is made where the files are, in a container.
+The module imports the standard library only, since it also runs in a container.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-#: Bytes, compressed, from which on a package is alone: in ml_platform, 41 of 504 packages and 93 % of all bytes.
+#: Compressed bytes from which a package has its own layer: in ml_platform, 41 of 504 packages and 93 % of all bytes.
 LARGE: Final = 8_000_000
-#: Bytes, compressed, from which on a package shares a layer with few others.
+#: Compressed bytes from which a package is medium, and shares a layer with few others.
 MEDIUM: Final = 2_000_000
-#: How many layers the packages from MEDIUM to LARGE share, and how many those below.
+#: Number of layers that the packages from MEDIUM to LARGE share, and of those that the smaller ones share.
 MEDIUM_LAYERS: Final = 12
 SMALL_LAYERS: Final = 2
 #: The layer of files that belong to no package.
@@ -25,18 +25,18 @@ REST: Final = "4-rest"
 
 
 class TooLargeError(ValueError):
-    """The files do not fit into as many layers of such a size as there may be."""
+    """The files do not fit into the permitted number of layers of the permitted size."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an image's environment may be made of."""
+    """Limits for the layers of one environment."""
 
     layers: int = 60
-    """How many layers; with those of the base image and the files beside the environment, overlayfs ends at 127."""
+    """Number of layers. overlayfs has room for 127, those of the base image and of the other files included."""
 
     size: int = 5_000_000_000
-    """Bytes of one layer's files before compression; registries give up on layers of 10 GB."""
+    """Bytes of one layer's files before compression; registries fail on layers of 10 GB."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Package:
 
     name: str
     size: int
-    """Bytes of the package as its channel has it."""
+    """Bytes of its archive."""
 
     files: tuple[str, ...]
-    """Paths in the environment; those that are not there are passed over."""
+    """Paths in the environment; missing ones are ignored."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,19 @@ class Layer:
     """One layer of an environment."""
 
     name: str
-    """Layers are ordered by their names."""
+    """Name, by which layers are ordered."""
 
     files: tuple[str, ...]
     """Paths in the environment, sorted."""
 
 
 def divide(packages: Iterable[Package], files: Mapping[str, int], limits: Limits | None = None) -> list[Layer]:
-    """The layers that an environment's files go into, in their order: each file is in one of them.
+    """Return the layers of an environment in their order; each file is in exactly one.
 
     Args:
-        packages: what the environment is made of. A file that several of them name is of the first of them by name.
-        files: all files of the environment with their bytes.
-        limits: how many layers there may be, and how large.
+        packages: its packages. A file that several of them list belongs to the first of these by name.
+        files: all its files with their bytes.
+        limits: number and size of the layers.
 
     Raises:
         TooLargeError: the files do not fit into the limits.
@@ -93,14 +93,14 @@ def divide(packages: Iterable[Package], files: Mapping[str, int], limits: Limits
 
 
 def assign(sizes: Mapping[str, int], most: int) -> dict[str, str]:
-    """The name of each package's layer.
+    """Return the name of each package's layer.
 
-    Where more packages are large than there is room for, the size that counts as large doubles until there is: then,
-    and only then, one package more moves others, those that were alone and no longer are.
+    Where there are more large packages than layers for them, the threshold for large doubles until they fit. Only in
+    this case can an added package move others: those that lose their own layer.
 
     Args:
         sizes: bytes of each package, by its name.
-        most: how many layers there may be, that of the files of no package included.
+        most: number of layers, the one of the files of no package included.
     """
     room = most - MEDIUM_LAYERS - SMALL_LAYERS - 1
     large = LARGE
@@ -119,7 +119,7 @@ def _place(name: str, size: int, large: int) -> str:
 
 
 def _parts(name: str, paths: list[str], files: Mapping[str, int], most: int) -> list[Layer]:
-    """One layer, or as many as its size asks for: then the parts are filled in the order of the paths."""
+    """Return one layer, or several where it is too large; these are filled in the order of the paths."""
     parts: list[list[str]] = [[]]
     filled = 0
     for path in paths:

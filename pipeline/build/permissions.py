@@ -1,20 +1,20 @@
-"""Who may read and change the files of an image, whatever packages and Dockerfiles made of them."""
+"""File permissions of an image, independent of those that packages and Dockerfiles set."""
 
 from typing import Final
 
 import dagger
 
-#: What a Linux system keeps to itself: nothing there is opened to all users, nor looked for what is not.
+#: Paths that a Linux system keeps private: nothing there is opened to all users, and nothing there is a finding.
 KEPT: Final = (
     "/proc", "/sys", "/dev", "/run", "/root", "/etc/*shadow*", "/etc/*-", "/etc/.*", "/etc/security", "/etc/sudoers*",
     "/etc/ssl/private", "/var/cache", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/private", "/var/log", "/var/spool",
 )  # fmt: skip
-#: The words of `find` that are true of these.
+#: Expression of `find` that matches these paths.
 IS_KEPT: Final = tuple(word for path in KEPT for word in ("-o", "-path", path))[1:]
 
-#: Below $1, every user reads each file and enters each folder, nobody but its owner writes a file, and where many may
-#: write to a folder nobody removes what is another's. What the other arguments, words of `find`, are true of stays as
-#: it is. Only what is not so already is touched: a touched file is written to the layer again.
+#: Below $1, lets every user read each file and enter each folder, removes the write permission of others from files,
+#: and makes folders sticky that all may write to. The other arguments are an expression of `find` for paths to leave
+#: out. chmod runs only where a mode has to change: each file that it touches is written to the layer again.
 _OPEN: Final = r"""
 path=$1
 shift
@@ -26,10 +26,10 @@ find "$path" -xdev \( "$@" \) -prune \
 
 
 def with_permissions(container: dagger.Container, path: str = "/") -> dagger.Container:
-    """Let every user read and run what is below a path, and nobody change what others run.
+    """Let every user read and run the files below a path, and remove others' permission to change them.
 
     Args:
-        container: its user is root; it has a shell, find and chmod.
-        path: of the folder.
+        container: a container whose user is root; it has a shell, find and chmod.
+        path: path of the folder.
     """
     return container.with_exec(["sh", "-euc", _OPEN, "sh", path, *IS_KEPT])

@@ -1,24 +1,24 @@
-"""A failed pixi, told in one sentence that names the file or package and the remedy."""
+"""Error messages for failures of pixi: one sentence with the file or package and the remedy."""
 
 import re
 from collections.abc import Collection
 from typing import Final
 
-from pipeline.build.pixi_output import COLOURS, Said, read
+from pipeline.build.pixi_output import COLOURS, PixiFailure, read
 from pipeline.credentials.channel_auth import explain_refusal
 from pipeline.errors import Code, LockError, PipelineError
 from pipeline.locks.image_lock import relock_remedy
 from pipeline.locks.manifest import PIXI_TOML
 
-#: What `timeout` of coreutils exits with when it had to stop the command.
+#: Exit code of `timeout` of coreutils when it had to stop the command.
 TIMED_OUT: Final = 124
-#: What a shell exits with when its command was killed by signal 9: by the kernel, which ran out of memory, or a person.
+#: Exit code of a command that signal 9 killed: sent by the kernel, for lack of memory, or by a person.
 KILLED: Final = 137
 _ADDRESS: Final = re.compile(r"https?://(?:[^/@\s]*@)?([\w.-]+(?::\d+)?)")
-#: Which conda package is which one of PyPI; pixi does not always say which host it asked.
+#: Host of the mapping from conda to PyPI names; pixi does not always name the host that it asked.
 _MAPPING_HOST: Final = "conda-mapping.prefix.dev"
 _NO_MAPPING: Final = re.compile(r"conda-pypi[ -]mapping|PyPI equivalents|pypi name mapping|conda-mapping\.prefix\.dev")
-#: With an equals sign after it it is one of those that the machine has.
+#: With an equals sign after it, `__cuda` is a virtual package that the machine has.
 _NO_CUDA: Final = re.compile(r"__cuda\b(?!=)")
 _NO_CUDA_TO_SOLVE_FOR: Final = re.compile(r"__cuda\b[^;]* no candidates")
 _NO_VIRTUAL: Final = re.compile(r"irtual packages? [\[']*(__\w+)|missing virtual packages: (__\w+)")
@@ -30,51 +30,51 @@ _NO_PROGRAM: Final = (
 )
 _KILLED_CHILD: Final = re.compile(r"\bsignal: 9\b|\bSIGKILL\b")
 _STALE: Final = re.compile(r"up[ -]to[ -]date")
-#: pixi gives its reason for that where it is asked to be verbose.
+#: Reason for a stale lock, which pixi prints when it is verbose.
 _STALE_REASON: Final = re.compile(r" out of date because (\S.*)")
 _NEWER_LOCK: Final = re.compile(r"newer lock-?file format|[Ll]ock-?file version \d+ is newer")
 
 
-def describe(image: str, said: Said) -> str:
-    """The chain of causes in one line: nothing twice, no password, and files where a person has them."""
-    told: list[str] = []
-    for cause in said.causes:
-        if not any(cause in before for before in told):
-            told.append(cause)
-    text = re.sub(r"://[^/@\s]*@", "://***@", ": ".join(told))
+def describe(image: str, failure: PixiFailure) -> str:
+    """Return the chain of causes in one line, without repetitions and passwords, and with paths of the checkout."""
+    causes: list[str] = []
+    for cause in failure.causes:
+        if not any(cause in before for before in causes):
+            causes.append(cause)
+    text = re.sub(r"://[^/@\s]*@", "://***@", ": ".join(causes))
     return re.sub(r"/(?:app|solve)/(?=pixi\.|pyproject\.)", f"{image}/", text)
 
 
 def http_status(text: str) -> int:
-    """The HTTP status that a text tells of: 401, 403 or 404; 0 where it tells of none of them."""
+    """Return the HTTP status in a text: 401, 403 or 404; 0 where it has none of them."""
     match = re.search(r"\b(40[134]) (?:Unauthorized|Forbidden|Not Found)\b|status(?: code)?:? (40[134])\b", text)
     return int(match[1] or match[2]) if match else 0
 
 
-def killed(what: str) -> str:
-    """The sentence about a step that signal 9 ended."""
+def killed(failure: str) -> str:
+    """Return the sentence about a step that signal 9 killed."""
     return (
-        f"{what}: it was killed (exit code {KILLED}), mostly because the machine has too little memory; "
+        f"{failure}: it was killed (exit code {KILLED}), mostly because the machine has too little memory; "
         "give the engine more, and run the same command again"
     )
 
 
 def remedy(image: str, text: str, manifest: str = PIXI_TOML, known: Collection[str] = ()) -> str:
-    """What to do about a failure of pixi that is no lock's fault; empty where nothing is known about it.
+    """Return the remedy for a failure of pixi that no stale lock caused; empty where none is known.
 
     Args:
         image: the image's name.
         text: the chain of causes.
         manifest: the manifest's file in the image's folder.
-        known: hosts of channels that somebody logs in to.
+        known: hosts of channels that the call has credentials for.
     """
     address = _ADDRESS.search(text)
     host = address[1] if address else "HOST"
     if _NO_MAPPING.search(text):
         return (
-            f"pixi asks {host if address else _MAPPING_HOST} which conda package is which one of PyPI, and that host "
-            "was out of reach: run the same command again, or set 'conda-pypi-map = false' in [workspace] of "
-            f"{image}/{manifest}, with which pixi asks nobody (before pixi 0.71: 'conda-pypi-map = {{}}')"
+            f"pixi asks {host if address else _MAPPING_HOST} for the PyPI names of conda packages, and that host was "
+            "out of reach: run the same command again, or set 'conda-pypi-map = false' in [workspace] of "
+            f"{image}/{manifest}, with which pixi asks no host (before pixi 0.71: 'conda-pypi-map = {{}}')"
         )
     if refusal := explain_refusal(text, known):
         return refusal
@@ -82,40 +82,40 @@ def remedy(image: str, text: str, manifest: str = PIXI_TOML, known: Collection[s
 
 
 def _missing(image: str, text: str, manifest: str) -> str:
-    """The remedy where the machine lacks something, as far as pixi was told what it has."""
+    """Return the remedy where the build lacks a program, memory, or a virtual package; empty otherwise."""
     spec, manifest = f"{image}/image.toml", f"{image}/{manifest}"
     program = next(filter(None, (pattern.search(text) for pattern in _NO_PROGRAM)), None)
     virtual = _NO_VIRTUAL.search(text)
     if _NO_CUDA_TO_SOLVE_FOR.search(text):
-        found = (
+        clause = (
             f"ask for CUDA in {manifest}, such as "
             '\'platforms = [{ name = "linux-64-cuda", platform = "linux-64", cuda = "12.8" }]\' in [workspace] '
             f"(before pixi 0.71: 'cuda' in [system-requirements]), and in key 'cuda' of {spec}"
         )
     elif _NO_CUDA.search(text):
-        found = (
-            f"correct key 'cuda' of {spec}: pixi is told that the machine has this version, by CONDA_OVERRIDE_CUDA, "
-            "and otherwise that it has no CUDA"
+        clause = (
+            f"correct key 'cuda' of {spec}: pixi takes it as the machine's CUDA version, by CONDA_OVERRIDE_CUDA; "
+            "without the key, the machine has no CUDA for pixi"
         )
     elif virtual:
-        found = f"choose a 'base' in {spec} that has such a {virtual[1] or virtual[2]}, or lock for this one"
+        clause = f"choose a 'base' in {spec} that has such a {virtual[1] or virtual[2]}, or lock for this one"
     elif _NO_PLATFORM.search(text):
-        found = (
-            f"its platforms in {manifest} ask for what pixi was not told of: make key 'cuda' of {spec} what they ask "
-            "for, or let it be on a platform without CUDA"
+        clause = (
+            f"its platforms in {manifest} require another CUDA version than the build has: set key 'cuda' of {spec} to "
+            f"what they require, or give {manifest} a platform without CUDA"
         )
     elif _KILLED_CHILD.search(text):
-        found = (
+        clause = (
             "it was killed, mostly because the machine has too little memory: give the engine more, and run it again"
         )
     elif program:
-        found = f"'{program[1]}' is missing: choose a 'base' in {spec} that has it, or ask for it in {manifest}"
+        clause = f"'{program[1]}' is missing: choose a 'base' in {spec} that has it, or ask for it in {manifest}"
     else:
-        found = ""
-    return found
+        clause = ""
+    return clause
 
 
-def explain_install(  # noqa: PLR0913  # all that the sentence says
+def explain_install(  # noqa: PLR0913  # the sentence needs all of these
     image: str,
     environment: str,
     exit_code: int,
@@ -124,15 +124,15 @@ def explain_install(  # noqa: PLR0913  # all that the sentence says
     manifest: str = PIXI_TOML,
     known: Collection[str] = (),
 ) -> PipelineError:
-    """The error to raise when ``pixi install --locked`` ended with another exit code than 0.
+    """Return the error to raise for a failed ``pixi install --locked``.
 
     Args:
-        image: the image's name, and so its folder.
-        environment: the environment that was installed.
-        exit_code: what pixi exited with.
-        output: all that it printed.
+        image: the image's name, which is also its folder's.
+        environment: the environment to install.
+        exit_code: pixi's exit code.
+        output: pixi's whole output.
         manifest: the manifest's file in the folder.
-        known: hosts of channels that somebody logs in to.
+        known: hosts of channels that the call has credentials for.
     """
     if exit_code == TIMED_OUT:
         return PipelineError(
@@ -143,8 +143,8 @@ def explain_install(  # noqa: PLR0913  # all that the sentence says
     what = f"{image}: environment '{environment}' of {image}/pixi.lock was not installed"
     if exit_code == KILLED:
         return PipelineError(Code.PIXI_KILLED, killed(what))
-    said = read(output)
-    text = describe(image, said) or f"it exited with {exit_code} and said nothing"
+    failure = read(output)
+    text = describe(image, failure) or f"it exited with {exit_code} and printed nothing"
     known_remedy = remedy(image, text, manifest, known)
     if not known_remedy and is_stale(text):
         reason = _STALE_REASON.search(COLOURS.sub("", output))
@@ -155,27 +155,27 @@ def explain_install(  # noqa: PLR0913  # all that the sentence says
         )
     if known_remedy:
         return PipelineError(Code.INSTALL_FAILED, f"{what}: {text}; {known_remedy}")
-    return PipelineError(Code.INSTALL_FAILED, f"{what}: {text}{advice(said)}; {_package_remedy(image, text)}")
+    return PipelineError(Code.INSTALL_FAILED, f"{what}: {text}{advice(failure)}; {_package_remedy(image, text)}")
 
 
 def is_stale(text: str) -> bool:
-    """Whether pixi says of a lock that it does not fit the manifest, or is of a newer format than it knows."""
+    """Return whether pixi reports a lock that does not match the manifest, or whose format is too new for it."""
     return bool(_STALE.search(text) or _NEWER_LOCK.search(text))
 
 
 def _package_remedy(image: str, text: str) -> str:
-    """The remedy where a package could not be had."""
+    """Return the remedy where a package could not be downloaded."""
     lower = text.lower()
     if "hash" in lower and ("mismatch" in lower or "not match" in lower or "expected" in lower):
         return (
             "the package is not the one that was locked: if its channel replaced it, "
             f"{relock_remedy(image)}, otherwise do not trust the channel"
         )
-    if http_status(text) == 404:  # noqa: PLR2004  # what HTTP calls it
+    if http_status(text) == 404:  # noqa: PLR2004  # HTTP's own number
         return f"the channel no longer has this package: {relock_remedy(image)}"
     return "if the channel was out of reach, run the same command again: what was downloaded is kept"
 
 
-def advice(said: Said) -> str:
-    """Help by pixi itself, to be put after its causes; not where it names a command that nobody can type in a build."""
-    return "" if not said.help or re.search(r"[`']pixi ", said.help) else f" ({said.help})"
+def advice(failure: PixiFailure) -> str:
+    """Return pixi's own help, to append to its causes; empty where it names a pixi command, of no use in a build."""
+    return "" if not failure.help or re.search(r"[`']pixi ", failure.help) else f" ({failure.help})"

@@ -1,8 +1,8 @@
 """The two stages of an image that pixi installs, as steps from container to container.
 
-The pixi stage installs what the lock says, on the base image. The final stage is the image's own base with the
-environment at the same path: where that is the same base image, it is what the pixi stage has left, and nothing is
-copied. What makes it usable by anybody comes after it, in ``finish``.
+The pixi stage installs the locked environment on the base image. The final stage is the image's runtime base with the
+environment at the same path. Where both are the same base image, the final stage takes over the root file system of
+the pixi stage, and nothing is copied. ``finalize`` comes after it.
 """
 
 import json
@@ -32,23 +32,23 @@ from pipeline.locks.image_lock import LOCK, SUBDIRS, ImageLock, Locked, check_ba
 from pipeline.output.console import log
 
 ENTRYPOINT: Final = f"{APP}/entrypoint.sh"
-#: Where sources stand while they are made readable.
+#: Folder for source files while their modes are changed.
 _SOURCES: Final = "/.sources"
 
 
 def environment_path(environment: str) -> str:
-    """Where pixi puts an environment, in both stages."""
+    """Return the path of an environment, which is the same in both stages."""
     return f"{APP}/.pixi/envs/{environment}"
 
 
 def pixi_stage(base: dagger.Container, inputs: BuildInputs, lock: ImageLock, fetched: dagger.File) -> dagger.Container:
-    """The base image with the locked environment installed; all else that it needs or makes is mounted.
+    """Return the base image with the locked environment installed; all other inputs and outputs are mounted.
 
     Args:
         base: the base image; it has pixi.
-        inputs: what the image is made from.
-        lock: what was read of manifest and lock.
-        fetched: what the fetch stage wrote when it had filled the package cache.
+        inputs: build inputs of the image.
+        lock: its manifest and lock.
+        fetched: the file that the fetch stage wrote after it had filled the package cache.
     """
     container = (
         with_inputs(base, inputs, lock)
@@ -60,28 +60,27 @@ def pixi_stage(base: dagger.Container, inputs: BuildInputs, lock: ImageLock, fet
 
 
 def final_stage(base: dagger.Container) -> dagger.Container:
-    """The image's base, started through the entrypoint of the environment that it gets."""
+    """Return the image's base with the working directory and entrypoint of the environment."""
     return base.with_workdir(APP).with_entrypoint([ENTRYPOINT]).with_default_args(["bash"])
 
 
 async def ask(inputs: BuildInputs, lock: ImageLock) -> Locked:
-    """The packages that pixi installs for an image.
+    """Ask the pixi of an image's base which packages it installs.
 
     Raises:
-        PipelineError: its base image cannot be pulled, or its pixi cannot be asked.
-        LockError: pixi found the lock stale, or the base image's CUDA does not fit.
-        PipelineError: pixi cannot use the manifest.
+        LockError: the lock is stale for pixi, or the base image's CUDA does not fit.
+        PipelineError: the base image cannot be pulled, or its pixi cannot run or use the manifest.
     """
     address = inputs.spec.base or inputs.settings.base
     return await pixi_list.ask(await pull(inputs, "base", address), inputs, lock, address)
 
 
 async def build(inputs: BuildInputs, lock: ImageLock) -> Built:
-    """Install an image whose lock was checked: both stages, without what every image gets.
+    """Build both stages of an image whose lock was checked, without the common additions of ``finalize``.
 
     Raises:
+        LockError: the lock is stale for pixi, or a base image's CUDA does not fit.
         PipelineError: a base image cannot be pulled, or a package cannot be installed.
-        LockError: pixi found the lock stale, or a base image's CUDA does not fit.
     """
     image, spec, settings = inputs.image, inputs.spec, inputs.settings
     address = spec.base or settings.base
@@ -94,8 +93,8 @@ async def build(inputs: BuildInputs, lock: ImageLock) -> Built:
     locked = await pixi_list.ask(base, inputs, lock, address)
     if spec.cuda and (note := pixi_list.platform_note(image, lock, locked)):
         log(note)
-    wanted = packages(image, locked.conda.values())
-    fetching = fetch_stage(settings.fetch_base, wanted, SUBDIRS[inputs.platform], inputs.logins)
+    to_fetch = packages(image, locked.conda.values())
+    fetching = fetch_stage(settings.fetch_base, to_fetch, SUBDIRS[inputs.platform], inputs.logins)
     try:
         await fetching.sync()
     except dagger.ExecError as error:
@@ -117,18 +116,19 @@ async def build(inputs: BuildInputs, lock: ImageLock) -> Built:
         ) from error
     log(post_link.describe(image, await installed.file(POST_LINK).contents()))
     entrypoint = installed.file(MADE_ENTRYPOINT)
-    used = await find_editable(installed.directory(environment_path(spec.environment))) if lock.has_local else set()
-    environment = Environment(installed.rootfs(), environment_path(spec.environment), installed.file(LAYERS))
-    bare = final_stage(runtime)
+    prefix = environment_path(spec.environment)
+    editables = await find_editable(installed.directory(prefix)) if lock.has_local else set()
+    environment = Environment(installed.rootfs(), prefix, installed.file(LAYERS))
+    without_environment = final_stage(runtime)
     if runtime is base:
-        container = bare.with_rootfs(environment.root)
+        container = without_environment.with_rootfs(environment.root)
     else:
-        container = bare.with_directory(environment.prefix, environment.root.directory(environment.prefix))
+        container = without_environment.with_directory(prefix, environment.root.directory(prefix))
     return Built(
         container=container,
-        bare=bare,
+        without_environment=without_environment,
         environment=environment,
-        tree=own_files(inputs.folder, entrypoint, lock, own_sources(base, inputs.folder, lock.own_paths(used))),
+        tree=own_files(inputs.folder, entrypoint, lock, own_sources(base, inputs.folder, lock.own_paths(editables))),
         activation=await read_activation(
             with_inputs(container, inputs, lock).with_mounted_file(ENTRYPOINT, entrypoint)
         ),
@@ -139,19 +139,19 @@ async def build(inputs: BuildInputs, lock: ImageLock) -> Built:
 def own_files(
     folder: dagger.Directory, entrypoint: dagger.File, lock: ImageLock, sources: dagger.Directory
 ) -> dagger.Directory:
-    """The files beside the environment.
+    """Return the files beside the environment.
 
     Args:
         folder: the image's folder.
-        entrypoint: activates the environment.
-        lock: says which scripts activate the environment, and what its manifest is called.
-        sources: those of packages that are used from there, at their paths in the image's folder.
+        entrypoint: the script that activates the environment.
+        lock: manifest and lock, which name the manifest's file and the activation scripts.
+        sources: source files of editable packages, at their paths in the image's folder.
     """
     tree = (
         dag.directory()
         .with_directory(APP, sources)
         .with_file(ENTRYPOINT, entrypoint, permissions=0o755)
-        # pixi would write these two the first time that it looks at the environment.
+        # pixi would write these two on its first run in the image.
         .with_new_file(f"{APP}/.pixi/.gitignore", "*\n", permissions=0o644)
         .with_new_file(f"{APP}/.pixi/.condapackageignore", ".pixi\n!.pixi/config.toml\n", permissions=0o644)
     )
@@ -161,44 +161,44 @@ def own_files(
 
 
 async def find_editable(prefix: dagger.Directory) -> set[str]:
-    """The folders of packages that an environment uses from where they are, in the image's folder."""
-    found = await prefix.glob("lib/python*/site-packages/*.dist-info/direct_url.json")
-    return editable([await prefix.file(path).contents() for path in found])
+    """Find the folders of an environment's editable packages, in the image's folder."""
+    files = await prefix.glob("lib/python*/site-packages/*.dist-info/direct_url.json")
+    return editable([await prefix.file(path).contents() for path in files])
 
 
 def editable(origins: Iterable[str]) -> set[str]:
-    """The folders below /app of packages that are used from where they are.
+    """Return the folders of editable packages below /app.
 
     Args:
-        origins: the text of each `direct_url.json`, by which installers say where a package is from (PEP 610).
+        origins: the text of each `direct_url.json`, in which installers record a package's origin (PEP 610).
     """
-    said = [json.loads(text) for text in origins]
-    folders = [urlsplit(each["url"]).path for each in said if each.get("dir_info", {}).get("editable")]
+    records = [json.loads(text) for text in origins]
+    folders = [urlsplit(record["url"]).path for record in records if record.get("dir_info", {}).get("editable")]
     paths = [PurePosixPath(unquote(folder)) for folder in folders]
     return {str(path.relative_to(APP)) for path in paths if path.is_relative_to(APP)}
 
 
 def own_sources(base: dagger.Container, folder: dagger.Directory, paths: Sequence[str]) -> dagger.Directory:
-    """Files and folders of an image's folder, readable by all: their modes in a checkout are those of who cloned it.
+    """Return files and folders of an image's folder, readable by all: their modes in a checkout depend on the umask.
 
     Args:
         base: an image with a shell, and `chmod` of coreutils or BusyBox.
         folder: the image's folder.
-        paths: of what is taken.
+        paths: paths of the files and folders.
     """
     if not paths:
         return dag.directory()
-    taken = folder.filter(include=list(paths), exclude=["**/__pycache__", "**/*.egg-info"])
-    opening = base.with_directory(_SOURCES, taken).with_exec(["chmod", "-R", "u=rwX,go=rX", _SOURCES])
+    sources = folder.filter(include=list(paths), exclude=["**/__pycache__", "**/*.egg-info"])
+    opening = base.with_directory(_SOURCES, sources).with_exec(["chmod", "-R", "u=rwX,go=rX", _SOURCES])
     return opening.directory(_SOURCES)
 
 
 async def pull(inputs: BuildInputs, key: str, address: str) -> dagger.Container:
-    """A base image of a inputs's platform.
+    """Pull a base image for the platform of the build inputs.
 
     Args:
-        inputs: of the image that is built on it.
-        key: of image.toml that names it.
+        inputs: build inputs of the image.
+        key: the key of image.toml that names the base image.
         address: the base image.
 
     Raises:
@@ -221,7 +221,7 @@ async def pull(inputs: BuildInputs, key: str, address: str) -> dagger.Container:
 
 
 def refused_tool(image: str, key: str, address: str, error: dagger.QueryError, logins: Logins) -> PipelineError:
-    """The error to raise when an image of [tool.pipeline] cannot be pulled for a step of an image's build."""
+    """Return the error to raise when an image of [tool.pipeline] cannot be pulled for a build step."""
     remedy = explain_refused_pull(str(error), address, logins.registries)
     return PipelineError(
         Code.BASE_IMAGE_UNAVAILABLE,
@@ -231,7 +231,7 @@ def refused_tool(image: str, key: str, address: str, error: dagger.QueryError, l
 
 
 async def find_digests(inputs: BuildInputs) -> dict[str, str]:
-    """What base.lock has to say: the digest of each base image, as its inputs has it or its tag has it now.
+    """Return the digests for base.lock: each base image's digest in the build inputs, or else its tag's current one.
 
     Raises:
         PipelineError: a base image cannot be pulled.

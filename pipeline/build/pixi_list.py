@@ -1,7 +1,7 @@
-"""Ask the pixi of an image's base what it thinks of manifest and lock, before anything is downloaded.
+"""Packages of a lock as listed by the pixi of an image's base, before anything is downloaded.
 
-It says whether the lock is fresh, which of several platforms it takes, and which packages it would install. The engine
-keeps its answer for as long as the base image, the manifest, the lock and the sources stay the same.
+pixi decides whether the lock is fresh, which of several platforms applies, and which packages to install. The engine
+caches the list for as long as the base image, the manifest, the lock and the sources stay the same.
 """
 
 import re
@@ -22,15 +22,15 @@ from pipeline.locks.image_lock import LOCK, ImageLock, Locked, relock_remedy
 from pipeline.locks.lockfile import Packages
 from pipeline.locks.manifest import Manifest
 
-#: Where the answer is written: it is long, and no output to look at.
+#: File for pixi's list: it is too long to be output.
 _ANSWER: Final = "/pixi-list.json"
 #: The virtual package that stands for a CUDA version, by kind and name.
 CUDA: Final = ("virtual", "__cuda")
-#: What the script ends with where a package comes from git and the base image has no git.
+#: Exit code of the script where a package comes from git and the base image has no git.
 NO_GIT: Final = 91
-#: pixi gives its reason for finding a lock stale only where it is asked to be this verbose, and wraps its lines at 80
-#: columns unless it is told not to (0.15 does so anyway).
-#: Arguments: where to write the answer, "git" where a package needs it, the seconds that pixi gets, and pixi's own
+#: Only with -vv does pixi give its reason for a stale lock. PIXI_NO_WRAP keeps it from wrapping lines at 80 columns,
+#: except in 0.15.
+#: Arguments: the file for the list, "git" where a package needs it, pixi's time limit in seconds, and pixi's own
 #: arguments that select the environment.
 _LIST: Final = f"""
 answer=$1 git=$2 seconds=$3
@@ -42,15 +42,15 @@ PIXI_NO_WRAP=1 timeout --kill-after=10 "$seconds" pixi list -vv --locked --no-in
 """
 
 
-#: How pixi tells why it finds a lock stale.
+#: pixi's reason for a stale lock.
 _REASON: Final = re.compile(r"(?:the|environment)\b[^\n]* out of date because ([^\n]+)")
 
-#: And which package nobody has locked as the manifest asks for it.
+#: Name of a package, in this reason, whose requirement the lock does not meet.
 _REQUIREMENT: Final = re.compile(r"requirement '([\w.-]+)")
 
 
 class Listed(BaseModel):
-    """One package as `pixi list --json` prints it."""
+    """One package in the output of `pixi list --json`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,20 +61,20 @@ class Listed(BaseModel):
 
 
 def selected(environment: str) -> list[str]:
-    """The arguments by which pixi takes an environment; pixi 0.15 does not know the default one by its name."""
+    """Return pixi's arguments that select an environment; pixi 0.15 does not accept the name of the default one."""
     return [] if environment == "default" else ["--environment", environment]
 
 
 def with_inputs(container: dagger.Container, inputs: BuildInputs, lock: ImageLock) -> dagger.Container:
-    """Mount all that pixi reads of an image's folder where the image has it, and set the CUDA version that it finds.
+    """Mount the files of an image's folder that pixi reads at their paths in the image, and set the CUDA version.
 
     Args:
         container: a base image; it has pixi.
-        inputs: what the image is made from.
-        lock: what was read of manifest and lock.
+        inputs: build inputs of the image.
+        lock: its manifest and lock.
     """
     folder = inputs.folder
-    # Without CUDA pixi is told so: what the machine has is a matter of chance.
+    # Set without CUDA, too: the build must not depend on the machine's driver.
     container = container.with_workdir(APP).with_env_variable("CONDA_OVERRIDE_CUDA", inputs.spec.cuda or "")
     for path, is_folder in lock.sources.items():
         if is_folder:
@@ -87,17 +87,17 @@ def with_inputs(container: dagger.Container, inputs: BuildInputs, lock: ImageLoc
 
 
 async def ask(base: dagger.Container, inputs: BuildInputs, lock: ImageLock, address: str) -> Locked:
-    """The packages that pixi installs for an image.
+    """Ask pixi which packages it installs for an image.
 
     Args:
         base: the image's base; it has pixi.
-        inputs: what the image is made from.
-        lock: what was read of manifest and lock.
-        address: the base, for messages.
+        inputs: build inputs of the image.
+        lock: its manifest and lock.
+        address: the base's address, for messages.
 
     Raises:
-        LockError: pixi finds that the lock does not fit the manifest.
-        PipelineError: pixi cannot be asked.
+        LockError: the lock is stale for pixi.
+        PipelineError: pixi cannot run or use the manifest.
     """
     image, settings = inputs.image, inputs.settings
     arguments = [_ANSWER, "git" if lock.git else "", str(settings.solve_timeout), *selected(inputs.spec.environment)]
@@ -119,13 +119,13 @@ async def ask(base: dagger.Container, inputs: BuildInputs, lock: ImageLock, addr
 
 
 def explain(manifest: Manifest, environment: str, exit_code: int, output: str) -> PipelineError:
-    """The error to raise when `pixi list` failed, from what it printed.
+    """Return the error to raise for a failed `pixi list`, from its output.
 
     Args:
-        manifest: of the image.
-        environment: the one that is asked for; pixi looks at all, and what it says of this one comes first.
-        exit_code: of pixi.
-        output: all that it printed.
+        manifest: the image's manifest.
+        environment: the image's environment; pixi checks all, and its reasons about this one come first.
+        exit_code: pixi's exit code.
+        output: pixi's whole output.
     """
     image = manifest.image
     if exit_code == TIMED_OUT:
@@ -136,28 +136,28 @@ def explain(manifest: Manifest, environment: str, exit_code: int, output: str) -
         )
     if exit_code == KILLED:
         return PipelineError(Code.PIXI_KILLED, killed(f"{image}: pixi did not list the packages of {image}/{LOCK}"))
-    drawn = read(output)
-    text = describe(image, drawn) or f"it ended with {exit_code} and printed nothing"
+    failure = read(output)
+    text = describe(image, failure) or f"it ended with {exit_code} and printed nothing"
     reasons = dict.fromkeys(match[0].strip().rstrip(".") for match in _REASON.finditer(COLOURS.sub("", output)))
     if reasons or is_stale(text):
-        said = listed(sorted(reasons, key=lambda reason: f"environment '{environment}'" not in reason)) or text
-        asked = _REQUIREMENT.search(said)
+        reason = listed(sorted(reasons, key=lambda clause: f"environment '{environment}'" not in clause)) or text
+        requirement = _REQUIREMENT.search(reason)
         return LockError(
             Code.LOCK_STALE,
-            f"{image}/{LOCK} does not match {manifest.name} (pixi: {said}); {relock_remedy(image)}",
-            at={manifest.name: manifest.ways_to(environment, asked[1])} if asked else None,
+            f"{image}/{LOCK} does not match {manifest.name} (pixi: {reason}); {relock_remedy(image)}",
+            at={manifest.name: manifest.ways_to(environment, requirement[1])} if requirement else None,
         )
     known = remedy(image, text, manifest.file)
     if not known:
-        text, known = f"{text}{advice(drawn)}", "correct it there"
-    return PipelineError(Code.MANIFEST_INVALID, f"{manifest.name} cannot be used: pixi says: {text}; {known}")
+        text, known = f"{text}{advice(failure)}", "correct it there"
+    return PipelineError(Code.MANIFEST_INVALID, f"{manifest.name} cannot be used: pixi reports: {text}; {known}")
 
 
 def read_answer(image: str, answer: str) -> list[Listed]:
-    """The packages that `pixi list --json` printed.
+    """Parse the output of `pixi list --json`.
 
     Raises:
-        PipelineError: it printed something else.
+        PipelineError: it is no list of packages.
     """
     try:
         # pixi 0.15 prints nothing where there is no package.
@@ -171,14 +171,14 @@ def read_answer(image: str, answer: str) -> list[Listed]:
 
 
 def choose(image: str, lock: ImageLock, packages: Iterable[Listed]) -> Locked:
-    """The one of a lock's candidates whose packages pixi lists.
+    """Return the candidate of a lock whose packages pixi lists.
 
     Raises:
-        LockError: it lists the packages of none.
+        LockError: no candidate has these packages.
     """
-    found = list(packages)
+    identities = {_identity(package) for package in packages}
     for candidate in lock.candidates:
-        if _identities(candidate.packages) == {_identity(package) for package in found}:
+        if _identities(candidate.packages) == identities:
             return candidate
     raise LockError(
         Code.LOCK_STALE,
@@ -188,14 +188,14 @@ def choose(image: str, lock: ImageLock, packages: Iterable[Listed]) -> Locked:
 
 
 def platform_note(image: str, lock: ImageLock, locked: Locked) -> str:
-    """A note where pixi takes a platform without CUDA, and the lock has one with it; nothing otherwise.
+    """Return a note where pixi takes a platform without CUDA although the lock has one with it; empty otherwise.
 
     Args:
         image: the image's name; its image.toml has a CUDA version.
-        lock: what was read of manifest and lock.
-        locked: what pixi takes of it.
+        lock: its manifest and lock.
+        locked: the candidate that pixi takes.
     """
-    others = [found.place.platform for found in lock.candidates if CUDA in found.packages]
+    others = [candidate.place.platform for candidate in lock.candidates if CUDA in candidate.packages]
     if CUDA in locked.packages or not others:
         return ""
     return (
@@ -213,7 +213,7 @@ def _identities(packages: Packages) -> set[tuple[str, ...]]:
 
 
 def _identity(package: Listed) -> tuple[str, ...]:
-    # The version of a PyPI package may be written in another way, or be known when it is built.
+    # The version of a PyPI package can be written in several ways, or be unknown until it is built.
     if package.kind == "pypi":
         return package.kind, canonicalize_name(package.name)
     return package.kind, package.name.lower(), package.version or "", package.build or ""

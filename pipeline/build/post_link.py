@@ -1,4 +1,4 @@
-"""The post-link scripts of conda packages, which pixi does not run: the sentences about them.
+"""Messages about the post-link scripts of conda packages, which pixi does not run.
 
 `pipeline/scripts/post_link.py` runs them.
 """
@@ -10,7 +10,7 @@ from pipeline.scripts.post_link import MARK
 
 
 class PostLinkReport(BaseModel):
-    """The report of the script, with the same keys."""
+    """Report of the script, with the same keys."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -19,7 +19,7 @@ class PostLinkReport(BaseModel):
 
 
 class Failure(BaseModel):
-    """The failure that ended the script, with the same keys."""
+    """Failure that ended the script, with the same keys."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,33 +29,33 @@ class Failure(BaseModel):
 
 
 def describe(image: str, report: str) -> str:
-    """The note about an image's scripts, for the log of a build; empty where there is nothing to note.
+    """Return the note about an image's scripts for the log of a build; empty where there is nothing to note.
 
     Args:
         image: the image's name.
-        report: what the script wrote.
+        report: the script's report, in JSON.
     """
-    read = PostLinkReport.model_validate_json(report)
-    lines = [f"{image}: message of {name}: {' '.join(text.split())}" for name, text in read.messages.items()]
-    if read.skipped:
+    parsed = PostLinkReport.model_validate_json(report)
+    lines = [f"{image}: message of {name}: {' '.join(text.split())}" for name, text in parsed.messages.items()]
+    if parsed.skipped:
         lines.append(
-            f"{image}: the post-link scripts of {', '.join(read.skipped)} did not run; if the image needs what they "
+            f"{image}: the post-link scripts of {', '.join(parsed.skipped)} did not run; if the image needs what they "
             f"make, set 'post_link_scripts = true' in {image}/image.toml"
         )
     return "".join(f"{line}\n" for line in lines)
 
 
 def explain(image: str, output: str) -> PipelineError | None:
-    """The error to raise where a script failed; nothing where another step of the installation did.
+    """Return the error to raise where a script failed; None where another step of the installation failed.
 
     Args:
         image: the image's name.
-        output: all that the installation printed.
+        output: whole output of the installation.
     """
-    found = [line for line in output.splitlines() if line.startswith(MARK)]
-    if not found:
+    marked = [line for line in output.splitlines() if line.startswith(MARK)]
+    if not marked:
         return None
-    failure = Failure.model_validate_json(found[-1].removeprefix(MARK))
+    failure = Failure.model_validate_json(marked[-1].removeprefix(MARK))
     if failure.code is None:
         how = "did not end within the time that 'install_timeout' of [tool.pipeline] gives it"
     elif failure.code < 0:

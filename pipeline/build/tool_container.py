@@ -1,4 +1,4 @@
-"""Scripts of `pipeline/scripts` in containers: the files alone, under their own names, for the Python that is there."""
+"""Steps that give a container scripts of `pipeline/scripts` and Python packages from its locks."""
 
 import importlib.resources
 from collections.abc import Callable
@@ -7,26 +7,26 @@ from typing import Final
 import dagger
 from dagger import dag
 
-#: Where a container has the scripts.
+#: Folder of the scripts in a container.
 FOLDER: Final = "/pipeline-scripts"
 
 
 def with_scripts(*names: str) -> Callable[[dagger.Container], dagger.Container]:
-    """A step that mounts scripts: ``python -m pipeline.scripts.NAME`` runs one, and they can import each other."""
+    """Return a step that mounts scripts: ``python -m pipeline.scripts.NAME`` runs one; they can import each other."""
     scripts = importlib.resources.files("pipeline.scripts")
 
     def mount(container: dagger.Container) -> dagger.Container:
         for name in names:
             text = scripts.joinpath(name).read_text(encoding="utf-8")
             container = container.with_mounted_file(f"{FOLDER}/pipeline/scripts/{name}", dag.file(name, text))
-        # No bytecode: what such a step leaves behind is what it made, and nothing else.
+        # No bytecode: a step must leave nothing but its own output.
         return container.with_env_variable("PYTHONPATH", FOLDER).with_env_variable("PYTHONDONTWRITEBYTECODE", "1")
 
     return mount
 
 
 def with_packages(name: str) -> Callable[[dagger.Container], dagger.Container]:
-    """A step that installs what a lock of this folder names, with hashes, by the pip that the container has."""
+    """Return a step that installs the packages of a lock in ``pipeline/scripts`` by pip, with their hashes."""
     lock = importlib.resources.files("pipeline.scripts").joinpath(name).read_text(encoding="utf-8")
 
     def install(container: dagger.Container) -> dagger.Container:
@@ -38,6 +38,6 @@ def with_packages(name: str) -> Callable[[dagger.Container], dagger.Container]:
 
 
 def last_line(error: dagger.QueryError) -> str:
-    """What a step that failed printed last, or else the engine: the reason, for messages."""
-    said = f"{error.stdout}\n{error.stderr}" if isinstance(error, dagger.ExecError) else str(error)
-    return next(reversed([line.strip() for line in said.splitlines() if line.strip()]), "it printed nothing")
+    """Return the last line that a failed step printed, or else the engine's error: the reason for a message."""
+    output = f"{error.stdout}\n{error.stderr}" if isinstance(error, dagger.ExecError) else str(error)
+    return next(reversed([line.strip() for line in output.splitlines() if line.strip()]), "it printed nothing")

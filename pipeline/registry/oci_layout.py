@@ -67,7 +67,7 @@ async def make_artifact(
     for number, image in enumerate(images):
         archive, packed = f"/images/{number}.tar", "-"
         # Said always: left to itself, the engine takes what it has of a layer, however that was compressed.
-        exported = image.bare.as_tarball(forced_compression=FORCED[compression])
+        exported = image.without_environment.as_tarball(forced_compression=FORCED[compression])
         container = container.with_mounted_file(archive, exported)
         if image.environment:
             packed = f"/images/{number}.json"

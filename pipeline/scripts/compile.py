@@ -1,14 +1,14 @@
-"""Give all modules of an environment byte code that depends on nothing but what their packages have.
+"""Give all modules of an environment reproducible byte code.
 
-Usage: compile.py. Runs in the Python that the modules are for, which knows where they are. The byte code is used
-without a look at its source ("unchecked"), since all files get one time later. That which a package has is kept, where
-Python would use it; the rest is compiled. What a process has compiled before shows in the bytes of what it compiles
-next, so each folder is compiled by a process of its own: a copy of this one, which compiles nothing.
+Usage: compile.py. Runs in the environment's own Python, which knows the folders of the modules. The byte code is
+"unchecked": Python uses it without a check of its source, since all files get one time later. Byte code from a package
+is kept where Python would use it; the rest is compiled. The output of the compiler depends on what its process compiled
+before, so a process of its own compiles each folder: a fork of this one, which compiles nothing.
 
-Any Python from 3.7 on runs it, since an environment may have one.
+Runs in any Python from 3.7 on, since an environment may have an old one.
 """
 
-# Python 3.8 cannot evaluate what says of which types things are.
+# Python 3.8 cannot evaluate these annotations.
 from __future__ import annotations
 
 import importlib.util
@@ -20,25 +20,25 @@ import sysconfig
 import warnings
 from collections.abc import Iterable, Iterator
 
-#: What the header of byte code says that is used without a look at its source.
+#: Flag in the header of byte code that Python uses without a check of its source.
 UNCHECKED = 1
 
 
 def folders() -> list[str]:
-    """The folders of this Python's modules, each once: conda-forge's 3.12 has a link to its own, lib/python3.1."""
+    """Return the folders of this Python's modules, each once: conda-forge's 3.12 has a link to one, lib/python3.1."""
     top = f"{os.path.realpath(sys.prefix)}/"
     named = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    # A link may lead out of the environment, to what is not part of it.
-    found = sorted({path for path in map(os.path.realpath, named) if path.startswith(top)})
-    return [path for path in found if not path.startswith(tuple(f"{other}/" for other in found))]
+    # A link may lead out of the environment, to files that are not part of it.
+    inside = sorted({path for path in map(os.path.realpath, named) if path.startswith(top)})
+    return [path for path in inside if not path.startswith(tuple(f"{other}/" for other in inside))]
 
 
 def units(top: str) -> Iterator[list[str]]:
-    """Modules that are compiled together: a folder's; in site-packages, where all packages meet, each is alone."""
+    """Yield modules to compile together: those of a folder; in site-packages, which packages share, each alone."""
     for folder, folders, files in os.walk(top):
         folders.sort()
         paths = [os.path.join(folder, file) for file in sorted(files) if file.endswith(".py")]  # noqa: PTH118
-        # A link that leads nowhere is no module.
+        # A broken link is no module.
         modules = [path for path in paths if os.path.isfile(path)]  # noqa: PTH113
         if folder.endswith("/site-packages"):
             yield from ([module] for module in modules)
@@ -47,10 +47,10 @@ def units(top: str) -> Iterator[list[str]]:
 
 
 def adopt(module: str) -> bool:
-    """Keep the byte code that a module has, if it is of this Python and of this very source; only its header changes.
+    """Keep a module's byte code if it matches this Python and its source; change its header to unchecked.
 
-    What the header says (PEP 552): a number for the version of Python; 0 for byte code that is as good as its source is
-    unchanged; the time and the bytes of the source.
+    The header (PEP 552) has a number for the version of Python, the flag 0 for byte code that is checked by time and
+    size, and the time and size of the source.
     """
     file = importlib.util.cache_from_source(module)
     if os.path.islink(file):  # noqa: PTH114
@@ -58,8 +58,8 @@ def adopt(module: str) -> bool:
     try:
         with open(file, "r+b") as code:  # noqa: PTH123
             source = os.stat(module)  # noqa: PTH116
-            good = struct.pack("<III", 0, int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF)
-            if code.read(16) != importlib.util.MAGIC_NUMBER + good:
+            fresh = struct.pack("<III", 0, int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF)
+            if code.read(16) != importlib.util.MAGIC_NUMBER + fresh:
                 return False
             with open(module, "rb") as text:  # noqa: PTH123
                 checksum = importlib.util.source_hash(text.read())
@@ -71,10 +71,10 @@ def adopt(module: str) -> bool:
 
 
 def compile_modules(modules: Iterable[str]) -> None:
-    """Compile modules; those with an error in their syntax (some are test data) stay without byte code."""
+    """Compile modules; those with a syntax error (some are test data) get no byte code."""
     for module in modules:
         code = importlib.util.cache_from_source(module)
-        # Through a link, byte code of something else would be written over.
+        # Through a link, the compiler would overwrite other byte code.
         if os.path.islink(code):  # noqa: PTH114
             os.unlink(code)  # noqa: PTH108
         try:
@@ -87,8 +87,8 @@ def main(tops: Iterable[str], most: int) -> int:
     """Run as a command; see the module's docstring.
 
     Args:
-        tops: folders, of which all that is below them is compiled.
-        most: how many processes may run at once.
+        tops: folders whose modules are compiled, at any depth.
+        most: number of processes at once.
     """
     warnings.simplefilter("ignore")
     running = failed = 0
@@ -105,7 +105,7 @@ def main(tops: Iterable[str], most: int) -> int:
                 compile_modules(modules)
                 code = 0
             finally:
-                # Nothing of this process is the child's to close.
+                # Without cleanup: open files belong to the parent.
                 os._exit(code)
         running += 1
     for _ in range(running):

@@ -1,7 +1,7 @@
-"""List the packages that are in the file system of an image, by what package managers have written down there.
+"""List the packages in an image's file system from the databases of its package managers.
 
-Usage: python -m pipeline.scripts.contents ROOT PREFIX. ROOT is where the image's file system is mounted, PREFIX the
-environment's folder in it. Prints a JSON object with the keys of `Contents`.
+Usage: python -m pipeline.scripts.contents ROOT PREFIX. ROOT is the mount point of the image's file system, PREFIX the
+path of the environment in it. Prints a JSON object with the keys of `Contents`.
 """
 
 import json
@@ -15,7 +15,7 @@ from pipeline.scripts.folders import wheels
 
 
 class Installed(TypedDict):
-    """One package: what it is called and, where it is written down, where it is from and its hashes and licence."""
+    """One package, with its URL, hashes and licence where the package manager recorded them."""
 
     name: str
     version: str
@@ -27,7 +27,7 @@ class Installed(TypedDict):
 
 
 class Debian(TypedDict):
-    """One package of Debian or Ubuntu, with the source package that it was built from."""
+    """One package of Debian or Ubuntu, with its source package."""
 
     name: str
     version: str
@@ -36,7 +36,7 @@ class Debian(TypedDict):
 
 
 class Contents(TypedDict):
-    """All packages, by who installed them; and which distribution it is, as in "debian-12"."""
+    """All packages by package manager, and the distribution, as in "debian-12"."""
 
     conda: list[Installed]
     pypi: list[Installed]
@@ -45,31 +45,31 @@ class Contents(TypedDict):
 
 
 def conda_packages(prefix: Path) -> tuple[list[Installed], set[str]]:
-    """The conda packages of an environment, and the paths in it of all their files."""
+    """Read the conda packages of an environment, and the paths in it of all their files."""
     packages: list[Installed] = []
     files: set[str] = set()
-    for record in sorted(prefix.glob("conda-meta/*.json")):
-        said = json.loads(record.read_text(encoding="utf-8"))
-        files.update(said.get("files", []))
+    for path in sorted(prefix.glob("conda-meta/*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        files.update(record.get("files", []))
         packages.append(
             Installed(
-                name=said["name"],
-                version=said["version"],
-                build=said["build"],
-                url=said.get("url") or "",
-                sha256=said.get("sha256"),
-                md5=said.get("md5"),
-                license=said.get("license"),
+                name=record["name"],
+                version=record["version"],
+                build=record["build"],
+                url=record.get("url") or "",
+                sha256=record.get("sha256"),
+                md5=record.get("md5"),
+                license=record.get("license"),
             )
         )
     return packages, files
 
 
 def pypi_packages(prefix: Path, files: set[str]) -> list[Installed]:
-    """The Python packages of an environment that no conda package brought."""
+    """Read the Python packages of an environment that are not part of a conda package."""
     packages = []
     for metadata in wheels(prefix, "METADATA", files):
-        # Without the description, which follows a blank line and is long.
+        # Headers only: the long description follows them.
         head = HeaderParser().parsestr(metadata.read_text(encoding="utf-8", errors="replace"), headersonly=True)
         packages.append(
             Installed(
@@ -86,40 +86,40 @@ def pypi_packages(prefix: Path, files: set[str]) -> list[Installed]:
 
 
 def _line(text: str | None) -> str | None:
-    """A licence's name; some packages have its whole text there."""
+    """Return the name of a licence; None where the field has its whole text."""
     return text if text and "\n" not in text else None
 
 
 def debian_packages(root: Path) -> Iterator[Debian]:
-    """The packages that dpkg has installed; images without a shell have a file each instead of one for all."""
+    """Read the packages that dpkg has installed; distroless images have one file for each instead of one for all."""
     status = root / "var/lib/dpkg/status"
     files = [status] if status.is_file() else sorted((root / "var/lib/dpkg/status.d").glob("*"))
     for file in files:
         for paragraph in file.read_text(encoding="utf-8", errors="replace").split("\n\n"):
-            said = HeaderParser().parsestr(paragraph.strip("\n"))
-            # What was removed may have left its configuration, and is still listed.
-            if said["Package"] and said["Version"] and said.get("Status", "installed").endswith("installed"):
-                source = (said["Source"] or said["Package"]).partition(" ")[0]
+            fields = HeaderParser().parsestr(paragraph.strip("\n"))
+            # A removed package with configuration files left is still in the database.
+            if fields["Package"] and fields["Version"] and fields.get("Status", "installed").endswith("installed"):
+                source = (fields["Source"] or fields["Package"]).partition(" ")[0]
                 yield Debian(
-                    name=said["Package"],
-                    version=said["Version"],
-                    architecture=said.get("Architecture", ""),
+                    name=fields["Package"],
+                    version=fields["Version"],
+                    architecture=fields.get("Architecture", ""),
                     source=source,
                 )
 
 
 def distribution(root: Path) -> str:
-    """The name and version of the distribution, by its own words; nothing where it says none."""
+    """Read the name and version of the distribution from its os-release; empty where it has none."""
     release = root / "etc/os-release"
     if not release.is_file():
         return ""
     lines = (line.partition("=") for line in release.read_text(encoding="utf-8").splitlines())
-    said = {key: value.strip("\"'") for key, _, value in lines}
-    return "-".join(said[key] for key in ("ID", "VERSION_ID") if key in said)
+    values = {key: value.strip("\"'") for key, _, value in lines}
+    return "-".join(values[key] for key in ("ID", "VERSION_ID") if key in values)
 
 
 def read(root: Path, prefix: str) -> Contents:
-    """All packages of an image."""
+    """Read all packages of an image."""
     environment = root / prefix.lstrip("/")
     conda, files = conda_packages(environment)
     return Contents(

@@ -1,10 +1,10 @@
-"""Make an installed environment the same bytes wherever it was installed, and divide it into the layers of an image.
+"""Make the bytes of an installed environment reproducible, and divide it into the layers of an image.
 
 Usage: divide.py PREFIX ENTRYPOINT LAYERS. Every file, link and folder below PREFIX gets one time, and is opened to all
-users. LAYERS is written: a JSON object with the paths below PREFIX of each layer's files and empty folders, by the
-layer's name. Layers are in the order of their names.
+users. The output file LAYERS gets a JSON object with the paths of each layer's files and empty folders, relative to
+PREFIX, by the layer's name. Layers are in the order of their names.
 
-Runs in a Python other than the environment's, which may have none.
+Runs in a Python outside the environment, since that may have none.
 """
 
 import csv
@@ -21,23 +21,23 @@ from typing import Any
 from pipeline.build.layer_plan import REST, Layer, Package, divide
 from pipeline.scripts.folders import real_paths, wheels
 
-#: The time that all files get, 2 January 1980 in UTC: the first one that archives in the ZIP format know everywhere.
+#: The time of all files, 2 January 1980 in UTC: the first day that ZIP archives can hold in every time zone.
 TIME = 315_619_200
-#: What conda's records call a file that was copied into its place.
+#: Link type in conda's records for a copied file.
 COPIED = 3
-#: What pixi calls a file that another package has at the same path: after this stands its own package.
+#: Part of the name that pixi gives a file whose path another package has, too; the file's own package follows it.
 MOVED = "__clobber-from-"
 
-#: Parts of a shell script, each of one kind: text in quotes, an escaped character, a comment, anything else in a line.
+#: Tokens of a shell script: quoted text, an escaped character, a comment, any other text of a line, a line end.
 SHELL = re.compile(
     r"""'[^']*' | "(?:\\.|[^"\\])*" | \\. | (?<![^\s;&|()])\#[^\n]* | \# | [^'"\\\#\n]+ | \n""", re.DOTALL | re.VERBOSE
 )
-#: Named after its module and its Python, as in module.cpython-313t.opt-1.pyc.
+#: Name of byte code, with its module and its Python, as in module.cpython-313t.opt-1.pyc.
 BYTE_CODE = re.compile(r"(?:(.*)/)?__pycache__/([^/]*?)\.[a-z]+-?\d+t?(?:\.opt-\d)?\.pyc")
 
 
 def order_exports(script: str) -> str:
-    """A shell script with its lines that set variables to plain values in one order; pixi 0.15 writes them in any."""
+    """Sort the lines of a shell script that set variables to plain values; pixi 0.15 writes them in random order."""
     ordered: list[str] = []
     run: list[str] = []
     for command in commands(script):
@@ -50,33 +50,33 @@ def order_exports(script: str) -> str:
 
 
 def _by_name(exports: Iterable[str]) -> list[str]:
-    """Commands that set variables, by these alone: of two values that one variable gets, the last one holds."""
+    """Sort export commands by variable only: the last of two values of one variable must stay last."""
     return sorted(exports, key=lambda export: export.split("=")[0])
 
 
 def commands(script: str) -> list[str]:
-    """The commands of a shell script: most are a line each, but text in quotes may go on in the next lines.
+    """Split a shell script into commands: a line each, or several where quoted text has line ends.
 
-    A script with a quote that nothing ends is one command.
+    A script with an unclosed quote is one command.
     """
-    found = [""]
+    result = [""]
     end = 0
     for part in SHELL.finditer(script):
         if part.start() != end:
             break
         if part[0] == "\n":
-            found.append("")
+            result.append("")
         else:
-            found[-1] += part[0]
+            result[-1] += part[0]
         end = part.end()
-    return found if end == len(script) else [script]
+    return result if end == len(script) else [script]
 
 
 def plain_record(text: str) -> str:
-    """A conda package's record without what depends on the machine or on chance.
+    """Return a conda package's record without data that depends on the machine or on chance.
 
-    That is the order of its files, how they were linked, and whether a file that another package has at the same path
-    is said to have been there: for packages of no platform, that is as they were installed at once.
+    Such data are the order of its files, the link type, and the original path of a file whose path another package has,
+    too: for noarch packages, pixi writes that path only in some installations.
     """
     record: dict[str, Any] = json.loads(text)
     before = json.dumps(record)
@@ -89,36 +89,41 @@ def plain_record(text: str) -> str:
 
 
 def _with_origin(path: dict[str, Any], package: str) -> dict[str, Any]:
-    """A path of a record; where another package has the place that it should be at, with that place."""
+    """Return a path of a record, with its original path where pixi renamed it."""
     name = path["_path"]
     if not name.endswith(f"{MOVED}{package}"):
         return path
-    # In the order that pixi writes.
+    # pixi's own order of keys.
     return {"_path": name, "original_path": name.removesuffix(f"{MOVED}{package}")} | path
 
 
 def plain_rows(text: str) -> list[list[str]]:
-    """The rows of a wheel's RECORD, sorted; without byte code, and without the installer's notes about its cache."""
+    """Return the rows of a wheel's RECORD, sorted, without byte code and the installer's cache file."""
     rows = [row for row in csv.reader(io.StringIO(text)) if row]
     return sorted(row for row in rows if not row[0].endswith((".pyc", ".dist-info/uv_cache.json")))
 
 
 def conda_packages(prefix: Path) -> list[Package]:
-    """The conda packages of an environment, from their records, which are written anew where they are not plain."""
-    found = []
+    """Read the conda packages of an environment from their records, and rewrite records that are not reproducible."""
+    packages = []
     for path in sorted(prefix.glob("conda-meta/*.json")):
         text = path.read_text(encoding="utf-8")
         if (plain := plain_record(text)) != text:
             path.write_text(plain, encoding="utf-8")
         record = json.loads(plain)
         files = (f"conda-meta/{path.name}", *record["files"])
-        found.append(Package(record["name"], record.get("size") or size(prefix, files), files))
-    return found
+        packages.append(Package(record["name"], record.get("size") or size(prefix, files), files))
+    return packages
 
 
 def pypi_packages(prefix: Path, owned: Iterable[str]) -> list[Package]:
-    """The PyPI packages of an environment, from their RECORDs: conda's packages have some too, which are owned."""
-    found = []
+    """Read the PyPI packages of an environment from their RECORDs, and make these reproducible.
+
+    Args:
+        prefix: path of the environment.
+        owned: files of conda packages, whose RECORDs are left out.
+    """
+    packages = []
     for path in wheels(prefix, "RECORD", owned):
         rows = plain_rows(path.read_text(encoding="utf-8"))
         with path.open("w", encoding="utf-8", newline="") as file:
@@ -126,41 +131,41 @@ def pypi_packages(prefix: Path, owned: Iterable[str]) -> list[Package]:
         path.with_name("uv_cache.json").unlink(missing_ok=True)
         site = path.parent.parent.relative_to(prefix)
         files = tuple(os.path.normpath(site / row[0]) for row in rows)
-        # A wheel's own size is not known here; its name may be that of a conda package.
-        found.append(Package(f"pypi-{path.parent.name.split('-')[0].lower()}", size(prefix, files), files))
-    return found
+        # The size of the wheel is unknown here. Without the prefix, the name could be that of a conda package.
+        packages.append(Package(f"pypi-{path.parent.name.split('-')[0].lower()}", size(prefix, files), files))
+    return packages
 
 
 def size(prefix: Path, files: Iterable[str]) -> int:
-    """The bytes of the files that are there."""
+    """Return the bytes of the files that exist."""
     return sum(path.lstat().st_size for path in map(prefix.joinpath, files) if os.path.lexists(path))
 
 
 def with_real_paths(prefix: Path, packages: Iterable[Package], files: Container[str]) -> list[Package]:
-    """The packages, with the paths by which their files were found: their lists may name some through links."""
-    found = []
+    """Return the packages with the real paths of their files: their lists may have paths through links."""
+    result = []
     for package in packages:
         known = [path for path in package.files if path in files]
         others = real_paths(prefix, (path for path in package.files if path not in files))
-        found.append(Package(package.name, package.size, (*known, *others)))
-    return found
+        result.append(Package(package.name, package.size, (*known, *others)))
+    return result
 
 
 def with_byte_code(packages: Iterable[Package], files: Iterable[str]) -> list[Package]:
-    """The packages, each with the byte code of its modules: that is often made after the packages' lists were."""
+    """Return the packages, each with the byte code of its modules, which their lists mostly do not have."""
     made: dict[str, list[str]] = {}
     for path in files:
         if match := BYTE_CODE.fullmatch(path):
             made.setdefault("/".join(filter(None, (match[1], f"{match[2]}.py"))), []).append(path)
-    found = []
+    result = []
     for package in packages:
         code = [path for module in package.files for path in made.get(module, ())]
-        found.append(Package(package.name, package.size, (*package.files, *code)))
-    return found
+        result.append(Package(package.name, package.size, (*package.files, *code)))
+    return result
 
 
 def settle(prefix: Path) -> tuple[dict[str, int], list[str]]:
-    """Open an environment to all users, and give all of it one time.
+    """Open an environment to all users, and give all its files and folders one time.
 
     Returns:
         All files with their bytes, and the empty folders.
@@ -171,13 +176,13 @@ def settle(prefix: Path) -> tuple[dict[str, int], list[str]]:
     for folder, folders, names in os.walk(str(prefix), topdown=False):
         for name in [*names, *folders]:
             path = f"{folder}/{name}"
-            found = os.lstat(path)
-            if stat.S_ISDIR(found.st_mode):
+            status = os.lstat(path)
+            if stat.S_ISDIR(status.st_mode):
                 continue
-            if not stat.S_ISLNK(found.st_mode):
-                open_up(path, found.st_mode)
+            if not stat.S_ISLNK(status.st_mode):
+                open_up(path, status.st_mode)
             os.utime(path, (TIME, TIME), follow_symlinks=False)
-            files[path[before:]] = found.st_size
+            files[path[before:]] = status.st_size
         if not names and not folders:
             empty.append(folder[before:])
         open_up(folder, os.stat(folder).st_mode)
@@ -186,27 +191,27 @@ def settle(prefix: Path) -> tuple[dict[str, int], list[str]]:
 
 
 def open_up(path: str, mode: int) -> None:
-    """Let all users use a file or folder, and only its owner change it."""
+    """Let all users read and run a file or folder, and only its owner change it."""
     if opened(mode) != stat.S_IMODE(mode):
         os.chmod(path, opened(mode))
 
 
 def opened(mode: int) -> int:
-    """A mode with which all users may read and enter, or run what anybody may, and only the owner may write."""
+    """Return a mode with which only the owner may write, and all users may read, and run or enter where anyone may."""
     run = 0o111 if stat.S_ISDIR(mode) or mode & 0o111 else 0
     return (stat.S_IMODE(mode) | 0o444 | run) & ~0o022
 
 
 def contents(layers: Iterable[Layer], empty: Iterable[str]) -> dict[str, list[str]]:
-    """What each layer has; empty folders are in the one of files that belong to no package, which is always there."""
-    found = {REST: [], **{layer.name: list(layer.files) for layer in layers}}
-    found[REST] = sorted([*found[REST], *empty])
-    return dict(sorted(found.items()))
+    """Return the paths of each layer; empty folders are in the layer ``REST``, which always exists."""
+    paths = {REST: [], **{layer.name: list(layer.files) for layer in layers}}
+    paths[REST] = sorted([*paths[REST], *empty])
+    return dict(sorted(paths.items()))
 
 
 def main(prefix: Path, entrypoint: Path, target: Path) -> None:
     """Run as a command; see the module's docstring."""
-    # As bytes: values may have line ends of other systems, or be text in another encoding.
+    # As bytes: values may have line ends of other systems, or another encoding.
     script = entrypoint.read_bytes().decode(errors="surrogateescape")
     entrypoint.write_bytes(order_exports(script).encode(errors="surrogateescape"))
     conda = conda_packages(prefix)

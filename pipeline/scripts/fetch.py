@@ -1,8 +1,8 @@
-"""Fetch conda packages as their channels have them, each held against its locked hash before the cache has it.
+"""Fetch the archives of conda packages into a cache, and verify the locked hash of each before it is in the cache.
 
 Usage: fetch.py PACKAGES CACHE DONE. PACKAGES is a JSON list of objects with the keys of `Package`. Prints a JSON object
-with the keys of `Report`. Where there is a failure it exits with 1; otherwise it writes the file DONE, a line for each
-package: what it is called in the cache, and its own name. That is the same for the same packages.
+with the keys of `DownloadReport`. Exits with 1 after a failure; otherwise it writes the file DONE, with a line for each
+package: the name of its archive in the cache, and its own name. The file depends on the packages alone.
 """
 
 import asyncio
@@ -18,18 +18,18 @@ from rattler import Config
 from rattler.networking import Client
 from rattler.package_streaming import download_to_path
 
-#: Downloads at once: enough to fill a line, few enough to be welcome at a public channel.
+#: Downloads at once: enough for the full bandwidth, few enough for a public channel.
 AT_ONCE = 8
-#: Tries after the first one, with growing pauses, where the failure may pass.
+#: Retries after a transient failure, with growing pauses.
 RETRIES = 4
-#: Seconds that one download may take; a connection that stalls must end at some time.
+#: Time limit of one download in seconds, against connections that stall.
 TIMEOUT = 1800
 #: Seconds between two lines of progress.
 PROGRESS = 5
 
 
 class Package(TypedDict):
-    """One package: its name in the cache, its address, its locked hash and of which kind that is, its bytes."""
+    """One package: its name in the cache, its URL, the kind and value of its locked hash, and its bytes."""
 
     name: str
     url: str
@@ -39,7 +39,7 @@ class Package(TypedDict):
 
 
 class Failure(TypedDict):
-    """Why one package could not be fetched."""
+    """A package that could not be fetched, with the reason."""
 
     name: str
     url: str
@@ -47,7 +47,7 @@ class Failure(TypedDict):
 
 
 class DownloadReport(TypedDict):
-    """Packages and bytes that were fetched, packages that were there before, and what failed."""
+    """Numbers of fetched packages and bytes and of packages that were in the cache before, and the failures."""
 
     fetched: int
     bytes: int
@@ -61,49 +61,49 @@ class Fetch:
     def __init__(self, packages: list[Package], cache: Path, *, retries: int = RETRIES) -> None:
         self.packages = packages
         self.cache = cache
-        # The certificates of the system: a lab's own network may have its own authority.
+        # The system's certificates: a lab's network may have its own certificate authority.
         config = Config.from_toml('tls-root-certs = "system"')
         self.client = Client.from_config(config, max_retries=retries, timeout=TIMEOUT)
         self.slots = asyncio.Semaphore(AT_ONCE)
         self.report = DownloadReport(fetched=0, bytes=0, present=0, failures=[])
 
     async def run(self) -> DownloadReport:
-        """Fetch what is missing, and return the report."""
+        """Fetch the missing packages, and return the report."""
         self.cache.mkdir(parents=True, exist_ok=True)
         missing = [package for package in self.packages if not (self.cache / archive(package)).is_file()]
         self.report["present"] = len(self.packages) - len(missing)
-        progress = asyncio.create_task(self.tell(missing))
+        progress = asyncio.create_task(self.print_progress(missing))
         await asyncio.gather(*(self.fetch(package) for package in missing))
         progress.cancel()
         self.report["failures"].sort(key=lambda failure: failure["name"])
         return self.report
 
     async def fetch(self, package: Package) -> None:
-        """Fetch one package beside its place, and put it there when its hash is right."""
+        """Fetch one package into a temporary file, and rename it after its hash is verified."""
         half = self.cache / f".{package['name']}.{time.monotonic_ns()}"
         async with self.slots:
             try:
                 await download_to_path(self.client, package["url"], half)
-                found = await asyncio.to_thread(digest, half, package["kind"])
+                actual = await asyncio.to_thread(digest, half, package["kind"])
             except Exception as error:  # noqa: BLE001  # py-rattler raises classes of all kinds
                 self.fail(package, str(error))
             else:
-                if found == package["hash"]:
-                    # Another build may have been faster: it has put the very same bytes there.
+                if actual == package["hash"]:
+                    # A concurrent build may have written the file already: with the same bytes.
                     half.rename(self.cache / archive(package))
                     self.report["fetched"] += 1
                     self.report["bytes"] += package["size"]
                 else:
-                    self.fail(package, f"its {package['kind']} is {found}, but {package['hash']} is locked")
+                    self.fail(package, f"its {package['kind']} is {actual}, but {package['hash']} is locked")
             finally:
                 half.unlink(missing_ok=True)
 
     def fail(self, package: Package, reason: str) -> None:
-        """Note a failure; the other packages go on."""
+        """Add a failure to the report; the other downloads continue."""
         self.report["failures"].append(Failure(name=package["name"], url=package["url"], reason=reason))
 
-    async def tell(self, missing: list[Package]) -> None:
-        """Print how far it is, every few seconds."""
+    async def print_progress(self, missing: list[Package]) -> None:
+        """Print the progress, every few seconds."""
         total = sum(package["size"] for package in missing)
         while True:
             await asyncio.sleep(PROGRESS)
@@ -112,29 +112,29 @@ class Fetch:
 
 
 def archive(package: Package) -> str:
-    """What a package is called in the cache: by its hash, so that what is there is what is locked."""
+    """Return the name of a package's archive in the cache: its hash, so that a file there matches the lock."""
     return package["hash"] + (".tar.bz2" if package["url"].endswith(".tar.bz2") else ".conda")
 
 
 def digest(file: Path, kind: str) -> str:
-    """The hash of a file, in hexadecimal digits."""
+    """Return the hash of a file, in hexadecimal digits."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, kind).hexdigest()
 
 
-def main(packages: str, cache: str, done: str) -> int:
+def main(file: str, cache: str, done: str) -> int:
     """Run as a command; see the module's docstring."""
-    wanted: list[Package] = json.loads(Path(packages).read_text())
-    report = asyncio.run(Fetch(wanted, Path(cache)).run())
+    packages: list[Package] = json.loads(Path(file).read_text())
+    report = asyncio.run(Fetch(packages, Path(cache)).run())
     print(json.dumps(report))
     if report["failures"]:
         return 1
-    Path(done).write_text("".join(f"{archive(package)} {package['name']}\n" for package in wanted))
+    Path(done).write_text("".join(f"{archive(package)} {package['name']}\n" for package in packages))
     return 0
 
 
 if __name__ == "__main__":
     code = main(*sys.argv[1:])
     sys.stdout.flush()
-    # At once: threads of py-rattler may still run, and an interpreter that ended beside them has crashed.
+    # Without cleanup: threads of py-rattler may still run, and a regular exit beside them has crashed.
     os._exit(code)

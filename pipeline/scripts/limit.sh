@@ -1,12 +1,12 @@
-# Runs a command with a time limit, in whatever image has a shell: limit.sh SECONDS EXIT-CODE COMMAND...
-# Ends with 0 when the command exited as it should. Otherwise it ends with 1, and its last line says how the command
-# ended: so the engine takes it for a failure, does not keep it, and yet the exit code that was expected may be any.
+# Runs a command with a time limit, in any image with a shell. Usage: limit.sh SECONDS EXIT-CODE COMMAND...
+# Exits with 0 when the command has the expected exit code. Otherwise it exits with 1, and its last line has the actual
+# exit code or "time": so the engine caches no failure, whichever exit code is expected.
 seconds=$1 expected=$2
 shift 2
 trap 'printf "\nlimit: time\n" >&2; exit 1' USR1
 "$@" &
 command=$!
-# Whatever is still running when this script ends is killed with its container.
+# Processes that still run when this script ends are killed with its container.
 (sleep "$seconds"; kill -USR1 $$) >/dev/null 2>&1 &
 wait "$command"
 code=$?

@@ -1,11 +1,11 @@
-"""Run the post-link scripts of an environment's conda packages as conda does, or note that they did not run.
+"""Run the post-link scripts of an environment's conda packages as conda does, or report that they did not run.
 
-Usage: post_link.py PREFIX REPORT RUN SECONDS. REPORT is written: a JSON object with the keys of `Report`. RUN is "run",
-or empty; with it each script gets SECONDS. At the first one that fails it exits with 1, and the last line says how:
-MARK and a JSON object with the keys of `Failure`.
+Usage: post_link.py PREFIX REPORT RUN SECONDS. The output file REPORT gets a JSON object with the keys of
+`PostLinkReport`. RUN is "run", or empty to run no script. SECONDS is the time limit of each script. After the first
+failure it exits with 1, and its last line is MARK and a JSON object with the keys of `Failure`.
 
-Runs in a Python other than the environment's, which may have none. The scripts see nothing of the machine that could
-show in what they make: a few variables, a home and a folder for temporary files that are gone afterwards.
+Runs in a Python outside the environment, since that may have none. To keep their output reproducible, the scripts get a
+few variables only, and a temporary home and folder for temporary files.
 """
 
 import json
@@ -19,13 +19,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
-#: What the line starts with that tells a failure.
+#: Start of the line that reports a failure.
 MARK = "post-link: "
-#: Variables that are passed on: how the network is reached.
+#: Variables that the scripts inherit: the settings of proxies.
 PASSED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-#: The time that the environment's files get later; what dates its results by the clock asks for it.
+#: SOURCE_DATE_EPOCH of the scripts: the time that the environment's files get later.
 TIME = "315619200"
-#: As conda and pixi do, the script is read by a shell in which the environment is active.
+#: Sources a script in a shell with the active environment, as conda and pixi do.
 ACTIVE = """
 for activation in "$PREFIX"/etc/conda/activate.d/*.sh; do
   [ ! -f "$activation" ] || . "$activation"
@@ -36,14 +36,14 @@ unset activation
 
 
 class PostLinkReport(TypedDict):
-    """Packages whose scripts did not run, and what those that did had to say to people, by package."""
+    """Packages whose scripts did not run, and the messages to the user of those that did, by package."""
 
     skipped: list[str]
     messages: dict[str, str]
 
 
 class Failure(TypedDict):
-    """The package, what its script exited with (nothing where its time was over), and what it printed last."""
+    """A failed script: its package, exit code (None after a timeout), and last line of output."""
 
     package: str
     code: int | None
@@ -51,13 +51,13 @@ class Failure(TypedDict):
 
 
 def read_records(prefix: Path) -> dict[str, dict[str, Any]]:
-    """The records of the conda packages of an environment, by name."""
+    """Read the records of the conda packages of an environment, by name."""
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(prefix.glob("conda-meta/*.json"))]
     return {record["name"]: record for record in records}
 
 
 def in_order(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The names of packages, each after those that it depends on; where they depend on each other, by name."""
+    """Sort the names of packages so that each comes after its dependencies; cycles are broken by name."""
     ordered: dict[str, None] = {}
     seen = set()
 
@@ -74,12 +74,12 @@ def in_order(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def script(prefix: Path, name: str) -> Path:
-    """Where a package has its script."""
+    """Return the path of a package's script."""
     return prefix / "bin" / f".{name}-post-link.sh"
 
 
 def variables(prefix: Path, record: Mapping[str, Any], scratch: str) -> dict[str, str]:
-    """The environment that a script gets."""
+    """Return the environment variables of a script."""
     return {
         **{name: os.environ[name] for name in PASSED if name in os.environ},
         "PATH": f"{prefix}/bin:{os.environ.get('PATH', os.defpath)}",
@@ -88,7 +88,7 @@ def variables(prefix: Path, record: Mapping[str, Any], scratch: str) -> dict[str
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "SOURCE_DATE_EPOCH": TIME,
-        # What a process has compiled before shows in the bytes: all is compiled later, in one way.
+        # Byte code depends on what its process compiled before: all modules are compiled later, by compile.py.
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",
@@ -105,7 +105,7 @@ def run(prefix: Path, record: Mapping[str, Any], seconds: float) -> tuple[int | 
     """Run a package's script.
 
     Returns:
-        What it exited with, or nothing where its time was over; what it printed; its message to people.
+        Its exit code, or None after a timeout; its output; its message to the user.
     """
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as output:
         environment = variables(prefix, record, scratch)
@@ -134,12 +134,12 @@ def run(prefix: Path, record: Mapping[str, Any], seconds: float) -> tuple[int | 
     return code, printed, message
 
 
-def main(prefix: Path, target: Path, wanted: str, seconds: float) -> int:
+def main(prefix: Path, target: Path, enabled: str, seconds: float) -> int:
     """Run as a command; see the module's docstring."""
     records = read_records(prefix)
     names = [name for name in in_order(records) if script(prefix, name).is_file()]
-    report = PostLinkReport(skipped=[] if wanted else sorted(names), messages={})
-    for name in names if wanted else ():
+    report = PostLinkReport(skipped=[] if enabled else sorted(names), messages={})
+    for name in names if enabled else ():
         code, printed, message = run(prefix, records[name], seconds)
         print(f"post-link script of {name}:\n{printed}", end="", file=sys.stderr)
         if code != 0:

@@ -1,10 +1,11 @@
-# Copies a folder's files over the root, so that the same files are the same layer whenever that is done.
+# Copies a folder's files over the root, so that the same files always give the same layer.
 # Usage: tree.sh TREE. Needs a POSIX shell, and cp, rm and touch of coreutils or BusyBox.
 #
-# What is there already keeps its mode and owner, and folders may be behind links (/lib), as in `COPY` of a Dockerfile.
-# Whatever the copying touched gets one time: files, links, and the folders above them, which change with their entries.
+# Existing folders keep their mode and owner, and may be behind links (/lib), as with `COPY` in a Dockerfile.
+# Everything that the copy touches gets one time: files, links, and the folders above them, which change with their
+# entries.
 
-place() { # a folder of the tree, the folder that its entries go into
+place() { # arguments: a folder of the tree, and the target folder of its entries
     for from in "$1"/* "$1"/.[!.]* "$1"/..?*; do
         to=$2/${from##*/}
         if [ -d "$from" ] && [ ! -L "$from" ] && [ -d "$to" ]; then
@@ -18,7 +19,7 @@ place() { # a folder of the tree, the folder that its entries go into
     touch -d @0 "${2:-/}"
 }
 
-settle() { # a file or a folder with all that is in it
+settle() { # argument: a file, or a folder with all its content
     if [ -d "$1" ] && [ ! -L "$1" ]; then
         for path in "$1"/* "$1"/.[!.]* "$1"/..?*; do
             if [ -e "$path" ] || [ -L "$path" ]; then

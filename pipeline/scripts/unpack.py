@@ -1,7 +1,7 @@
-"""Unpack fetched conda packages where pixi looks for them, so that it has nothing to download.
+"""Unpack fetched conda packages into pixi's package cache, so that pixi downloads nothing.
 
-Usage: unpack.py FETCHED ARCHIVES TARGET. FETCHED is what fetch.py wrote at its end. TARGET gets a folder for each
-package.
+Usage: unpack.py FETCHED ARCHIVES TARGET. FETCHED is the file DONE of fetch.py, ARCHIVES its cache. TARGET gets a folder
+for each package.
 """
 
 import multiprocessing
@@ -13,7 +13,7 @@ from rattler.package_streaming import extract
 
 
 def unpack(archive: Path, folder: Path) -> str:
-    """Unpack an archive; why that failed, or nothing."""
+    """Unpack an archive, and return the failure, or an empty string."""
     try:
         extract(archive, folder)
     except Exception as error:  # noqa: BLE001  # py-rattler raises classes of all kinds
@@ -26,9 +26,9 @@ def main(fetched: Path, archives: Path, target: Path) -> int:
     target.mkdir(parents=True, exist_ok=True)
     lines = (line.split(" ", 1) for line in fetched.read_text(encoding="utf-8").splitlines())
     packages = [(archives / archive, target / name) for archive, name in lines]
-    # The largest first, so that no core waits for the last one alone.
+    # Largest first, so that no large package is left for the end, when the other cores have no work.
     packages.sort(key=lambda package: (-package[0].stat().st_size, package))
-    # py-rattler unpacks one at a time in a process. A new interpreter would not find the libraries that this one has.
+    # py-rattler unpacks one archive at a time in a process. Fork: a new interpreter would not find its libraries.
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("fork")) as pool:
         failures = [failure for failure in pool.map(unpack, *zip(*packages, strict=True)) if failure]
     print("".join(f"{failure}\n" for failure in failures), end="", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a probe's output means: pure functions from what was printed or answered to results."""
+"""Evaluation of probes: pure functions from a probe's output to results."""
 
 import json
 import re
@@ -10,30 +10,30 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from pipeline.config.probes import CommandProbe, FileProbe, ServerProbe
-from pipeline.smoke.gpu import Found, failure_of
+from pipeline.smoke.gpu import GpuFacts, failure_of
 from pipeline.smoke.results import Kind, Result
 
-#: What a shell adds to the number of the signal that ended a command.
+#: Number that a shell adds to the number of the signal that ended a command.
 KILLED: Final = 128
-#: What a shell exits with when there is no such command.
+#: Exit code of a shell for a command that does not exist.
 NOT_FOUND: Final = 127
-#: Lines of a failed probe's output that a person is shown; the last ones say what went wrong.
+#: Number of last lines of a failed probe's output in a report; the cause is mostly at the end.
 SHOWN_LINES: Final = 12
 
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-#: How ``scripts/limit.sh`` says at its end that a command did not end as it should.
+#: Last line of ``scripts/limit.sh`` for a command that exceeded its time or had another exit code than expected.
 _ENDED: Final = re.compile(r"(?:^|\n)limit: (time|\d+)\s*\Z")
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is probed: an image, on one of its platforms where there are several."""
+    """An image to probe, on one of its platforms where there are several."""
 
     image: str
     platform: str = ""
 
     def result(self, kind: Kind, name: str, **values: object) -> Result:
-        """A result of one of its probes."""
+        """Return a result of one of its probes."""
         return Result.model_validate(
             {"image": self.image, "platform": self.platform, "kind": kind, "name": name} | values
         )
@@ -41,41 +41,41 @@ class Subject:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended, and what it printed."""
+    """A command that ended, with its output and the reason for a failure."""
 
     stdout: str = ""
     stderr: str = ""
     failure: str = ""
-    """One clause; empty where the command exited as it should."""
+    """One clause; empty where the command had the expected exit code."""
 
     exit_code: int | None = None
-    """What it exited with, where that was not what it should."""
+    """Its exit code, where that was not the expected one."""
 
     unstarted: bool = False
     """Whether the engine could not start it."""
 
     @property
     def output(self) -> str:
-        """The end of all that it printed."""
+        """The last lines of its whole output."""
         return last_lines(f"{self.stdout}\n{self.stderr}")
 
 
 class ProbeReport(BaseModel):
-    """What a script prints when all went well, or well enough to tell what went wrong."""
+    """Report of a script that succeeded, or that failed with a known cause."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: str
     detail: str
-    gpu: Found | None = None
+    gpu: GpuFacts | None = None
 
 
 class Imported(BaseModel):
-    """What the script of imports prints of one module."""
+    """One module in the output of the imports script."""
 
     module: str
     ended: int | None
-    """What its process exited with, as Python's subprocess counts; None where its time was over."""
+    """Exit code of its process as Python's subprocess reports it; None after a timeout."""
 
     output: str
     seconds: float
@@ -85,17 +85,17 @@ _IMPORTS: Final = TypeAdapter(tuple[Imported, ...])
 
 
 def ended(stdout: str, stderr: str, late: str, expected: int = 0) -> Ended:
-    """How a command ended that ``scripts/limit.sh`` did not end well with.
+    """Return the end of a command for which ``scripts/limit.sh`` failed.
 
     Args:
-        stdout: what it printed.
-        stderr: what it printed as errors, then how it ended.
-        late: what is said of it when its time was over.
-        expected: the exit code that was expected.
+        stdout: its standard output.
+        stderr: its standard error, with the last line of ``scripts/limit.sh``.
+        late: failure for a command that exceeded its time.
+        expected: the expected exit code.
     """
     match = _ENDED.search(stderr)
     if not match:
-        return Ended(stdout, stderr, "ended without saying how, as when memory runs out")
+        return Ended(stdout, stderr, "ended without an exit code, as when memory runs out")
     stderr = stderr[: match.start()]
     if match[1] == "time":
         return Ended(stdout, stderr, late)
@@ -108,32 +108,32 @@ def ended(stdout: str, stderr: str, late: str, expected: int = 0) -> Ended:
 
 
 def script(subject: Subject, name: str, end: Ended, *, with_gpu: bool) -> Result:
-    """The result of a script of the pipeline."""
+    """Return the result of a script of the pipeline."""
     lines = end.stdout.strip().splitlines()
     try:
         report = ProbeReport.model_validate(json.loads(lines[-1]))
     except (IndexError, ValueError, ValidationError):
         failure = _without_python(end, "scripts") or end.failure or "ended without its report"
         return subject.result("script", name, failure=failure, output=end.output)
-    failure = failure_of(report.gpu, wanted=with_gpu) if report.gpu else ""
+    failure = failure_of(report.gpu, required=with_gpu) if report.gpu else ""
     failure = failure or end.failure
     output = end.output if end.failure else ""
     return subject.result("script", name, version=report.version, detail=report.detail, failure=failure, output=output)
 
 
 def imports(subject: Subject, modules: Sequence[str], end: Ended, seconds: int) -> list[Result]:
-    """The results of all imports, in the order of image.toml."""
+    """Return the results of all imports, in the order of image.toml."""
     try:
-        found = {entry.module: entry for entry in _IMPORTS.validate_json(end.stdout.strip().splitlines()[-1])}
+        imported = {entry.module: entry for entry in _IMPORTS.validate_json(end.stdout.strip().splitlines()[-1])}
     except (IndexError, ValidationError):
         failure = _without_python(end, "imports") or f"was not tried: the process that imports {end.failure}"
         output = end.output if end.failure else ""
         return [subject.result("import", module, failure=failure, output=output) for module in modules]
-    return [_import(subject, found[module], seconds) for module in modules]
+    return [_import(subject, imported[module], seconds) for module in modules]
 
 
 def command(subject: Subject, probe: CommandProbe, end: Ended) -> Result:
-    """The result of a command."""
+    """Return the result of a command."""
     failure = end.failure
     if end.exit_code == NOT_FOUND:
         failure += " (a command was not found)"
@@ -148,16 +148,16 @@ def command(subject: Subject, probe: CommandProbe, end: Ended) -> Result:
 
 
 def files(subject: Subject, probes: Sequence[FileProbe], end: Ended) -> list[Result]:
-    """The results of all files, from what ``scripts/files.sh`` printed."""
+    """Return the results of all files, from the output of ``scripts/files.sh``."""
     fields = end.stdout.split("\0")
     if end.failure or len(fields) < 3 * len(probes):
-        failure = f"was not looked at: the script that looks {end.failure or 'printed too little'}"
+        failure = f"was not checked: the script for files {end.failure or 'printed too little'}"
         return [subject.result("file", probe.path, failure=failure, output=end.output) for probe in probes]
     return [_file(subject, probe, *fields[3 * i : 3 * i + 3]) for i, probe in enumerate(probes)]
 
 
 def server(subject: Subject, probe: ServerProbe, status: int, body: str) -> Result:
-    """The result of a server that answered."""
+    """Return the result of a server that answered."""
     failure = "" if status == probe.status else f"answered {probe.path} with {status} instead of {probe.status}"
     failure = failure or _mismatch(probe.body_matches, body, "'body_matches'", f"it answered {probe.path} with")
     if failure:
@@ -166,12 +166,12 @@ def server(subject: Subject, probe: ServerProbe, status: int, body: str) -> Resu
 
 
 def last_lines(output: str) -> str:
-    """The end of an output, without colours and without the blank lines around it."""
+    """Return the last lines of an output, without colours and without the blank lines around it."""
     return "\n".join(_COLOURS.sub("", output).strip().splitlines()[-SHOWN_LINES:])
 
 
 def signal_name(number: int) -> str:
-    """A signal by its number, and by its name where it has one."""
+    """Return a signal's number, with its name where it has one."""
     try:
         return f"{number} ({signal.Signals(number).name})"
     except ValueError:
@@ -184,17 +184,17 @@ def _without_python(end: Ended, key: str) -> str:
     return f"needs python3, which the image does not have; take it out of '{key}' of [probes], or add Python"
 
 
-def _import(subject: Subject, found: Imported, seconds: int) -> Result:
+def _import(subject: Subject, imported: Imported, seconds: int) -> Result:
     failure = ""
-    if found.ended is None:
+    if imported.ended is None:
         failure = f"did not end within {seconds} s"
-    elif found.ended < 0:
-        failure = f"was killed by signal {signal_name(-found.ended)}"
-    elif found.ended:
-        last = next(reversed(last_lines(found.output).splitlines()), f"exited with {found.ended}")
+    elif imported.ended < 0:
+        failure = f"was killed by signal {signal_name(-imported.ended)}"
+    elif imported.ended:
+        last = next(reversed(last_lines(imported.output).splitlines()), f"exited with {imported.ended}")
         failure = f"failed: {last}"
-    output = last_lines(found.output)
-    return subject.result("import", found.module, failure=failure, output=output, seconds=found.seconds)
+    output = last_lines(imported.output)
+    return subject.result("import", imported.module, failure=failure, output=output, seconds=imported.seconds)
 
 
 def _file(subject: Subject, probe: FileProbe, kind: str, facts: str, text: str) -> Result:

@@ -19,24 +19,24 @@ async def probe_images(images: Iterable[ImageSource], *, gpu: bool) -> Results:
 
     Args:
         images: the images.
-        gpu: give the probes that look for GPUs all of the engine, and expect them to find one.
+        gpu: give all GPUs of the engine to the probes that look for them, and expect these to find one.
     """
     sources = [(image, platform) for image in images for platform in image.spec.platforms]
-    found: list[list[Result] | NotBuilt] = [[] for _ in sources]
+    outcomes: list[list[Result] | NotBuilt] = [[] for _ in sources]
 
     async def test(number: int, image: ImageSource, platform: Platform) -> None:
         subject = Subject(image.name, platform if len(image.spec.platforms) > 1 else "")
         try:
-            found[number] = await _probe(image, subject, platform, gpu=gpu)
+            outcomes[number] = await _probe(image, subject, platform, gpu=gpu)
         except PipelineError as error:
-            found[number] = NotBuilt(image=image.name, platform=subject.platform, reason=str(error))
+            outcomes[number] = NotBuilt(image=image.name, platform=subject.platform, reason=str(error))
 
     async with anyio.create_task_group() as tasks:
         for number, (image, platform) in enumerate(sources):
             tasks.start_soon(test, number, image, platform)
     return Results(
-        results=tuple(result for group in found if isinstance(group, list) for result in group),
-        not_built=tuple(image for image in found if isinstance(image, NotBuilt)),
+        results=tuple(result for group in outcomes if isinstance(group, list) for result in group),
+        not_built=tuple(image for image in outcomes if isinstance(image, NotBuilt)),
     )
 
 

@@ -1,4 +1,4 @@
-"""What came of the probes of images, and the reports that are written of it."""
+"""Results of the probes of images, and the reports about them."""
 
 import re
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from pipeline.output.tables import draw_markdown, draw_table
 Kind = Literal["script", "import", "command", "file", "server"]
 
 COLUMNS: Final = ("image", "probe", "result", "version", "found")
-#: What the file of a report is called.
+#: Name of the report's file, by format.
 FILES: Final = {
     ResultFormat.TABLE: "smoke-report.txt",
     ResultFormat.JSON: "smoke-report.json",
     ResultFormat.MARKDOWN: "smoke-report.md",
     ResultFormat.JUNIT: "smoke-report.xml",
 }
-#: Characters that XML cannot hold, however they are written.
+#: Characters that XML cannot hold, not even escaped.
 _NO_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -31,23 +31,23 @@ class _Frozen(BaseModel):
 
 
 class Result(_Frozen):
-    """What came of one probe of one image."""
+    """Result of one probe of one image."""
 
     image: str
     platform: str = ""
-    """What the image was built for; empty where it is built for one platform only."""
+    """Platform of the image; empty where it is built for one platform only."""
 
     kind: Kind
     name: str
     version: str = ""
     detail: str = ""
-    """What was found, where it went well."""
+    """Detail of a success, such as a version or a first line of output."""
 
     failure: str = ""
-    """One clause that says what failed; empty where nothing did."""
+    """One clause about the failure; empty where the probe passed."""
 
     output: str = ""
-    """The last lines of what a failed probe printed."""
+    """Last lines of a failed probe's output."""
 
     seconds: float = 0.0
 
@@ -58,12 +58,12 @@ class Result(_Frozen):
 
     @property
     def probe(self) -> str:
-        """The probe by its name, with its kind where the name alone would not say what was done."""
+        """The probe's name; for an import with its kind, since a module's name alone is unclear."""
         return f"import {self.name}" if self.kind == "import" else self.name
 
 
 class NotBuilt(_Frozen):
-    """An image that could not be probed, since it was not built."""
+    """An image that was not built, and so has no results."""
 
     image: str
     platform: str = ""
@@ -76,7 +76,7 @@ class NotBuilt(_Frozen):
 
 
 class Results(_Frozen):
-    """What came of all probes of a run."""
+    """Results of all probes of a run."""
 
     results: tuple[Result, ...] = ()
     not_built: tuple[NotBuilt, ...] = ()
@@ -93,7 +93,7 @@ class Results(_Frozen):
         return [result for result in self.results if result.failure]
 
     def verdict(self) -> str:
-        """What failed, a sentence an image that was not built and one for all probes; or that nothing did."""
+        """Return a sentence for each image that was not built and one for all failed probes, or one that all passed."""
         sentences = [image.reason for image in self.not_built]
         total = len(self.results)
         if self.failed:
@@ -102,8 +102,8 @@ class Results(_Frozen):
         return "\n".join(sentences) or f"{total} of {total} probes passed"
 
 
-def write(results: Results, format: ResultFormat) -> str:  # noqa: A002  # what the option is called
-    """The report of a run."""
+def write(results: Results, format: ResultFormat) -> str:  # noqa: A002  # the option's name
+    """Return the report of a run."""
     match format:
         case ResultFormat.TABLE:
             return _write_table(results)
@@ -130,7 +130,7 @@ def _write_markdown(results: Results) -> str:
     text = "\n\n".join(head) + "\n\n" + draw_markdown(COLUMNS, _rows(results))
     for result in results.failed:
         if result.output:
-            # A fence that is longer than any in the output ends where it should.
+            # The fence must be longer than any in the output.
             fence = "`" * max(3, 1 + max(map(len, re.findall("`+", result.output)), default=0))
             title = f"{result.subject}: {result.probe}".replace("<", "&lt;")
             text += f"\n<details><summary>{title}</summary>\n\n{fence}text\n{result.output}\n{fence}\n\n</details>\n"
@@ -138,14 +138,14 @@ def _write_markdown(results: Results) -> str:
 
 
 def _rows(results: Results) -> Iterator[tuple[str, ...]]:
-    """A row a probe; imports that passed share one."""
+    """Yield a row for each probe; imports that passed share one."""
     for (subject, is_import), group in groupby(results.results, lambda it: (it.subject, it.kind == "import")):
-        found = list(group)
-        passed = [result.name for result in found if is_import and not result.failure]
+        of_group = list(group)
+        passed = [result.name for result in of_group if is_import and not result.failure]
         if passed:
             modules = f"{len(passed)} module{'s' * (len(passed) > 1)}: {', '.join(passed)}"
             yield (subject, "imports", "passed", "", modules)
-        for result in found:
+        for result in of_group:
             if result.failure:
                 yield (subject, result.probe, "failed", result.version, result.failure)
             elif not is_import:
@@ -186,14 +186,14 @@ def _for_xml(text: str) -> str:
     return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def require_passed(results: Results, format: ResultFormat) -> str:  # noqa: A002  # what the option is called
-    """The report of a test that passed; one that failed fails once, with everything that failed and the report.
+def require_passed(results: Results, format: ResultFormat) -> str:  # noqa: A002  # the option's name
+    """Return the report of a test that passed; otherwise raise one error with all failures and the report.
 
     Raises:
         PipelineError: a probe failed, or an image could not be built.
     """
     if results.passed:
         return write(results, format)
-    # Of images that were not built and nothing else, the report would say the same again.
+    # Without results, the report would only repeat the sentences about images that were not built.
     report = [write(results, format)] if results.results else []
     raise PipelineError(Code.PROBES_FAILED, "\n".join([results.verdict(), *report]))

@@ -1,6 +1,6 @@
-"""Run the probes of one image, all at once: each in a container of its own and with a time limit of its own.
+"""Runner for the probes of one image, all at once: each has its own container and its own time limit.
 
-Whatever a probe does, the others are not touched by it: a failure of any kind is a result.
+Probes do not affect each other: a failure of any kind is a result.
 """
 
 import http.client
@@ -23,14 +23,14 @@ from pipeline.smoke.results import Result
 
 #: Probes that look for GPUs.
 GPU_PROBES: Final[frozenset[ScriptName]] = frozenset({"tensorflow"})
-#: Seconds that the engine gets beside a probe's own, to start its container.
+#: Seconds for the engine to start a container, in addition to the probe's own.
 GRACE: Final = 120
-#: Seconds between two questions to a server that does not answer yet.
+#: Seconds between two requests to a server that does not answer yet.
 PAUSE: Final = 0.5
-#: What is read of an answer.
+#: Bytes that are read of an answer.
 BODY: Final = 1_000_000
-#: What is said of a probe whose container the engine does not start.
-UNSTARTED: Final = "could not be started by the engine, which takes a shell in the image"
+#: Failure of a probe whose container the engine does not start.
+UNSTARTED: Final = "could not be started by the engine, which needs a shell in the image"
 
 _LIMIT: Final = "/probe/limit.sh"
 _SCRIPT: Final = "/probe/probe.py"
@@ -39,24 +39,24 @@ _FILES: Final = "/probe/files.sh"
 
 @dataclass(frozen=True)
 class Prober:
-    """What runs the probes of one built image."""
+    """Runner for the probes of one built image."""
 
     container: dagger.Container
     subject: Subject
     entrypoint: tuple[str, ...]
-    """The image's entrypoint: commands are started through it as ``docker run`` does, yet below the time limit."""
+    """The image's entrypoint: commands start through it, as with ``docker run``, but under the time limit."""
 
     prefix: str
-    """Where the environment is; empty where pixi did not install one."""
+    """Path of the environment; empty where pixi did not install one."""
 
     seconds: int
-    """The time limit of a probe that has none of its own."""
+    """Time limit of a probe that has none of its own."""
 
     gpu: bool = False
-    """Give the probes that look for GPUs all of the engine."""
+    """Whether to give all GPUs of the engine to the probes that look for them."""
 
     async def run(self, probes: Probes) -> list[Result]:
-        """Run all probes; the results come in the order of image.toml."""
+        """Run all probes, and return the results in the order of image.toml."""
         steps: list[Callable[[], Awaitable[list[Result]]]] = [
             *(partial(self._script, name) for name in probes.scripts),
             *([partial(self._imports, probes.imports)] if probes.imports else []),
@@ -68,10 +68,10 @@ class Prober:
 
         async def run(number: int) -> None:
             started = time.monotonic()
-            took = await steps[number]()
+            group = await steps[number]()
             seconds = time.monotonic() - started
             results[number] = [
-                result if result.seconds else result.model_copy(update={"seconds": seconds}) for result in took
+                result if result.seconds else result.model_copy(update={"seconds": seconds}) for result in group
             ]
 
         async with anyio.create_task_group() as tasks:
@@ -89,7 +89,7 @@ class Prober:
             self.seconds,
         )
         if with_gpu and end.unstarted:
-            failure = "could not be given a GPU by the engine; docs/gpus.md says what it needs"
+            failure = "could not be given a GPU by the engine; docs/gpus.md lists what it needs"
             return [self.subject.result("script", name, failure=failure, output=end.output)]
         return [evaluate.script(self.subject, name, end, with_gpu=with_gpu)]
 
@@ -97,7 +97,7 @@ class Prober:
         end = await self._execute(
             self.container.with_mounted_file(_SCRIPT, _file("pipeline.smoke.probes", "imports.py")),
             ["python3", _SCRIPT, str(self.seconds), *modules],
-            # They share the image's processors, and the script stops each of them itself.
+            # The modules share the processors, and the script itself stops each of them after its time.
             self.seconds * len(modules),
         )
         return evaluate.imports(self.subject, modules, end, self.seconds)
@@ -109,14 +109,14 @@ class Prober:
         end = await self._execute(container, words, seconds, expected=probe.exit_code)
         result = evaluate.command(self.subject, probe, end)
         if result.failure and not end.failure:
-            # The engine keeps what exited as it should. What it printed may have been a passing fault: ask again.
+            # The engine caches a command with the expected exit code. Its output may show a transient fault: run again.
             again = container.with_env_variable("PROBED_AT", str(time.time_ns()))
             result = evaluate.command(self.subject, probe, await self._execute(again, words, seconds, probe.exit_code))
         return [result]
 
     async def _files(self, probes: Sequence[FileProbe]) -> list[Result]:
         arguments = [word for probe in probes for word in ("yes" if probe.matches else "no", probe.path)]
-        # As root, whoever starts in the image: what a file is like does not depend on who looks.
+        # As root, whatever the image's user is: the result must not depend on who may read a folder.
         container = self.container.with_user("0").with_mounted_file(_FILES, _file("pipeline.scripts", "files.sh"))
         return evaluate.files(
             self.subject, probes, await self._execute(container, ["sh", _FILES, *arguments], self.seconds)
@@ -126,7 +126,7 @@ class Prober:
         container = self.container.with_user(probe.user) if probe.user else self.container
         seconds = probe.timeout or self.seconds
         service = (
-            # Two servers that differ in what they are asked only would be one to the engine, and end together.
+            # The engine would take two servers that differ in their path only for one, and end them together.
             container.with_env_variable("PROBE", probe.title)
             .with_mounted_file(_LIMIT, _file("pipeline.scripts", "limit.sh"))
             .with_exposed_port(probe.port)
@@ -157,13 +157,13 @@ class Prober:
     async def _execute(
         self, container: dagger.Container, words: Sequence[str], seconds: int, expected: int = 0
     ) -> Ended:
-        """Run a command in an image that has a shell; what ended it is told, and never raised."""
+        """Run a command in an image that has a shell; return a failure of any kind, and never raise it."""
         executed = container.with_mounted_file(_LIMIT, _file("pipeline.scripts", "limit.sh")).with_exec(
             ["sh", _LIMIT, str(seconds), str(expected), *words]
         )
         late = f"did not end within {seconds} s"
         try:
-            # The script keeps the time. This is for a shell that does not, or an engine that does not start it.
+            # The script enforces the limit. This one is for a script that hangs, or an engine that does not start it.
             with anyio.fail_after(seconds + GRACE):
                 return Ended(await executed.stdout(), await executed.stderr())
         except TimeoutError:
@@ -175,7 +175,7 @@ class Prober:
 
 
 async def _ask(endpoint: str, probe: ServerProbe, deadline: float) -> tuple[int, str]:
-    """Ask a server until it answers with anything but an error of its own, or its time is over."""
+    """Request a path until the answer is expected or no server error, or the time is over."""
     while True:
         left = deadline - time.monotonic()
         try:

@@ -111,7 +111,7 @@ def test_a_missing_gpu_fails_when_it_is_asked_for(repository: Checkout) -> None:
     said = repository.refusal("smoke-test", "--image", "ml_platform", "--gpu")
     assert said == (
         "1 of 22 probes failed (ml_platform: tensorflow could not be given a GPU by the engine; "
-        "docs/gpus.md says what it needs)"
+        "docs/gpus.md lists what it needs)"
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.smoke.evaluate import ProbeReport, ended
-from pipeline.smoke.gpu import Found
+from pipeline.smoke.gpu import GpuFacts
 
 PIPELINE = Path(__file__).parents[2] / "pipeline"
 
@@ -153,7 +153,7 @@ def test_an_import_that_hangs_is_stopped_with_all_it_started(tmp_path: Path) -> 
     assert time.monotonic() - started < 30
 
 
-def run_tensorflow(folder: Path, init: int, *arguments: str) -> tuple[int, Found]:
+def run_tensorflow(folder: Path, init: int, *arguments: str) -> tuple[int, GpuFacts]:
     """What the probe of TensorFlow collects on a machine that is made up.
 
     Args:

@@ -1,4 +1,4 @@
-"""Manifests and locks of real public repositories: each is for pixi to judge, or refused in a true sentence."""
+"""Manifests and locks of real public repositories: pixi decides about them, or a true sentence rejects them."""
 
 import os
 import shutil
@@ -97,7 +97,7 @@ def test_every_workspace_has_an_expectation() -> None:
 @ABSENT
 @pytest.mark.parametrize(("name", "expected"), EXPECTED.items(), ids=list(EXPECTED))
 def test_a_real_workspace_is_for_pixi_or_refused_truthfully(name: str, expected: Expected) -> None:
-    """Nothing but what needs no rule of pixi's is judged: no requirement is compared with what is locked."""
+    """Nothing but what needs no rule of pixi's is decided here: no requirement is compared with what is locked."""
     if expected.packages:
         candidates = check_lock(LockFiles(WORKSPACES / name), spec(expected)).candidates
         counted = [sum(kind != "virtual" for kind, _ in found.packages) for found in candidates]

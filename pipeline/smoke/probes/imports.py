@@ -1,6 +1,7 @@
-"""Probe imports: each module in a process of its own, so that one that crashes or hangs hides no other.
+"""Probe imports: each module in its own process, so that a crash or hang of one does not hide the others.
 
-Arguments: the seconds that one import may take, then the modules. Prints one line of JSON with an entry a module.
+Arguments: the time limit of one import in seconds, then the modules. Prints one line of JSON, with an entry for each
+module.
 """
 
 import json
@@ -15,7 +16,7 @@ seconds, modules = float(sys.argv[1]), sys.argv[2:]
 
 
 def run(module):
-    """Import one module, and tell how that ended."""
+    """Import one module, and return its entry."""
     started = time.monotonic()
     with subprocess.Popen(
         [sys.executable, "-c", f"import {module}"],
@@ -28,7 +29,7 @@ def run(module):
             output, _ = process.communicate(timeout=seconds)
             ended = process.returncode
         except subprocess.TimeoutExpired:
-            # What it started holds the pipe open as well.
+            # Its child processes hold the pipe open, too.
             os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
             ended = None

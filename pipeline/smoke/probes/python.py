@@ -1,6 +1,6 @@
 """Probe Python: the interpreter is the environment's, and its compiled standard modules load.
 
-Its argument is where the environment is; without one, any interpreter will do.
+Its argument is the path of the environment; without one, any interpreter passes.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ if prefix != sys.prefix:
     raise SystemExit(f"python3 is {sys.executable}, not the one of the environment in {prefix}")
 
 if lzma.decompress(lzma.compress(b"probe")) != b"probe":
-    raise SystemExit("lzma does not give back what it was given")
+    raise SystemExit("lzma does not decompress its own output")
 with sqlite3.connect(":memory:") as database:
     database.execute("select 1").fetchone()
 ctypes.CDLL(None)

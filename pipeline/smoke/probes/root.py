@@ -4,7 +4,7 @@ import json
 
 import ROOT
 
-ROOT.gROOT.SetBatch(True)  # noqa: FBT003  # a C++ function, it has no keywords
+ROOT.gROOT.SetBatch(True)  # noqa: FBT003  # a C++ function without keywords
 
 histogram = ROOT.TH1D("probe", "probe", 10, 0.0, 1.0)
 for value in (0.05, 0.15, 0.15):
@@ -14,7 +14,7 @@ if (histogram.GetEntries(), histogram.GetBinContent(2)) != (3.0, 2.0):
         f"a histogram of 3 entries has {histogram.GetEntries()}, its second bin of 2 {histogram.GetBinContent(2)}"
     )
 
-# Needs the C++ headers: an installation without its compiler starts, and fails only here.
+# Needs the C++ headers: ROOT starts without a compiler, and fails only here.
 if not ROOT.gInterpreter.Declare(
     "#include <vector>\nint probe_sum(const std::vector<int>& v) { int s = 0; for (int i : v) s += i; return s; }"
 ):

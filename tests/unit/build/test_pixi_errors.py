@@ -274,11 +274,11 @@ NOT_LET_IN = """
             PipelineError,
             "python-3.12.1-hpacked_0_cpython.conda); the channel no longer has this package: run",
         ),
-        (NO_MAPPING, PipelineError, "pixi asks conda-mapping.prefix.dev which conda package is which one of PyPI"),
+        (NO_MAPPING, PipelineError, "pixi asks conda-mapping.prefix.dev for the PyPI names of conda packages"),
         (NO_MAPPING, PipelineError, "'conda-pypi-map = false' in [workspace] of small/pixi.toml"),
-        (NO_CUDA, PipelineError, "correct key 'cuda' of small/image.toml: pixi is told"),
+        (NO_CUDA, PipelineError, "correct key 'cuda' of small/image.toml: pixi takes it as"),
         (NO_CUDA_TO_SOLVE_FOR, PipelineError, "ask for CUDA in small/pixi.toml"),
-        (NO_PLATFORM, PipelineError, "make key 'cuda' of small/image.toml what they ask for"),
+        (NO_PLATFORM, PipelineError, "set key 'cuda' of small/image.toml to what they require"),
         (NO_GLIBC, PipelineError, "choose a 'base' in small/image.toml that has such a __glibc"),
         (BAD_KEY, PipelineError, "(small/pixi.toml:5:1): 'exclude-never' was not expected here (Did you mean"),
         (UNREACHABLE, PipelineError, "Connection refused (os error 111); if the channel was out of reach"),
@@ -286,7 +286,7 @@ NOT_LET_IN = """
         (NO_COMPILER, PipelineError, "'gcc' is missing: choose a 'base' in small/image.toml"),
         ("sh: 1: pixi: not found", PipelineError, "'pixi' is missing: choose a 'base'"),
         ("compiling\nsignal: 9 (SIGKILL)", PipelineError, "it was killed, mostly because"),
-        ("", PipelineError, "it exited with 7 and said nothing"),
+        ("", PipelineError, "it exited with 7 and printed nothing"),
     ],
 )
 def test_what_pixi_says_is_explained(output: str, error: type[PipelineError], said: str) -> None:

@@ -97,14 +97,16 @@ the requirement 'numpy *' could not be satisfied (required by '<environment>')
             LockError,
             r"^small/pixi\.lock does not match small/pixi\.toml \(pixi: the dependencies of environment 'default' for "
             r"platform linux-64 are out of date because the requirement 'numpy \*' could not be satisfied "
-            r"\(required by '<environment>'\)\); run 'dagger call lock --image small' and commit pixi\.lock",
+            r"\(required by '<environment>'\)\); run 'dagger call lock --image small' and commit pixi\.lock "
+            r"\[lock-stale\]$",
         ),
         (1, "Error:   \N{MULTIPLICATION SIGN} lock file not up-to-date\n", LockError, r"\(pixi: .*up-to-date"),
         (
             1,
             "  \N{MULTIPLICATION SIGN} Expecting a version\n",
             PipelineError,
-            r"^small/pixi\.toml cannot be used: pixi says: Expecting a version; correct it there",
+            r"^small/pixi\.toml cannot be used: pixi reports: Expecting a version; correct it there "
+            r"\[manifest-invalid\]$",
         ),
         (124, "", PipelineError, r"'solve_timeout' of \[tool\.pipeline\]"),
         (1, "", PipelineError, r"it ended with 1 and printed nothing"),

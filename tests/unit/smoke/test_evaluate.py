@@ -22,8 +22,8 @@ def report(**values: object) -> Ended:
         ("limit: 0", 3, "exited with 0 instead of 3", 0),
         ("limit: 139", 0, "was killed by signal 11 (SIGSEGV)", 139),
         ("limit: 255", 0, "was killed by signal 127", 255),
-        ("limit: 1\nbut not at its end", 0, "ended without saying how, as when memory runs out", None),
-        ("", 0, "ended without saying how, as when memory runs out", None),
+        ("limit: 1\nbut not at its end", 0, "ended without an exit code, as when memory runs out", None),
+        ("", 0, "ended without an exit code, as when memory runs out", None),
     ],
 )
 def test_how_a_command_ended(stderr: str, expected: int, failure: str, code: int | None) -> None:
@@ -182,7 +182,7 @@ def test_files_that_were_not_looked_at_have_failed() -> None:
     probes = [FileProbe(path="/a"), FileProbe(path="/b")]
     for end in (Ended("", "", LATE), Ended("file\x00644 root 0\x00\x00")):
         results = files(SUBJECT, probes, end)
-        assert all(result.failure.startswith("was not looked at: the script that looks ") for result in results)
+        assert all(result.failure.startswith("was not checked: the script for files ") for result in results)
 
 
 @pytest.mark.parametrize(

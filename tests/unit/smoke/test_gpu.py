@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.smoke.gpu import Found, State, failure_of, judge
+from pipeline.smoke.gpu import GpuFacts, State, diagnose, failure_of
 
 #: A workstation on which everything works.
 WELL = {
@@ -65,7 +65,7 @@ LIBDEVICE = "libdevice not found at ./libdevice.10.bc [Op:__inference_add_up_23]
 )
 def test_the_first_step_that_is_missing_is_told(values: dict[str, object], state: State, clause: str) -> None:
     """Each of the five states is told apart, in one clause with the cause and the remedy."""
-    found = judge(Found.model_validate(values))
+    found = diagnose(GpuFacts.model_validate(values))
     assert found[0] is state
     assert clause in found[1]
     assert "\n" not in found[1]
@@ -86,10 +86,10 @@ def test_the_first_step_that_is_missing_is_told(values: dict[str, object], state
 )
 def test_a_missing_gpu_counts_when_it_was_asked_for(values: dict[str, object], *, wanted: bool, fails: bool) -> None:
     """Only a test with GPUs fails for want of one; a GPU that is there and fails is a failure in any case."""
-    assert bool(failure_of(Found.model_validate(values), wanted=wanted)) == fails
+    assert bool(failure_of(GpuFacts.model_validate(values), required=wanted)) == fails
 
 
 def test_versions_are_compared_as_numbers() -> None:
     """A driver for CUDA 12.10 is newer than a build for 12.8."""
-    clause = judge(Found.model_validate(WELL | {"cuda_driver": "12.10", "devices": ()}))[1]
+    clause = diagnose(GpuFacts.model_validate(WELL | {"cuda_driver": "12.10", "devices": ()}))[1]
     assert "its CUDA libraries do not load" in clause
