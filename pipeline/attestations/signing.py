@@ -55,7 +55,7 @@ class Signer:
     identity: str = ""
     issuer: str = ""
     trusted_root: dagger.File | None = None
-    """Of the Sigstore that accepts the issuer; the public one's if None."""
+    """The trusted root of the Sigstore that accepts the issuer; None for the public one."""
 
     @property
     def files(self) -> Mapping[str, dagger.File]:

@@ -38,29 +38,29 @@ ROUNDS: Final = 5
 
 
 def repositories(image: str, spec: ImageSpec, settings: Settings, given: Sequence[str]) -> list[str]:
-    """Return the repositories of an image: by its name in the given registries, its own, or by name in the settings'.
+    """Return the repositories of an image: in the given registries, of its image.toml, or in the default registries.
 
     Raises:
         PipelineError: a given registry or the image's name is not valid in the name of a repository.
     """
     if spec.repositories and not given:
         return list(spec.repositories)
-    found = [f"{registry}/{image}" for registry in given or settings.registries]
-    for repository in found:
+    paths = [f"{registry}/{image}" for registry in given or settings.registries]
+    for repository in paths:
         if not re.fullmatch(REGISTRY, repository):
             raise PipelineError(
                 Code.REPOSITORY_INVALID,
                 f"'{repository}' is not a repository; name a registry and a path in lower case, as in --registries "
                 f"{settings.registries[0]}, and the image's folder in lower case",
             )
-    return found
+    return paths
 
 
-def commit_time(found: Commit | None, given: str | None) -> datetime | None:
+def commit_time(head: Commit | None, commit: str | None) -> datetime | None:
     """Return the time of the published commit; None if the given one is not that of the checkout."""
-    if found is None or not found.sha.startswith((given or "").lower()):
+    if head is None or not head.sha.startswith((commit or "").lower()):
         return None
-    return found.time
+    return head.time
 
 
 class Publisher:
@@ -209,7 +209,7 @@ async def publish(  # noqa: PLR0913  # options of the command
     if signing:
         signing = replace(signing, sigstore=find_sigstore(checkout.source, checkout.settings))
     tags = plan_checkout(ref, commit, checkout.commit)
-    specs = {found.name: found.spec for found in checkout.images(image)}
+    specs = {source.name: source.spec for source in checkout.images(image)}
     targets = {name: repositories(name, spec, checkout.settings, registries) for name, spec in specs.items()}
     hosts = [host_of(repository) for repository_names in targets.values() for repository in repository_names]
     logins = await find_logins(hosts, auths, docker_config)

@@ -113,7 +113,7 @@ async def ask_all(names: Sequence[str], auths: Sequence[RegistryAuth], settings:
     """Query all registries at once for the image's tags."""
     registry = Registry(settings.model_copy(update=IMPATIENT))
     logins = {host_of(auth.address): Login(auth.username, auth.secret) for auth in auths}
-    found: dict[str, Repository] = {}
+    answers: dict[str, Repository] = {}
 
     async def ask(name: str) -> None:
         to = Destination(name, logins.get(host_of(name), Login("")))
@@ -122,12 +122,12 @@ async def ask_all(names: Sequence[str], auths: Sequence[RegistryAuth], settings:
             answer = await registry.ask(to, newest(answer.tags)[:SHOWN], [], writes=False)
         tags = tuple(Tag(name=tag, digest=answer.digests[tag]) for tag in newest(answer.digests))
         failure = answer.failure.sentence if answer.failure else ""
-        found[name] = Repository(name=name, tags=tags, more=len(answer.tags) - len(tags), failure=failure)
+        answers[name] = Repository(name=name, tags=tags, more=len(answer.tags) - len(tags), failure=failure)
 
     async with anyio.create_task_group() as tasks:
         for name in names:
             tasks.start_soon(ask, name)
-    return tuple(found[name] for name in names)
+    return tuple(answers[name] for name in names)
 
 
 async def draw(page: Page, base: str) -> dagger.File:

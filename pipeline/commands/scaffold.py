@@ -52,7 +52,7 @@ _TAKES_NEWEST: Final = """\
 
 _PIXI: Final = {
     FILE: """\
-# What makes this image: docs/images.md explains every key. The packages are in pixi.toml, pinned by pixi.lock.
+# Definition of this image: docs/images.md explains every key. The packages are in pixi.toml, pinned by pixi.lock.
 
 description = "NumPy on Python 3.12"
 # It runs without pixi, which only installs it.
@@ -80,8 +80,8 @@ numpy = "*"
 
 NumPy on Python 3.12, from conda-forge.
 
-`image.toml` says what makes the image, `pixi.toml` which packages are asked for, `pixi.lock` which are installed, and
-`base.lock` on which base images.
+`image.toml` defines the image, `pixi.toml` lists the required packages, `pixi.lock` the installed packages, and
+`base.lock` the digests of the base images.
 
 ```console
 $$ dagger call build --image $name terminal
@@ -92,7 +92,7 @@ $$ dagger call lock --image $name          # after a change of pixi.toml, or for
 }
 _DOCKERFILE: Final = {
     FILE: """\
-# What makes this image: docs/images.md explains every key. The software is what the Dockerfile says.
+# Definition of this image: docs/images.md explains every key. The Dockerfile installs the software.
 
 description = "A program on Python 3.12"
 dockerfile = "Dockerfile"
@@ -130,7 +130,7 @@ print(f"{os.environ['GREETING']}, this is Python {platform.python_version()}")
 
 A program on Python 3.12.
 
-`image.toml` says what makes the image, `Dockerfile` what is in it, `main.py` is the program.
+`image.toml` defines the image, `Dockerfile` installs its software, and `main.py` is the program.
 
 ```console
 $$ dagger call build --image $name terminal

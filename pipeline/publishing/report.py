@@ -53,23 +53,23 @@ class Published(BaseModel):
         return [row for row in self.rows if row.result in INCOMPLETE]
 
 
-def draw(found: Published, form: Format) -> str:
+def draw(published: Published, form: Format) -> str:
     """Draw a report in a format."""
     if form is Format.JSON:
-        return found.model_dump_json(indent=2) + "\n"
-    rows = [_cells(row) for row in found.rows]
+        return published.model_dump_json(indent=2) + "\n"
+    rows = [_cells(row) for row in published.rows]
     table = draw_markdown(COLUMNS, rows) if form is Format.MARKDOWN else draw_table(COLUMNS, rows)
-    notes = "".join(f"{note}\n" for note in [*found.notes, *_reasons(found.rows)])
+    notes = "".join(f"{note}\n" for note in [*published.notes, *_reasons(published.rows)])
     return f"{table}\n{notes}" if form is Format.MARKDOWN and notes else f"{table}{notes}"
 
 
-def explain(found: Published) -> str:
+def explain(published: Published) -> str:
     """Return the message of an incomplete publication: the missing tags and attachments, and the remedy."""
     missing = [
         f"{row.repository}:{row.tag}" if row.kind == "tag" else f"{row.tag} in {row.repository}"
-        for row in found.incomplete
+        for row in published.incomplete
     ]
-    count = f"{len(missing)} of {len(found.rows)} tags and attachments are not where they should be"
+    count = f"{len(missing)} of {len(published.rows)} tags and attachments are not where they should be"
     return f"{count} ({', '.join(missing)}); run the same command again: it finishes what is missing"
 
 

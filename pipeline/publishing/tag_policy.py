@@ -83,25 +83,25 @@ def plan(ref: str, commit: str | None, unknown: str = "no commit is known; give 
     return Tags(immutable, (series, LATEST), missing, version)
 
 
-def plan_checkout(ref: str, given: str | None, found: Commit | None) -> Tags:
+def plan_checkout(ref: str, commit: str | None, head: Commit | None) -> Tags:
     """Plan the tags of a ref for a checkout.
 
     Args:
         ref: as for :func:`plan`.
-        given: the commit of the option, which is not verified.
-        found: the commit that the checkout is at; it counts only if no file differs from it.
+        commit: the commit of the option, which is not verified.
+        head: the commit that the checkout is at; it counts only if no file differs from it.
 
     Raises:
         TagError: as :func:`plan` does.
     """
-    if given:
-        return plan(ref, given)
-    if found is None:
+    if commit:
+        return plan(ref, commit)
+    if head is None:
         return plan(ref, None, "the checkout has no .git folder that says its commit; give one with --commit")
-    if found.changed:
-        changes = f"{len(found.changed)} of the checkout's paths differ from its commit {found.sha[:SHORT]}"
-        return plan(ref, None, f"{changes} ({listed(found.changed)}); commit them, or name a commit with --commit")
-    return plan(ref, found.sha)
+    if head.changed:
+        changes = f"{len(head.changed)} of the checkout's paths differ from its commit {head.sha[:SHORT]}"
+        return plan(ref, None, f"{changes} ({listed(head.changed)}); commit them, or name a commit with --commit")
+    return plan(ref, head.sha)
 
 
 def movable(
@@ -150,13 +150,13 @@ def report(ref: str, tags: Tags) -> TagPlan:
     return TagPlan(ref=ref, tags=rows, notes=list(tags.notes))
 
 
-def draw(found: TagPlan, form: Format) -> str:
+def draw(tag_plan: TagPlan, form: Format) -> str:
     """Draw a report in a format; the notes follow the table."""
-    rows = [(row.tag, row.kind, row.meaning) for row in found.tags]
-    notes = "".join(f"{note}\n" for note in found.notes)
+    rows = [(row.tag, row.kind, row.meaning) for row in tag_plan.tags]
+    notes = "".join(f"{note}\n" for note in tag_plan.notes)
     match form:
         case Format.JSON:
-            return found.model_dump_json(indent=2)
+            return tag_plan.model_dump_json(indent=2)
         case Format.MARKDOWN:
             return draw_markdown(COLUMNS, rows) + (f"\n{notes}" if notes else "")
         case Format.TABLE:

@@ -59,7 +59,7 @@ class Published:
         job = self.job
         if job["username"]:
             login = ("registry", "login", job["host"], "--user", job["username"], "--pass-stdin", "--skip-check")
-            self.client.run(*login, given=password.encode())
+            self.client.run(*login, stdin=password.encode())
 
     def manifest(self, digest: str) -> Json:
         """Return a manifest or index."""

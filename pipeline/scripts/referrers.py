@@ -62,25 +62,25 @@ class Referrers(Repository):
 
     def attach(self) -> None:
         """Attach the missing documents, and require that all are listed."""
-        found = self.find()
-        self.report["rows"] = [_row(name, digest) for name, digest in found.items()]
+        attached = self.find()
+        self.report["rows"] = [_row(name, digest) for name, digest in attached.items()]
         for _ in range(ROUNDS):
             for attachment in self.attachments:
-                if attachment["name"] not in found:
+                if attachment["name"] not in attached:
                     self.put_document(attachment)
-            found = self.find()
-            if len(found) == len(self.attachments):
+            attached = self.find()
+            if len(attached) == len(self.attachments):
                 return
-        self.report["rows"] = [row for row in self.report["rows"] if row["tag"] in found]
+        self.report["rows"] = [row for row in self.report["rows"] if row["tag"] in attached]
         self.doing = "reading back what was attached"
-        raise Failure(Kind.MISMATCH, f"it lists {', '.join(found) or 'nothing'} of what was attached")
+        raise Failure(Kind.MISMATCH, f"it lists {', '.join(attached) or 'nothing'} of what was attached")
 
     def require(self) -> None:
         """Require that all documents are listed."""
-        found = self.find()
-        self.report["rows"] = [_row(name, digest) for name, digest in found.items()]
+        attached = self.find()
+        self.report["rows"] = [_row(name, digest) for name, digest in attached.items()]
         for attachment in self.attachments:
-            if attachment["name"] not in found:
+            if attachment["name"] not in attached:
                 others = self.listed.count((attachment["subject"], attachment["type"]))
                 reason = f"there is no {attachment['name']}" + (f" that fits, of {others}" if others else "")
                 reason += f": {self.unfit}" if self.unfit else ""
@@ -88,7 +88,7 @@ class Referrers(Repository):
 
     def find(self) -> dict[str, str]:
         """Find the documents that are attached: the digests of their manifests by name."""
-        found = {}
+        attached = {}
         self.listed = []
         for subject in dict.fromkeys(attachment["subject"] for attachment in self.attachments):
             self.doing = f"reading what is attached to {subject}"
@@ -99,8 +99,8 @@ class Referrers(Repository):
                 for attachment in self.attachments:
                     same = (attachment["subject"], attachment["type"]) == kind
                     if same and self.holds(descriptor["digest"], attachment):
-                        found[attachment["name"]] = str(descriptor["digest"])
-        return found
+                        attached[attachment["name"]] = str(descriptor["digest"])
+        return attached
 
     def holds(self, digest: str, attachment: Attachment) -> bool:
         """Return whether a manifest has a document, or an equivalent one."""

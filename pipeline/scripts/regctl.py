@@ -61,7 +61,7 @@ class Client:
         self.name = name
         """The prefix of progress lines."""
 
-    def run(self, *arguments: str, given: bytes = b"") -> Answer:
+    def run(self, *arguments: str, stdin: bytes = b"") -> Answer:
         """Run regctl until it succeeds, with growing pauses between the tries.
 
         Raises:
@@ -94,7 +94,7 @@ class Client:
             reraise=True,
         )
         try:
-            answer: Answer = retrying(self._try, arguments, given)
+            answer: Answer = retrying(self._try, arguments, stdin)
         except Failure as failure:
             failure.tries = max(failed, 1)
             raise
@@ -106,14 +106,14 @@ class Client:
         """Print a line of progress."""
         print(f"{self.name}: {text}", file=sys.stderr, flush=True)
 
-    def _try(self, arguments: Sequence[str], given: bytes) -> Answer:
+    def _try(self, arguments: Sequence[str], stdin: bytes) -> Answer:
         """Run regctl once."""
         with tempfile.TemporaryFile() as output:
             command = [self.program, *arguments, "--verbosity", "trace", "--logopt", "json"]
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE) as process:
                 log = Log(process.stderr)
                 if process.stdin:
-                    process.stdin.write(given)
+                    process.stdin.write(stdin)
                     process.stdin.close()
                 given_up = self._watch(process, log)
                 # Before the end of the block closes the stream that it reads.

@@ -126,7 +126,7 @@ class Repository:
         self.doing = "logging in"
         unchecked = [] if self.job["action"] == "ask" else ["--skip-check"]
         login = ("registry", "login", self.job["host"], "--user", self.job["username"], "--pass-stdin", *unchecked)
-        self.client.run(*login, given=password.encode())
+        self.client.run(*login, stdin=password.encode())
 
     def ask(self) -> None:
         """Report the tags, and the digests of the job's tags; check the permission to push if one is missing."""
@@ -138,7 +138,7 @@ class Repository:
                 raise
         if self.job["writes"] and not set(self.job["tags"]) <= self.report["digests"].keys():
             self.doing = "asking whether one may push"
-            self.client.run("blob", "put", self.name, "--digest", EMPTY_DIGEST, given=EMPTY)
+            self.client.run("blob", "put", self.name, "--digest", EMPTY_DIGEST, stdin=EMPTY)
 
     def look(self) -> None:
         """Report the tags, and the digests of the job's tags."""

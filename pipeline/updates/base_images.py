@@ -106,7 +106,7 @@ def newest_pixi(tag: str, tags: Iterable[str], current: str) -> tuple[str, str] 
         current: the version of pixi in the base image.
     """
     known = set(tags)
-    versions = [Version(found["version"]) for name in known if (found := _PIXI.fullmatch(name))]
+    versions = [Version(match["version"]) for name in known if (match := _PIXI.fullmatch(name))]
     if not versions or max(versions) <= Version(current):
         return None
     newest = str(max(versions))

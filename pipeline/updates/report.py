@@ -135,15 +135,15 @@ def find_vulnerable(
     ]
 
 
-def draw(found: Updates, form: Format) -> str:
+def draw(updates: Updates, form: Format) -> str:
     """Draw a report in a format."""
     if form is Format.JSON:
-        return found.model_dump_json(indent=2) + "\n"
-    rows = [(row.image, row.kind, row.what, row.current, row.newest, row.change) for row in found.rows]
+        return updates.model_dump_json(indent=2) + "\n"
+    rows = [(row.image, row.kind, row.what, row.current, row.newest, row.change) for row in updates.rows]
     markdown = form is Format.MARKDOWN
     table = (draw_markdown if markdown else draw_table)(COLUMNS, rows) if rows else "Nothing is outdated.\n"
-    reasons = [f"{row.what}: {row.reason}" for row in found.unknown]
-    notes = "".join(f"{'- ' if markdown else ''}{note}\n" for note in dict.fromkeys([*reasons, *found.notes]))
+    reasons = [f"{row.what}: {row.reason}" for row in updates.unknown]
+    notes = "".join(f"{'- ' if markdown else ''}{note}\n" for note in dict.fromkeys([*reasons, *updates.notes]))
     return f"{table}\n{notes}" if markdown else f"{table}{notes}"
 
 
