@@ -1,4 +1,4 @@
-"""What the page about an image says: gathered here, and drawn in a container by `pipeline/scripts/report.py`."""
+"""Content of the page about an image, which `pipeline/scripts/report.py` draws in a container."""
 
 import re
 import shlex
@@ -14,9 +14,9 @@ from pipeline.locks.diff import TargetDiff, compare, summarize, topic
 from pipeline.locks.lockfile import LockTarget, Package, Packages
 from pipeline.smoke.results import Results
 
-#: Tags of one repository that the page has room for.
+#: Number of tags that the page shows of one repository.
 SHOWN: Final = 10
-#: What an image is called where no registry says which tags there are.
+#: Tag of an image if no registry listed its tags.
 USUAL_TAG: Final = "latest"
 
 
@@ -32,13 +32,13 @@ class PagePackage(_Frozen):
     version: str
     build: str
     license: str
-    """Empty where the lock does not say."""
+    """Empty if the lock has none."""
     size: int | None
-    """Bytes to download; None where the lock does not say."""
+    """Bytes to download; None if the lock has no size."""
     layer: str
-    """The layer that has its files; empty where that cannot be told without its size."""
+    """The layer that has its files; empty if its size is unknown, from which the layer is computed."""
     topic: str
-    """What it is coloured as: CUDA, Python, ROOT, TensorFlow, or nothing of these."""
+    """The topic that colours it: CUDA, Python, ROOT, TensorFlow, or none of these."""
 
 
 class PageLayer(_Frozen):
@@ -64,60 +64,60 @@ class Tag(_Frozen):
 
 
 class Repository(_Frozen):
-    """What a registry says about the image, or why it says nothing."""
+    """Tags of the image in one repository, or the reason why they are unknown."""
 
     name: str
     tags: tuple[Tag, ...] = ()
     more: int = 0
-    """How many tags it has beside those."""
+    """Number of further tags."""
     failure: str = ""
 
 
 class Changes(_Frozen):
-    """What changed since a previous lock."""
+    """Changes since a previous lock."""
 
     previous: str
     summary: str
-    """One line about all of it; empty where nothing changed."""
+    """All changes in one line; empty if nothing changed."""
     place: TargetDiff | None
     layers: int
-    """How many layers have to be pulled by somebody with the image of the previous lock."""
+    """Number of layers to pull for an update from the image of the previous lock."""
     pull: int
-    """Bytes of these layers' packages."""
+    """Bytes of the packages in these layers."""
 
 
 class Page(_Frozen):
-    """All that the page about an image says."""
+    """Content of the page about an image."""
 
     image: str
     description: str
     facts: dict[str, str]
     commands: tuple[Command, ...]
     dockerfile: bool
-    """Whether the image is built from a Dockerfile, and so has no lock."""
+    """Whether the image is built from a Dockerfile, and has no lock."""
     packages: tuple[PagePackage, ...]
     layers: tuple[PageLayer, ...]
     probes: Results | None
-    """None where no probe was run."""
+    """None if no probe was run."""
     changes: Changes | None
-    """None where no previous lock was named."""
+    """None if no previous lock was named."""
     repositories: tuple[Repository, ...]
 
 
 def layers_of(packages: Iterable[Package]) -> dict[tuple[str, str], str]:
-    """The layer of each package, by kind and name; those whose size is not in the lock are left out."""
+    """Return the layer of each package, by kind and name; packages without a size in the lock are left out."""
     named = {_name_in_layers(package): package for package in packages if package.size is not None}
-    places = assign({name: package.size or 0 for name, package in named.items()}, Limits().layers)
-    return {(package.kind, package.name): places[name] for name, package in named.items()}
+    layers = assign({name: package.size or 0 for name, package in named.items()}, Limits().layers)
+    return {(package.kind, package.name): layers[name] for name, package in named.items()}
 
 
 def _name_in_layers(package: Package) -> str:
-    """What the division into layers calls a package: after its folder of metadata, where it is from PyPI."""
+    """Return the name of a package in the layer plan, which names a PyPI package after its metadata folder."""
     return f"pypi-{package.name.replace('-', '_')}" if package.kind == "pypi" else package.name
 
 
 def describe_packages(packages: Iterable[Package]) -> tuple[PagePackage, ...]:
-    """The packages as the page lists them, the largest first; what the machine is taken to have is none of them."""
+    """Return the packages as the page lists them, the largest first and without virtual packages."""
     real = [package for package in packages if package.kind != "virtual"]
     layers = layers_of(real)
     return tuple(
@@ -136,40 +136,42 @@ def describe_packages(packages: Iterable[Package]) -> tuple[PagePackage, ...]:
 
 
 def describe_layers(packages: Iterable[PagePackage]) -> tuple[PageLayer, ...]:
-    """The layers that the packages make, in the image's order."""
+    """Return the layers of the packages, in the image's order."""
     members: dict[str, list[PagePackage]] = {}
     for package in packages:
         if package.layer:
             members.setdefault(package.layer, []).append(package)
     return tuple(
-        PageLayer(name=name, packages=len(found), size=sum(package.size or 0 for package in found))
-        for name, found in sorted(members.items())
+        PageLayer(name=name, packages=len(inside), size=sum(package.size or 0 for package in inside))
+        for name, inside in sorted(members.items())
     )
 
 
 def describe_changes(image: str, previous: str, place: LockTarget, before: Packages, after: Packages) -> Changes:
-    """What changed for one environment on one platform, and what it costs to pull."""
+    """Return the changes of one environment on one platform, and the size of the layers to pull."""
     places = compare(image, previous, {place: before}, {place: after}).places
-    moved = _changed_layers(before, after)
+    pulled = _changed_layers(before, after)
     return Changes(
         previous=previous,
         summary=summarize(places[0]) if places else "",
         place=places[0] if places else None,
-        layers=len(moved),
-        pull=sum(moved.values()),
+        layers=len(pulled),
+        pull=sum(pulled.values()),
     )
 
 
 def _changed_layers(before: Packages, after: Packages) -> dict[str, int]:
-    """Bytes of each layer that is another one than before: a layer is pulled whole, whatever changed in it."""
+    """Return the bytes of each changed layer: a layer is pulled whole, whatever changed in it."""
     old, new = _contents(before), _contents(after)
     return {
-        layer: sum(after[key].size or 0 for key in found) for layer, found in new.items() if found != old.get(layer)
+        layer: sum(after[key].size or 0 for key in content)
+        for layer, content in new.items()
+        if content != old.get(layer)
     }
 
 
 def _contents(packages: Packages) -> dict[str, dict[tuple[str, str], str]]:
-    """What tells each layer's packages apart from others of the same name."""
+    """Return the packages of each layer, and the hash or URL that identifies each."""
     contents: dict[str, dict[tuple[str, str], str]] = {}
     for key, layer in layers_of(packages.values()).items():
         package = packages[key]
@@ -178,7 +180,7 @@ def _contents(packages: Packages) -> dict[str, dict[tuple[str, str], str]]:
 
 
 def describe_facts(spec: ImageSpec, base: str, platform: str, commit: str) -> dict[str, str]:
-    """What an image is made from, as far as it is known."""
+    """Return the facts about an image's build, as far as they are known."""
     facts = {
         "Environment": "" if spec.dockerfile else spec.environment,
         "Dockerfile": spec.dockerfile or "",
@@ -192,10 +194,10 @@ def describe_facts(spec: ImageSpec, base: str, platform: str, commit: str) -> di
 
 
 def commands(image: str, spec: ImageSpec, reference: str) -> tuple[Command, ...]:
-    """How to start an image: a shell in each runtime, and the servers that its probes start.
+    """Return the commands that start an image: a shell in each runtime, and the servers of its probes.
 
     Args:
-        image: its name.
+        image: the image's name.
         spec: its image.toml.
         reference: the published image with its tag.
     """
@@ -203,7 +205,7 @@ def commands(image: str, spec: ImageSpec, reference: str) -> tuple[Command, ...]
     pod = re.sub(r"[^a-z0-9]+", "-", image.lower()).strip("-") or "image"
     merged = f'{{"spec":{{"containers":[{{"name":"{pod}","resources":{{"limits":{{"nvidia.com/gpu":"1"}}}}}}]}}}}'
     limits = ["--override-type=strategic", "--overrides", merged] if gpu else []
-    found = {
+    lines = {
         "Docker": ["docker", "run", "--rm", "-it", *(["--gpus", "all"] if gpu else []), reference, "bash"],
         "Kubernetes": [
             *("kubectl", "run", pod, "--rm", "-it", "--restart=Never", f"--image={reference}"), *limits, "--", "bash",
@@ -212,12 +214,12 @@ def commands(image: str, spec: ImageSpec, reference: str) -> tuple[Command, ...]
     }  # fmt: skip
     for server in spec.probes.servers:
         port = f"{server.port}:{server.port}"
-        found[f"{server.title} (Docker)"] = ["docker", "run", "--rm", "-it", "-p", port, reference, *server.command]
-    return tuple(Command(title=title, text=shlex.join(words)) for title, words in found.items())
+        lines[f"{server.title} (Docker)"] = ["docker", "run", "--rm", "-it", "-p", port, reference, *server.command]
+    return tuple(Command(title=title, text=shlex.join(words)) for title, words in lines.items())
 
 
 def newest(tags: Iterable[str]) -> list[str]:
-    """Tags of a repository, those that a person looks for first: words, then versions from the newest one, then ids."""
+    """Sort the tags of a repository for people: words, then versions from the newest, then commits."""
 
     def order(tag: str) -> tuple[bool, bool, Version, str]:
         version = _version(tag)
@@ -234,7 +236,7 @@ def _version(tag: str) -> Version | None:
 
 
 def reference_of(repositories: Sequence[Repository]) -> str:
-    """The image to name in commands: the first one that a registry is known to have, or else the usual name."""
+    """Return the image for the commands: the first that a registry listed, or else `latest` of the first repository."""
     for repository in repositories:
         if repository.tags:
             return f"{repository.name}:{repository.tags[0].name}"

@@ -1,1 +1,1 @@
-"""What is attached to a published image: SBOMs, provenance and signatures."""
+"""Attachments of a published image: SBOMs, provenance and signatures."""

@@ -1,7 +1,7 @@
-"""What is attached to an image in each registry: its bills of materials, and how it was made.
+"""Attachments of an image in each registry: SBOMs, provenance and signature.
 
-Clients find it by the image's digest. An image for several platforms has a bill for each, at the manifest of the
-platform, since that is what is in it; how it was made is attached to the image that has the tags.
+Clients find them by the image's digest. An image for several platforms has an SBOM for each, attached to the manifest
+of the platform, since each platform has its own packages. Provenance and signature are attached to the tagged image.
 """
 
 import hashlib
@@ -27,8 +27,8 @@ from pipeline.registry.attachment import Attachment
 from pipeline.registry.oci_layout import Artifact
 from pipeline.updates.base_images import built_on
 
-#: What the bills of materials are called in reports, and the types by which clients find them.
-BILLS: Final[Mapping[SbomFormat, tuple[str, str]]] = {
+#: Names of the SBOMs in reports, and their media types, by which clients find them.
+SBOMS: Final[Mapping[SbomFormat, tuple[str, str]]] = {
     SbomFormat.CYCLONEDX: ("SBOM (CycloneDX)", "application/vnd.cyclonedx+json"),
     SbomFormat.SPDX: ("SBOM (SPDX)", "application/spdx+json"),
 }
@@ -36,61 +36,61 @@ PROVENANCE: Final = ("provenance", "application/vnd.in-toto+json")
 
 
 def names(platforms: Sequence[Platform], *, signed: bool) -> tuple[str, ...]:
-    """What is attached to an image, in reports' words."""
-    bills = (_name(form, platform, platforms) for platform in platforms for form in BILLS)
-    return (*bills, PROVENANCE[0], *([SIGNATURE] if signed else []))
+    """Return the names of an image's attachments, as reports have them."""
+    sboms = (_name(form, platform, platforms) for platform in platforms for form in SBOMS)
+    return (*sboms, PROVENANCE[0], *([SIGNATURE] if signed else []))
 
 
 def signature(digest: str, signer: Signer, file: dagger.File | None = None) -> Attachment:
-    """A signature of an image: any that the signer made is as good."""
+    """Return the attachment for an image's signature; any signature by the signer is equivalent."""
     return Attachment(SIGNATURE, BUNDLE, digest, file, ANNOTATIONS, signer.check(digest))
 
 
 async def attachments(
     source: ImageSource, built: Mapping[Platform, Image], artifact: Artifact, builder: str
 ) -> tuple[Attachment, ...]:
-    """All documents about an image but its signature, in the order of :func:`names`.
+    """Return all attachments of an image except its signature, in the order of :func:`names`.
 
     Args:
         source: the image.
-        built: it, for each of its platforms.
-        artifact: it, as it is pushed.
-        builder: URI of who builds it.
+        built: the built image for each platform.
+        artifact: the image as it is pushed.
+        builder: URI of the builder.
 
     Raises:
-        PipelineError: something else is in it than was locked, or what it is built on cannot be found.
+        PipelineError: the image does not hold what was locked, or a base image cannot be found.
     """
-    found: dict[str, Attachment] = {}
+    attached: dict[str, Attachment] = {}
     platforms = list(built)
 
-    async def bill(platform: Platform, subject: str) -> None:
-        said = await describe(source, platform, built[platform].container)
+    async def add_sboms(platform: Platform, subject: str) -> None:
+        sbom = await describe(source, platform, built[platform].container)
 
         async def add(form: SbomFormat) -> None:
             name = _name(form, platform, platforms)
-            file = await write(said, form, source.settings.fetch_base)
-            found[name] = Attachment(name, BILLS[form][1], subject, file)
+            file = await write(sbom, form, source.settings.fetch_base)
+            attached[name] = Attachment(name, SBOMS[form][1], subject, file)
 
         async with anyio.create_task_group() as tasks:
-            for form in BILLS:
+            for form in SBOMS:
                 tasks.start_soon(add, form)
 
     for platform, subject in zip(platforms, artifact.manifests, strict=True):
-        await bill(platform, subject)
+        await add_sboms(platform, subject)
     statement = provenance.describe(source.name, artifact.digest, await made_from(source, platforms), builder)
     name, media_type = PROVENANCE
-    found[name] = Attachment(
+    attached[name] = Attachment(
         name,
         media_type,
         artifact.digest,
         dag.file(f"{source.name}.provenance.json", statement),
         {"in-toto.io/predicate-type": provenance.PREDICATE_TYPE},
     )
-    return tuple(found[name] for name in names(platforms, signed=False))
+    return tuple(attached[name] for name in names(platforms, signed=False))
 
 
 async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[provenance.Resource]:
-    """What an image is made from: the commit, the lock and the base images, as far as they are known.
+    """Return the materials of an image: the commit, the lock and the base images, as far as they are known.
 
     Raises:
         PipelineError: a base image cannot be found.
@@ -104,7 +104,7 @@ async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[
     else:
         addresses = built_on((folder / spec.dockerfile).read_text(encoding="utf-8"))
     for address in dict.fromkeys(addresses):
-        # A tag is resolved once for all platforms: to the index, where there is one.
+        # Each tag is resolved once for all platforms: to the index, if there is one.
         base = dag.container(platform=dagger.Platform(platforms[0])).from_(address)
         try:
             found.append(provenance.of_image(await base.image_ref()))
@@ -116,5 +116,5 @@ async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[
 
 
 def _name(form: SbomFormat, platform: Platform, platforms: Sequence[Platform]) -> str:
-    name = BILLS[form][0]
+    name = SBOMS[form][0]
     return name if len(platforms) == 1 else f"{name} of {platform}"

@@ -1,7 +1,7 @@
-"""How an image was made, as an in-toto statement with SLSA's provenance v1, for programs that decide what may run.
+"""Provenance of an image: an in-toto statement with the predicate SLSA provenance v1, for programs that admit images.
 
-It has no time of day, number of a run or tag: the same commit on the same builder gives the same bytes, so that
-publishing it again, or under another tag, attaches nothing. What nobody knows is left out.
+It has no time of day, run number or tag: the same commit on the same builder gives the same bytes, so that publishing
+it again, or under another tag, attaches nothing. Unknown facts are left out.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,20 +15,20 @@ from pipeline.git.commit import Commit
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "https://slsa.dev/provenance/v1"
-#: What the parameters of a build mean: those of `dagger call build` of this pipeline.
+#: Build type, which defines the parameters: those of `dagger call build` of this pipeline.
 BUILD_TYPE: Final = "pkg:generic/maniac-pipeline#build/v1"
-#: The builder where a person names none: a machine that nobody vouches for.
+#: Default builder: a machine that nobody vouches for.
 BY_HAND: Final = "pkg:generic/maniac-pipeline#by-hand"
 
 
 class _Part(BaseModel):
-    """A part of a statement, written as in-toto and SLSA spell it."""
+    """Part of a statement, with field names as in-toto and SLSA spell them."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, validate_by_name=True)
 
 
 class Resource(_Part):
-    """A file, a commit or an image, and what makes it this one."""
+    """A file, a commit or an image, and the digest that identifies it."""
 
     name: str | None = None
     uri: str | None = None
@@ -37,36 +37,36 @@ class Resource(_Part):
 
 
 class BuildDefinition(_Part):
-    """What was built from what."""
+    """The parameters and the materials of a build."""
 
     build_type: str = BUILD_TYPE
     external_parameters: Mapping[str, str]
-    """What a person chose."""
+    """The options of the build."""
     resolved_dependencies: tuple[Resource, ...]
-    """What it was made from."""
+    """The materials of the build."""
 
 
 class Builder(_Part):
-    """Whom one has to trust to believe the rest."""
+    """The builder, which a reader has to trust to believe the rest."""
 
     id: str
 
 
 class RunDetails(_Part):
-    """Who built it."""
+    """The run of a build."""
 
     builder: Builder
 
 
 class Provenance(_Part):
-    """How something was made."""
+    """SLSA provenance: the definition and the run of a build."""
 
     build_definition: BuildDefinition
     run_details: RunDetails
 
 
 class Statement(_Part):
-    """What is said of an image."""
+    """In-toto statement about an image."""
 
     type: str = Field(default=STATEMENT_TYPE, alias="_type")
     subject: tuple[Resource, ...]
@@ -75,13 +75,13 @@ class Statement(_Part):
 
 
 def describe(image: str, digest: str, made_from: Iterable[Resource], builder: str) -> str:
-    """The statement about an image, as JSON that is the same for the same facts.
+    """Return the statement about an image, as JSON that is the same for the same facts.
 
     Args:
-        image: its name.
+        image: the image's name.
         digest: of its manifest, or of its index.
-        made_from: what its build read.
-        builder: URI of who built it.
+        made_from: the materials of its build.
+        builder: URI of the builder.
     """
     definition = BuildDefinition(external_parameters={"image": image}, resolved_dependencies=tuple(made_from))
     statement = Statement(
@@ -92,11 +92,11 @@ def describe(image: str, digest: str, made_from: Iterable[Resource], builder: st
 
 
 def of_commit(commit: Commit, source: str) -> Resource:
-    """The commit that a checkout is at, with the files that differ from it.
+    """Return the commit that a checkout is at, with the files that differ from it.
 
     Args:
         commit: the commit.
-        source: address of its repository; empty where nobody knows.
+        source: address of its repository; empty if unknown.
     """
     return Resource(
         name="source",
@@ -107,12 +107,12 @@ def of_commit(commit: Commit, source: str) -> Resource:
 
 
 def of_file(name: str, sha256: str) -> Resource:
-    """A file of the checkout."""
+    """Return a file of the checkout as a resource."""
     return Resource(name=name, digest={"sha256": sha256})
 
 
 def of_image(reference: str) -> Resource:
-    """A base image.
+    """Return a base image as a resource.
 
     Args:
         reference: as the engine resolves it, with its registry and its digest.

@@ -1,4 +1,4 @@
-"""An image's bill of materials: what was locked for it, held against what is in it, and the packages of its base."""
+"""SBOM of an image: its locked packages, compared with the installed ones, and the packages of its base image."""
 
 import importlib.resources
 from collections.abc import Iterable, Mapping
@@ -21,14 +21,14 @@ from pipeline.locks.image_lock import LOCK
 from pipeline.locks.lockfile import LOCAL, Package
 from pipeline.output.formats import SbomFormat
 
-#: What the document of an image is called, after the image's name.
+#: Endings of the file names, after the image's name.
 ENDINGS: Final[Mapping[SbomFormat, str]] = {SbomFormat.CYCLONEDX: ".cdx.json", SbomFormat.SPDX: ".spdx.json"}
 #: The time of a document without a commit.
 NEVER: Final = datetime.fromtimestamp(0, UTC)
 
 
 class Installed(BaseModel):
-    """One package of an environment, as it is written down in the image."""
+    """One package of an environment, as its metadata in the image describes it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,7 +53,7 @@ class Debian(BaseModel):
 
 
 class Contents(BaseModel):
-    """What the script that looks into an image prints."""
+    """Packages of an image, as the script `contents.py` prints them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -64,7 +64,7 @@ class Contents(BaseModel):
 
 
 class Component(BaseModel):
-    """One line of the bill: the parts of a package URL, and where the package is from."""
+    """One component of the SBOM: the parts of its package URL, and the address that it was downloaded from."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -80,7 +80,7 @@ class Component(BaseModel):
 
 
 class Sbom(BaseModel):
-    """What the script that writes documents is given."""
+    """Input of the script `sbom.py`, which writes the document."""
 
     name: str
     version: str
@@ -89,10 +89,10 @@ class Sbom(BaseModel):
 
 
 async def describe(source: ImageSource, platform: Platform, container: dagger.Container) -> Sbom:
-    """The lines of an image that is built, for the documents of all formats.
+    """Return the components of a built image, for the documents of all formats.
 
     Raises:
-        PipelineError: its lock cannot be used, or something else is in it than was locked.
+        PipelineError: the lock cannot be used, or the image does not hold what was locked.
     """
     image, spec, commit = source.name, source.spec, source.commit
     locked: list[Package] = []
@@ -114,12 +114,12 @@ async def describe(source: ImageSource, platform: Platform, container: dagger.Co
 
 
 async def look(image: str, container: dagger.Container, prefix: str, base: str) -> Contents:
-    """The packages that are in an image, looked for from outside: the image may have no Python.
+    """List the packages of an image, from another container, because the image may have no Python.
 
     Raises:
-        PipelineError: what is written down in it cannot be read.
+        PipelineError: the image's package metadata cannot be read.
     """
-    looking = (
+    listing = (
         dag.container()
         .from_(base)
         .with_(with_scripts("folders.py", "contents.py"))
@@ -127,7 +127,7 @@ async def look(image: str, container: dagger.Container, prefix: str, base: str) 
         .with_exec(["python", "-m", "pipeline.scripts.contents", "/image", prefix])
     )
     try:
-        return Contents.model_validate_json(await looking.stdout())
+        return Contents.model_validate_json(await listing.stdout())
     except (dagger.ExecError, ValidationError) as error:
         reason = error.stderr.strip().splitlines()[-1] if isinstance(error, dagger.ExecError) else str(error)
         raise PipelineError(
@@ -135,20 +135,20 @@ async def look(image: str, container: dagger.Container, prefix: str, base: str) 
         ) from error
 
 
-async def write(bill: Sbom, form: SbomFormat, base: str) -> dagger.File:
-    """The document of a bill.
+async def write(sbom: Sbom, form: SbomFormat, base: str) -> dagger.File:
+    """Write an SBOM as a document.
 
     Raises:
-        PipelineError: it does not fit its format.
+        PipelineError: the document does not fit its format.
     """
-    output = f"/{bill.name}{ENDINGS[form]}"
+    output = f"/{sbom.name}{ENDINGS[form]}"
     writing = (
         dag.container()
         .from_(base)
         .with_(with_packages("sbom.lock"))
         .with_mounted_file("/sbom.py", _script("sbom.py"))
-        .with_mounted_file("/bill.json", dag.file("bill.json", bill.model_dump_json()))
-        .with_exec(["python", "/sbom.py", form.value, "/bill.json", output])
+        .with_mounted_file("/sbom.json", dag.file("sbom.json", sbom.model_dump_json()))
+        .with_exec(["python", "/sbom.py", form.value, "/sbom.json", output])
     )
     try:
         return await writing.file(output).sync()
@@ -156,19 +156,19 @@ async def write(bill: Sbom, form: SbomFormat, base: str) -> dagger.File:
         reason = f"{error.stderr}\n{error.stdout}".strip().splitlines()[-1:]
         raise PipelineError(
             Code.SBOM_FAILED,
-            f"{bill.name}: no document of {form.value} could be made: {''.join(reason)}; correct what the lock says of "
-            "the package, or use the other format",
+            f"{sbom.name}: no document of {form.value} could be made: {''.join(reason)}; correct the package's entry "
+            "in the lock, or use the other format",
         ) from error
 
 
 def differences(locked: Iterable[Package], contents: Contents) -> list[str]:
-    """What was locked and is not in the image, or the other way round, a short clause each."""
+    """List the differences between the locked and the installed packages, a short clause each."""
     problems = []
     for kind, installed in (("conda", contents.conda), ("pypi", contents.pypi)):
-        wanted = {package.name: package for package in locked if package.kind == kind}
-        found = {_name(kind, package.name): package for package in installed}
-        for name in sorted({*wanted, *found}):
-            ours, theirs = wanted.get(name), found.get(name)
+        expected = {package.name: package for package in locked if package.kind == kind}
+        actual = {_name(kind, package.name): package for package in installed}
+        for name in sorted({*expected, *actual}):
+            ours, theirs = expected.get(name), actual.get(name)
             if theirs is None:
                 problems.append(f"{name} is locked, and not there")
             elif ours is None:
@@ -184,7 +184,7 @@ def differences(locked: Iterable[Package], contents: Contents) -> list[str]:
 
 
 def components(locked: Iterable[Package], contents: Contents) -> list[Component]:
-    """All lines of a bill, sorted: what was locked, with the licence that is in the image where the lock has none."""
+    """Return all components, sorted; a licence that the lock lacks is the one of the installed package."""
     there = {
         (kind, _name(kind, package.name)): package
         for kind, installed in (("conda", contents.conda), ("pypi", contents.pypi))
@@ -196,7 +196,7 @@ def components(locked: Iterable[Package], contents: Contents) -> list[Component]
             installed = there.get((package.kind, package.name))
             known = {
                 "license": component.license or (installed.license if installed else None),
-                # A package whose version its own project says is locked without one.
+                # A package with a dynamic version is locked without one.
                 "version": component.version or (installed.version if installed else ""),
             }
             found.append(component.model_copy(update=known))
@@ -210,17 +210,17 @@ def components(locked: Iterable[Package], contents: Contents) -> list[Component]
             qualifiers={
                 "arch": package.architecture,
                 "distro": contents.distribution,
-                # The source package that it was built from, where that has another name.
+                # The source package that it was built from, if that has another name.
                 "upstream": package.source if package.source != package.name else "",
             },
         )
         for package in contents.debian
     ]
-    return sorted(found, key=lambda line: (line.type, line.name, line.version))
+    return sorted(found, key=lambda component: (component.type, component.name, component.version))
 
 
 def of_lock(package: Package) -> Component | None:
-    """The line of a locked package; there is none for what the machine is taken to have."""
+    """Return the component of a locked package; None for a virtual package."""
     if package.kind == "virtual":
         return None
     qualifiers = {}

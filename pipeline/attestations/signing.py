@@ -1,7 +1,7 @@
-"""Signatures of images by cosign, in the form that cosign itself gives and looks for them: a bundle with a statement.
+"""Signatures of images by cosign, in cosign's own form: a Sigstore bundle with an in-toto statement.
 
-What is signed is the image's digest and nothing of where it is, so one signature is made and attached everywhere, like
-all that is attached. No two signatures have the same bytes: an image that has one that fits gets no other.
+The statement has the image's digest and no repository, so one signature is made and attached everywhere. No two
+signatures have the same bytes: an image with a valid signature by the same signer gets no other.
 """
 
 import json
@@ -17,29 +17,29 @@ from pipeline.attestations.sigstore import SIGNING_CONFIG, TRUSTED_ROOT, Sigstor
 from pipeline.config.project_toml import Settings
 from pipeline.errors import Code, PipelineError
 
-#: What reports call it.
+#: Name of the attachment in reports.
 NAME: Final = "signature"
 BUNDLE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PREDICATE: Final = "https://sigstore.dev/cosign/sign/v1"
-#: Those that cosign gives it, but for the time of day.
+#: Annotations that cosign itself gives, except the time of day.
 ANNOTATIONS: Final = {
     "dev.sigstore.bundle.content": "dsse-envelope",
     "dev.sigstore.bundle.predicateType": PREDICATE,
 }
-#: Where the image of cosign has it, and where containers get it.
+#: Path of cosign in its own image, and in the containers of this module.
 IN_IMAGE: Final = "/ko-app/cosign"
 PROGRAM: Final = "/usr/local/bin/cosign"
-#: Where containers that look at signatures get the public key.
+#: Path of the public key in containers that verify signatures.
 PUBLIC_KEY: Final = "/cosign.pub"
-#: The services to sign with a key: none. A transparency log would tell everybody what is signed, and when.
+#: Signing config for a key: no services. A transparency log would publish what is signed, and when.
 NO_SERVICES: Final = (
     '{"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json", "rekorTlogConfig": {}, "tsaConfig": {}}'
 )
 
 
-#: The token reaches cosign without the end of its line, which no request may have, and is in no list of processes.
+#: Passes the token to cosign in a variable: without its final newline, which breaks a request, and in no process list.
 WITH_TOKEN: Final = ("sh", "-euc", 'SIGSTORE_ID_TOKEN=$(cat /token); export SIGSTORE_ID_TOKEN; exec "$@"', "sh")
-#: What cosign says, and what it means.
+#: Explanations of cosign's errors, by words in them.
 MEANINGS: Final = {
     "There was an error processing the identity token": "Fulcio does not take --identity-token, which may have expired "
     "meanwhile, be for another audience than sigstore, or be of an issuer that Fulcio does not trust",
@@ -49,38 +49,38 @@ MEANINGS: Final = {
 
 @dataclass(frozen=True)
 class Signer:
-    """Whose signatures count: who has the private key of a public one, or whom an issuer of tokens knows."""
+    """Signer to require: the owner of a key pair, or an identity at an OIDC issuer."""
 
     public_key: dagger.File | None = None
     identity: str = ""
     issuer: str = ""
     trusted_root: dagger.File | None = None
-    """Of the Sigstore that the issuer is known to; the public one's where there is none."""
+    """The trusted root of the Sigstore that accepts the issuer; None for the public one."""
 
     @property
     def files(self) -> Mapping[str, dagger.File]:
-        """What :meth:`check` needs, by its place in the container."""
+        """Files that :meth:`check` needs, by their paths in the container."""
         files = {PUBLIC_KEY: self.public_key, TRUSTED_ROOT: None if self.public_key else self.trusted_root}
-        return {place: file for place, file in files.items() if file}
+        return {path: file for path, file in files.items() if file}
 
     def check(self, digest: str) -> list[str]:
-        """The command that accepts a file with a signature of an image by the signer."""
-        who = ["--certificate-identity", self.identity, "--certificate-oidc-issuer", self.issuer]
+        """Return the command that accepts a file with a signature of an image by the signer."""
+        signer = ["--certificate-identity", self.identity, "--certificate-oidc-issuer", self.issuer]
         if self.public_key:
-            who = ["--key", PUBLIC_KEY, "--insecure-ignore-tlog"]
+            signer = ["--key", PUBLIC_KEY, "--insecure-ignore-tlog"]
         elif self.trusted_root:
-            who += ["--trusted-root", TRUSTED_ROOT]
+            signer += ["--trusted-root", TRUSTED_ROOT]
         digest = digest.removeprefix("sha256:")
-        what = ["--type", PREDICATE, "--digestAlg", "sha256", "--digest", digest]
-        return [PROGRAM, "verify-blob-attestation", *who, *what, "--bundle"]
+        subject = ["--type", PREDICATE, "--digestAlg", "sha256", "--digest", digest]
+        return [PROGRAM, "verify-blob-attestation", *signer, *subject, "--bundle"]
 
     def __str__(self) -> str:
-        return "--public-key" if self.public_key else f"{self.identity}, whom {self.issuer} knows"
+        return "--public-key" if self.public_key else f"{self.identity} (OIDC issuer {self.issuer})"
 
 
 @dataclass(frozen=True)
 class Signing:
-    """What to sign with: a private key, or a token that says who one is."""
+    """Means to sign: a private key, or an identity token."""
 
     key: dagger.Secret | None = None
     password: dagger.Secret | None = None
@@ -88,7 +88,7 @@ class Signing:
     identity: str = ""
     issuer: str = ""
     sigstore: Sigstore = field(default_factory=Sigstore)
-    """What says who signed, where there is no key."""
+    """The services that certify the identity, without a key."""
 
 
 def choose_signing(
@@ -98,24 +98,22 @@ def choose_signing(
     identity: str | None,
     issuer: str | None,
 ) -> Signing | None:
-    """What to sign with, from what a person gave; None where that is nothing.
+    """Return the means to sign, from the options of the command; None without any.
 
     Raises:
-        PipelineError: it does not fit together.
+        PipelineError: the options do not fit together.
     """
     if key and token:
         raise PipelineError(
             Code.OPTION_CONFLICT, "--signing-key and --identity-token are two ways to sign; leave one of them out"
         )
     if password and not key:
-        raise PipelineError(
-            Code.OPTION_CONFLICT, "--signing-password is that of no key; give --signing-key, or leave it out"
-        )
+        raise PipelineError(Code.OPTION_CONFLICT, "--signing-password needs --signing-key; give both, or leave it out")
     if token and not (identity and issuer):
         raise PipelineError(
             Code.OPTION_CONFLICT,
             "--identity-token needs --certificate-identity and --certificate-oidc-issuer, by which its signatures are "
-            "known again; give both",
+            "verified; give both",
         )
     if (identity or issuer) and not token:
         raise PipelineError(
@@ -126,10 +124,10 @@ def choose_signing(
 
 
 def choose_signer(public_key: dagger.File | None, identity: str | None, issuer: str | None) -> Signer | None:
-    """Whose signatures to look for, from what a person gave; None where that is nothing.
+    """Return the signer to require, from the options of the command; None without any.
 
     Raises:
-        PipelineError: it does not fit together.
+        PipelineError: the options do not fit together.
     """
     if public_key and (identity or issuer):
         raise PipelineError(
@@ -143,29 +141,29 @@ def choose_signer(public_key: dagger.File | None, identity: str | None, issuer: 
 
 
 def statement(digest: str) -> str:
-    """What cosign signs of an image."""
+    """Return the statement about an image that cosign signs."""
     algorithm, _, value = digest.partition(":")
-    said = {
+    content = {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"digest": {algorithm: value}}],
         "predicateType": PREDICATE,
         "predicate": {},
     }
-    return json.dumps(said)
+    return json.dumps(content)
 
 
 def cosign(settings: Settings) -> dagger.File:
-    """The program."""
+    """Return the program cosign."""
     return dag.container().from_(settings.cosign).file(IN_IMAGE)
 
 
 def check_tools(settings: Settings, signer: Signer | None) -> dict[str, dagger.File]:
-    """Files that :meth:`Signer.check` needs, by their paths in the container; none where nobody signs."""
+    """Return the files that :meth:`Signer.check` needs, by their paths in the container; none without a signer."""
     return {PROGRAM: cosign(settings), **signer.files} if signer else {}
 
 
 async def find_signer(settings: Settings, signing: Signing) -> Signer:
-    """Whose signatures are those that are made.
+    """Return the signer of the signatures that will be made.
 
     Raises:
         PipelineError: the private key or the token cannot be used.
@@ -178,30 +176,30 @@ async def find_signer(settings: Settings, signing: Signing) -> Signer:
 
 
 async def sign(settings: Settings, signing: Signing, signer: Signer, digest: str) -> dagger.File:
-    """A file with the signature of an image, by which its signer is known.
+    """Sign an image, and return the file with its signature.
 
     Raises:
-        PipelineError: it cannot be signed, or would be by somebody else.
+        PipelineError: the image cannot be signed, or the signature is by another signer.
     """
     container = _with_secrets(settings, signing).with_mounted_file(
         "/statement.json", dag.file("statement.json", statement(digest))
     )
     if signing.key:
         container = container.with_mounted_file(SIGNING_CONFIG, dag.file("services.json", NO_SERVICES))
-        way = [PROGRAM, "attest-blob", "--key", "/cosign.key", "--signing-config", SIGNING_CONFIG]
+        command = [PROGRAM, "attest-blob", "--key", "/cosign.key", "--signing-config", SIGNING_CONFIG]
     else:
         container = _with_files(container, signing.sigstore.files)
-        # cosign would ask a person who is not there for a token.
-        only = ["--oidc-provider", "envvar", "--fulcio-auth-flow", "token"]
-        way = [*WITH_TOKEN, PROGRAM, "attest-blob", *only, *signing.sigstore.options]
-    made = "signature.sigstore.json"
-    file = await _make(container, [*way, "--yes", "--statement", "/statement.json", "--bundle", made], made)
-    await _require_known(settings, signer, digest, file)
+        # Otherwise cosign would prompt for a token.
+        no_prompt = ["--oidc-provider", "envvar", "--fulcio-auth-flow", "token"]
+        command = [*WITH_TOKEN, PROGRAM, "attest-blob", *no_prompt, *signing.sigstore.options]
+    output = "signature.sigstore.json"
+    file = await _make(container, [*command, "--yes", "--statement", "/statement.json", "--bundle", output], output)
+    await _require_valid(settings, signer, digest, file)
     return file
 
 
 async def _read(token: dagger.Secret) -> str:
-    """What a token is now; a command gives another one each time."""
+    """Read the token now, because a command gives another one each time."""
     try:
         return await token.plaintext()
     except dagger.QueryError as error:
@@ -211,30 +209,30 @@ async def _read(token: dagger.Secret) -> str:
         ) from error
 
 
-def explain(said: str) -> str:
-    """The message for an image that cosign did not sign, from what it printed."""
+def explain(output: str) -> str:
+    """Return the message for an image that cosign did not sign, from cosign's output."""
     return (
-        f"nothing was pushed, because it cannot be signed: {_reason(said)}; check --signing-key with "
+        f"nothing was pushed, because it cannot be signed: {_reason(output)}; check --signing-key with "
         "--signing-password, or --identity-token and the services of Sigstore"
     )
 
 
-def _reason(said: str) -> str:
-    """Why cosign failed, from what it printed."""
-    reasons = [line.partition("Error: ")[2] for line in said.splitlines() if line.startswith("Error: ")]
-    reason = next(reversed(reasons), "cosign did not say why")
+def _reason(output: str) -> str:
+    """Return the reason of cosign's failure, from its output."""
+    reasons = [line.partition("Error: ")[2] for line in output.splitlines() if line.startswith("Error: ")]
+    reason = next(reversed(reasons), "cosign gave no reason")
     return next((meaning for words, meaning in MEANINGS.items() if words in reason), reason)
 
 
 def _with_secrets(settings: Settings, signing: Signing) -> dagger.Container:
-    """A container with cosign and what it signs with, and a folder for what it makes."""
+    """Return a container with cosign, its secrets, and a folder for its output."""
     container = _with_cosign(settings).with_directory("/made", dag.directory()).with_workdir("/made")
     if signing.key:
         container = container.with_mounted_secret("/cosign.key", signing.key)
     if signing.password:
         container = container.with_secret_variable("COSIGN_PASSWORD", signing.password)
     else:
-        # cosign would ask for one.
+        # Otherwise cosign would prompt for one.
         container = container.with_env_variable("COSIGN_PASSWORD", "")
     return container.with_mounted_secret("/token", signing.token) if signing.token else container
 
@@ -244,27 +242,27 @@ def _with_cosign(settings: Settings) -> dagger.Container:
 
 
 def _with_files(container: dagger.Container, files: Mapping[str, dagger.File]) -> dagger.Container:
-    for place, file in files.items():
-        container = container.with_mounted_file(place, file)
+    for path, file in files.items():
+        container = container.with_mounted_file(path, file)
     return container
 
 
-async def _make(container: dagger.Container, command: list[str], made: str) -> dagger.File:
-    """Run cosign, and take what it made."""
+async def _make(container: dagger.Container, command: list[str], output: str) -> dagger.File:
+    """Run cosign, and return its output file."""
     try:
-        return await container.with_exec(command).file(f"/made/{made}").sync()
+        return await container.with_exec(command).file(f"/made/{output}").sync()
     except dagger.ExecError as error:
         raise PipelineError(Code.SIGNING_FAILED, explain(error.stderr)) from error
 
 
-async def _require_known(settings: Settings, signer: Signer, digest: str, file: dagger.File) -> None:
-    """Refuse a signature that nobody would know again: each publication would attach one more."""
+async def _require_valid(settings: Settings, signer: Signer, digest: str, file: dagger.File) -> None:
+    """Reject a signature that does not verify: it would never count, and each publication would attach one more."""
     container = _with_files(_with_cosign(settings), {**signer.files, "/signature": file})
     try:
         await container.with_exec([*signer.check(digest), "/signature"]).sync()
     except dagger.ExecError as error:
         raise PipelineError(
             Code.SIGNING_FAILED,
-            f"nothing was pushed, because its signature is not known as one of {signer}: {_reason(error.stderr)}; "
+            f"nothing was pushed, because its signature does not verify for {signer}: {_reason(error.stderr)}; "
             "correct --certificate-identity, --certificate-oidc-issuer or 'trusted_root' of [tool.pipeline]",
         ) from error

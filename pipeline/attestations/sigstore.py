@@ -1,7 +1,7 @@
-"""Which Sigstore says who signed and when, where no key does: the public one, or an organisation's own.
+"""Sigstore instance that certifies keyless signatures: the public one, or an organisation's own.
 
 Both files are cosign's: a signing config has the addresses of the services to sign with, a trusted root their keys and
-certificates. Without them cosign gets those of the public services, and whether they still hold, over the network.
+certificates. Without them cosign gets the current ones of the public services over the network.
 """
 
 import base64
@@ -16,53 +16,53 @@ import dagger
 from pipeline.config.project_toml import Settings
 from pipeline.errors import Code, PipelineError
 
-#: Where containers get these files.
+#: Paths of these files in containers.
 SIGNING_CONFIG: Final = "/signing_config.json"
 TRUSTED_ROOT: Final = "/trusted_root.json"
 
 
 @dataclass(frozen=True)
 class Sigstore:
-    """A Sigstore by its files; the public one where there are none."""
+    """A Sigstore instance by its files; the public one without files."""
 
     signing_config: dagger.File | None = None
     trusted_root: dagger.File | None = None
 
     @property
     def files(self) -> Mapping[str, dagger.File]:
-        """The files by their place in containers."""
+        """The files by their paths in containers."""
         files = {SIGNING_CONFIG: self.signing_config, TRUSTED_ROOT: self.trusted_root}
-        return {place: file for place, file in files.items() if file}
+        return {path: file for path, file in files.items() if file}
 
     @property
     def options(self) -> list[str]:
-        """Where cosign looks when it signs."""
+        """Options of cosign for signing with these files."""
         options = {SIGNING_CONFIG: "--signing-config", TRUSTED_ROOT: "--trusted-root"}
-        return [word for place in self.files for word in (options[place], place)]
+        return [word for path in self.files for word in (options[path], path)]
 
 
 def find_sigstore(source: dagger.Directory, settings: Settings) -> Sigstore:
-    """The Sigstore that ``[tool.pipeline]`` names by its files in a checkout; the public one where it names none."""
+    """Return the Sigstore whose files ``[tool.pipeline]`` names in a checkout; the public one if it names none."""
     files = [source.file(name) if name else None for name in (settings.signing_config, settings.trusted_root)]
     return Sigstore(*files)
 
 
 def require_usable(token: str, now: datetime) -> None:
-    """Refuse a token that cannot sign: as far as that can be seen without its issuer, which Sigstore asks.
+    """Reject a malformed or expired token; Sigstore verifies the rest with the token's issuer.
 
     Args:
-        token: a token of OpenID Connect.
-        now: the time, with its zone.
+        token: an OpenID Connect token.
+        now: the current time, with its time zone.
 
     Raises:
-        PipelineError: it is something else, or has expired.
+        PipelineError: the token is not a JWT, or has expired.
     """
     try:
-        _, claims, _ = token.strip().split(".")
-        said = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
-        expires = float(said.get("exp", "inf"))
+        _, payload, _ = token.strip().split(".")
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        expires = float(claims.get("exp", "inf"))
     except (ValueError, AttributeError, TypeError):
-        # Without its cause, which may quote the token.
+        # Without the cause, which may quote the token.
         raise PipelineError(
             Code.IDENTITY_TOKEN_INVALID,
             "--identity-token is not a token of OpenID Connect, which has three parts with dots between them (a JWT); "

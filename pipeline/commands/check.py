@@ -1,4 +1,4 @@
-"""Run the checks of a checkout: all images at once, and everything that is found in one failure."""
+"""Checks of a checkout: all images at once, and all findings in one failure."""
 
 import importlib.resources
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ from pipeline.inspection import (
 from pipeline.locks.base_images import used
 from pipeline.locks.image_lock import check_base
 
-#: What is looked for in one image: what is found, and a line about it for when nothing is.
+#: Check of one image: returns its findings, and the line to print if there are none.
 Check = Callable[[ImageSource], Awaitable[tuple[list[str], str]]]
 
 _INSPECT: Final = "/inspect.sh"
@@ -39,16 +39,16 @@ _LABEL: Final = "org.opencontainers.image."
 
 
 class Checker:
-    """The checks of one checkout; each returns a line an image.
+    """Checks of one checkout.
 
-    Each raises a PipelineError with everything that it found, a line a finding.
+    Each returns one line for each image, or raises a PipelineError with one line for each finding.
     """
 
     def __init__(self, checkout: Checkout) -> None:
         self.checkout = checkout
 
     async def check_specs(self) -> str:
-        """Every image.toml can be used."""
+        """Check that every image.toml is valid."""
 
         async def check(source: ImageSource) -> tuple[list[str], str]:
             return [], source.spec.description
@@ -56,7 +56,7 @@ class Checker:
         return await self._each(check)
 
     async def check_locks(self) -> str:
-        """Every lock is what pixi makes of its manifest."""
+        """Check that every lock fits its manifest, by pixi and the channels."""
 
         async def check(source: ImageSource) -> tuple[list[str], str]:
             if source.spec.dockerfile:
@@ -68,7 +68,7 @@ class Checker:
         return await self._each(check)
 
     async def check_cuda(self) -> str:
-        """Manifest, lock, image.toml and base images agree about CUDA."""
+        """Check that manifest, lock, image.toml and base images have the same CUDA version."""
 
         async def check(source: ImageSource) -> tuple[list[str], str]:
             image, spec = source.name, source.spec
@@ -84,7 +84,7 @@ class Checker:
         return await self._each(check)
 
     async def check_images(self) -> str:
-        """Every image is, from inside, what its users need."""
+        """Check the files, variables and labels of every built image."""
 
         async def check(source: ImageSource) -> tuple[list[str], str]:
             image, spec = source.name, source.spec
@@ -111,27 +111,27 @@ class Checker:
         return await self._each(check)
 
     async def check_sizes(self) -> str:
-        """Every image's files take no more room than its budget."""
+        """Check that no image's files are larger than its size budget."""
 
         async def check(source: ImageSource) -> tuple[list[str], str]:
             image, spec = source.name, source.spec
-            findings, told = [], []
+            findings, sizes = [], []
             for built in (await source.build_all()).values():
                 size = (await inspect_image(built.container)).size
                 findings += find_excess(image, spec, _text(source), size)
-                told.append(human(size) + (f" of {human(spec.size_budget)}" if spec.size_budget else ""))
-            return findings, ", ".join(told)
+                sizes.append(human(size) + (f" of {human(spec.size_budget)}" if spec.size_budget else ""))
+            return findings, ", ".join(sizes)
 
         return await self._each(check)
 
     async def _each(self, check: Check) -> str:
         images = self.checkout.names()
         findings: dict[str, list[str]] = {image: [] for image in images}
-        told: dict[str, str] = {}
+        summaries: dict[str, str] = {}
 
         async def run(image: str) -> None:
             try:
-                findings[image], told[image] = await check(self.checkout.image(image))
+                findings[image], summaries[image] = await check(self.checkout.image(image))
             except PipelineError as error:
                 findings[image] = [located(error, self.checkout.path)]
             except dagger.QueryError as error:
@@ -140,13 +140,13 @@ class Checker:
         async with anyio.create_task_group() as tasks:
             for image in images:
                 tasks.start_soon(run, image)
-        if found := [finding for image in images for finding in findings[image]]:
-            raise PipelineError(Code.CHECK_FAILED, "\n".join(found))
+        if lines := [finding for image in images for finding in findings[image]]:
+            raise PipelineError(Code.CHECK_FAILED, "\n".join(lines))
         width = max(map(len, images), default=0)
-        return "".join(f"{image:{width}}  {told[image]}\n" for image in images)
+        return "".join(f"{image:{width}}  {summaries[image]}\n" for image in images)
 
     def _labels(self, spec: ImageSpec) -> list[str]:
-        """The labels that an image must have, with what is known of it."""
+        """Return the labels that an image must have, from the facts that are known about it."""
         settings, commit = self.checkout.settings, self.checkout.commit
         known = {
             "source": settings.source,
@@ -163,7 +163,7 @@ def _text(source: ImageSource) -> str:
 
 
 async def inspect_image(container: dagger.Container) -> Facts:
-    """What an image is like from inside, whoever starts in it."""
+    """Return the state of an image as its files show it, read by root whatever the image's user."""
     script = importlib.resources.files("pipeline.scripts").joinpath("inspect.sh").read_text(encoding="utf-8")
     mounted = container.with_user("0").with_mounted_file(_INSPECT, dag.file("inspect.sh", script))
     return read_facts(await mounted.with_exec(["sh", _INSPECT, *IS_KEPT]).stdout())

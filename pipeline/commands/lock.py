@@ -1,4 +1,4 @@
-"""A lock made anew, or found fresh, by the pixi of the image's own base, so that the build's pixi can read it."""
+"""Relocking and checking of a lock, by the pixi of the image's own base, so that the build's pixi can read the lock."""
 
 import contextlib
 import time
@@ -28,12 +28,12 @@ from pipeline.locks.unpin import without
 from pipeline.output.console import log
 from pipeline.output.formats import Format
 
-#: Where an image's folder is while it is solved.
+#: Path of the image's folder in the container that solves.
 FOLDER: Final = "/solve"
-#: Solving is tried as often as this, each time with twice the time: once in a while pixi waits for ever.
+#: Number of tries to solve, each with twice the time of the last one: sometimes pixi hangs.
 TRIES: Final = 3
-#: An older pixi cannot lock without anything else, but locks what it is asked to list. Argument: the seconds it gets.
-#: A pixi that had to be killed after its time looks as if somebody else had killed it: it is told apart by the clock.
+#: An older pixi has no `lock` command, but `list` locks too. Argument: the timeout in seconds.
+#: A pixi that `timeout` had to kill exits like one that ran out of memory: the elapsed time distinguishes the two.
 SOLVE: Final = f"""
 export HOME="${{LOGINS_HOME:-${{HOME:-/root}}}}" # An older pixi looks for credentials there.
 began=$(date +%s)
@@ -51,16 +51,16 @@ PIXI_NO_WRAP=1 timeout --kill-after=10 "$@" || {{
 
 
 async def relock(checkout: Checkout, image: str, packages: Sequence[str], *, check: bool) -> dagger.Changeset:
-    """Lock an image's base images and packages again, and return what that changes in the checkout; and report it.
+    """Lock an image's base images and packages again, report the changes, and return them.
 
     Args:
-        checkout: with the image.
+        checkout: the checkout with the image.
         image: the image's name.
-        packages: what may change, and no base image with them; everything where there are none.
-        check: change nothing, and refuse a lock that is not fresh.
+        packages: the packages that may change, and no base image with them; without any, everything may change.
+        check: change nothing, and reject a lock that is not fresh.
 
     Raises:
-        PipelineError: what is wrong with the files, what failed, or what of the lock is not fresh.
+        PipelineError: a file is invalid, solving failed, or the lock is not fresh.
     """
     source = checkout.image(image)
     spec = source.spec
@@ -76,14 +76,14 @@ async def relock(checkout: Checkout, image: str, packages: Sequence[str], *, che
     begin = start(source.files, spec, packages)
     directory = source.directory
     directory = directory.without_file(LOCK) if begin is None else directory.with_new_file(LOCK, begin)
-    held = kept_bases(source, packages)
+    digests = kept_bases(source, packages)
     inputs = BuildInputs(
-        image, spec, settings, directory, spec.platforms[0], checkout.commit, held or {}, checkout.logins
+        image, spec, settings, directory, spec.platforms[0], checkout.commit, digests or {}, checkout.logins
     )
-    if held is not None:
+    if digests is not None:
         inputs = replace(inputs, bases=await pixi_image.find_digests(inputs))
     solved = await solve(inputs, manifest.file)
-    # Beside the checkout's own, which may be missing, or broken and the reason to lock again.
+    # A file of its own: the checkout's lock may be missing or broken.
     made = checkout.path / f"{image}.{LOCK}"
     await solved.export(str(made))
     after = read_packages(made, f"{LOCK} as pixi made it for {image}", "choose a base with another pixi")
@@ -94,18 +94,17 @@ async def relock(checkout: Checkout, image: str, packages: Sequence[str], *, che
     locked = checkout.source.with_file(name, solved)
     if inputs.bases:
         locked = locked.with_new_file(f"{image}/{base_images.FILE}", base_images.write(image, inputs.bases))
-    elif (folder / base_images.FILE).is_file():  # of an image that names its bases by digest by now
+    elif (folder / base_images.FILE).is_file():  # left from before the image named its base images by digest
         locked = locked.without_file(f"{image}/{base_images.FILE}")
     return locked.changes(checkout.source)
 
 
 async def check_fresh(source: ImageSource) -> None:
-    """Refuse a lock that does not fit its manifest, or that says of a package what its channel does not; and report it.
+    """Reject a lock that does not fit its manifest, or that differs from its channels; log that it is fresh.
 
     Raises:
-        LockError: pixi finds it stale, or a channel disagrees.
-        PipelineError: a channel cannot be asked.
-        PipelineError: the files cannot be used, or pixi cannot be asked.
+        LockError: pixi reports it as stale, or a channel has other packages.
+        PipelineError: the files are invalid, or pixi or a channel cannot be queried.
     """
     for platform in source.spec.platforms:
         await source.locked(platform)
@@ -122,50 +121,49 @@ async def check_fresh(source: ImageSource) -> None:
 
 
 def kept_bases(source: ImageSource, packages: Sequence[str]) -> dict[str, str] | None:
-    """The digests that a new base.lock starts from; None where none is to be written.
+    """Return the digests that a new base.lock keeps; None if no base.lock is to be written.
 
     Args:
         source: the image.
-        packages: what is locked; where it is everything, no digest is kept.
+        packages: the packages that may change; without any, no digest is kept.
 
     Raises:
         LockError: digests are to be kept, and base.lock cannot be used.
     """
     if not packages:
         return {}
-    held = source.base_lock
-    if held is None:
+    locked = source.base_lock
+    if locked is None:
         return None
-    return {name: held[name] for name in base_images.to_lock(source.spec, source.settings).values() if name in held}
+    return {name: locked[name] for name in base_images.to_lock(source.spec, source.settings).values() if name in locked}
 
 
 async def solve(inputs: BuildInputs, manifest: str) -> dagger.File:
-    """Let pixi lock what a manifest asks for, and return the lock.
+    """Solve a manifest with pixi, and return the lock.
 
     Args:
-        inputs: of the image; of a lock in its folder pixi keeps what fits, and without one it takes the newest.
-        manifest: the manifest's file in the folder.
+        inputs: the image's build inputs; pixi keeps the packages of a lock in its folder as far as they fit.
+        manifest: name of the manifest's file in the folder.
 
     Raises:
-        PipelineError: the base image cannot be pulled.
-        LockError: the CUDA of the base image does not fit.
-        PipelineError: pixi found no solution, or did not end.
+        LockError: the CUDA version of the base image does not fit.
+        PipelineError: the base image cannot be pulled, or pixi found no solution in time.
     """
     image, spec, settings = inputs.image, inputs.spec, inputs.settings
     base = await pixi_image.pull(inputs, "base", spec.base or settings.base)
     container = (
-        # What somebody has installed there for himself is not pixi's to look at.
+        # Without the environments that somebody installed in the folder.
         base.with_directory(FOLDER, inputs.folder.without_directory(".pixi"))
         .with_workdir(FOLDER)
         .with_(lambda container: with_package_cache(container, SUBDIRS[inputs.platform]))
-        # Packages are needed where a PyPI package is built to be solved; what channels list is read anew each time.
+        # Cached packages are for PyPI packages that pixi builds to solve; the channels' repodata is always read again.
         .with_mounted_temp(f"{PACKAGE_CACHE}/repodata")
         .with_env_variable("CONDA_OVERRIDE_CUDA", spec.cuda or "")
         .with_(inputs.logins.mounted)
     )
     for attempt in range(TRIES):
         seconds = settings.solve_timeout * 2**attempt
-        # What a channel has now is not what it had before: nothing may be answered from the engine's cache.
+        # A channel's content changes between calls, so the engine must not answer from its cache.
         now = container.with_env_variable("SOLVED_AT", str(time.time_ns()))
         solved = now.with_exec(["sh", "-euc", SOLVE, "sh", str(seconds)])
         try:
@@ -184,31 +182,31 @@ async def solve(inputs: BuildInputs, manifest: str) -> dagger.File:
 def explain_solve(
     image: str, exit_code: int, output: str, manifest: str = PIXI_TOML, known: Collection[str] = ()
 ) -> PipelineError:
-    """The error to raise when pixi could not solve a manifest, from what it printed.
+    """Return the error for a manifest that pixi could not solve, from pixi's output.
 
     Args:
         image: the image's name.
-        exit_code: of pixi.
-        output: all that it printed.
-        manifest: the manifest's file in the image's folder.
-        known: hosts of channels that somebody logs in to.
+        exit_code: pixi's exit code.
+        output: pixi's whole output.
+        manifest: name of the manifest's file in the image's folder.
+        known: hosts of channels with credentials.
     """
-    what = f"{image}: pixi cannot lock what {image}/{manifest} asks for"
+    failure = f"{image}: pixi cannot lock what {image}/{manifest} asks for"
     if exit_code == KILLED:
-        return PipelineError(Code.PIXI_KILLED, killed(what))
-    said = read(output)
-    text = describe(image, said) or "it said nothing"
+        return PipelineError(Code.PIXI_KILLED, killed(failure))
+    report = read(output)
+    text = describe(image, report) or "it printed nothing"
     if known_remedy := remedy(image, text, manifest, known):
-        return PipelineError(Code.SOLVE_FAILED, f"{what}: {text}; {known_remedy}")
+        return PipelineError(Code.SOLVE_FAILED, f"{failure}: {text}; {known_remedy}")
     return PipelineError(
         Code.SOLVE_FAILED,
-        f"{what}: {text}{advice(said)}; correct it there, or if the channel was out of reach, "
+        f"{failure}: {text}{advice(report)}; correct it there, or if the channel was out of reach, "
         "run the same command again",
     )
 
 
 def start(files: LockFiles, spec: ImageSpec, packages: Sequence[str]) -> str | None:
-    """The lock to solve from, so that only some packages change; None where all may.
+    """Return the lock to solve from, so that only some packages change; None if all may change.
 
     Args:
         files: the image's manifest and lock.
@@ -216,7 +214,7 @@ def start(files: LockFiles, spec: ImageSpec, packages: Sequence[str]) -> str | N
         packages: names of conda or PyPI packages, in any case; none means all.
 
     Raises:
-        LockError: there is no lock to keep, it cannot be read, or nobody asks for a package of such a name.
+        LockError: the lock is missing or cannot be read, or neither lock nor manifest has a package of such a name.
         PipelineError: the manifest has no such environment or platform.
     """
     manifest, image, name = files.manifest, files.folder.name, files.name
@@ -228,12 +226,12 @@ def start(files: LockFiles, spec: ImageSpec, packages: Sequence[str]) -> str | N
     if not files.path.is_file():
         raise LockError(Code.LOCK_MISSING, f"{name} is missing, and so there is nothing to keep; {everything}")
     locked = files.packages(everything)
-    found = {package.name for place in locked.values() for package in place.values() if package.url}
-    asked = manifest.packages()
-    known = found | {name.lower() for name in asked} | {canonicalize_name(name) for name in asked}
+    installed = {package.name for place in locked.values() for package in place.values() if package.url}
+    required = manifest.packages()
+    known = installed | {name.lower() for name in required} | {canonicalize_name(name) for name in required}
     chosen: set[str] = set()
     for package in packages:
-        # What conda and PyPI make of a name.
+        # The name as conda and as PyPI normalize it.
         names = {package.lower(), canonicalize_name(package)}
         chosen |= names
         if not names & known:
@@ -243,5 +241,5 @@ def start(files: LockFiles, spec: ImageSpec, packages: Sequence[str]) -> str | N
                 f"{nearest(package.lower(), known)}",
             )
     urls = {package.url for place in locked.values() for package in place.values() if package.name in chosen}
-    # The lock says of an address of its own that it is one.
+    # The lock marks the URL of a direct dependency.
     return without(files.path.read_text(encoding="utf-8"), urls | {f"direct+{url}" for url in urls})

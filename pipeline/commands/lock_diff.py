@@ -16,17 +16,17 @@ async def report_changes(
     image: str,
     reference: str,
     file: dagger.File | None,
-    format: Format,  # noqa: A002 -- what the option is called
+    format: Format,  # noqa: A002 -- the name of the option
 ) -> str:
-    """What changed in an image's lock since a previous one.
+    """Report the changes of an image's lock since a previous one.
 
     Raises:
-        PipelineError: there is no such image, or one of the locks is not there or cannot be read.
+        PipelineError: there is no such image, or one of the locks is missing or cannot be read.
     """
     source = checkout.image(image)
     path, previous = await find_previous(checkout.path, checkout.logins, image, reference, file)
     before = read_packages(path, f"the previous {LOCK} ({previous})", "compare with another one")
     after = source.files.packages()
-    committed = previous_digests(checkout.path, image, reference, file)
-    changed = () if committed is None else base_images.compare(committed, source.base_lock or {})
+    digests = previous_digests(checkout.path, image, reference, file)
+    changed = () if digests is None else base_images.compare(digests, source.base_lock or {})
     return report(compare(image, previous, before, after, changed), format)

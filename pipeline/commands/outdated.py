@@ -1,4 +1,4 @@
-"""What of the images is outdated: asks registries, the pixi of the base images, and OSV, all at once."""
+"""Outdated base images and vulnerable packages: queries registries, the base images' pixi and OSV, all at once."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,13 +24,13 @@ from pipeline.updates.vulnerabilities import Pair, Vulnerability, audit, find_py
 
 @dataclass(frozen=True)
 class Packages:
-    """What an image has locked."""
+    """Locked packages of an image."""
 
     python: Mapping[Pair, str]
-    """Packages of Python: the name in the lock by what PyPI has."""
+    """Python packages: the name in the lock by the name and version at PyPI."""
 
     others: int
-    """How many are of something else."""
+    """Number of the other packages."""
 
 
 async def outdated(
@@ -41,32 +41,32 @@ async def outdated(
     docker_config: dagger.Secret | None,
     form: Format,
 ) -> str:
-    """Tell what is newer than what images have, and what of theirs is known to be vulnerable.
+    """Report newer versions of the images' base images, and known vulnerabilities of their packages.
 
     Args:
-        checkout: with the images.
-        image: one of them; all where there is none.
-        auths: who logs in to the registries of base images; where there is nobody, they are asked without.
-        docker_config: what `docker login` wrote down.
-        form: how it is written.
+        checkout: the checkout with the images.
+        image: name of one image; all if None.
+        auths: credentials for the registries of base images; without any, the queries are anonymous.
+        docker_config: configuration that `docker login` wrote.
+        form: format of the report.
 
     Raises:
-        PipelineError: files of an image cannot be used.
-        OutdatedError: something could not be asked; the message has the table of all that could.
+        PipelineError: the files of an image are invalid.
+        OutdatedError: a source could not be queried; the message has the table of all the others.
     """
     images = checkout.images(image)
-    found = [base for source in images for base in find_bases(source)]
+    bases = [base for source in images for base in find_bases(source)]
     locked = {source.name: await find_packages(source) for source in images if not source.spec.dockerfile}
     sources = Sources(checkout, (await known_logins(auths, docker_config))[0])
     async with anyio.create_task_group() as tasks:
-        for repository, tags in by_repository(found).items():
+        for repository, tags in by_repository(bases).items():
             tasks.start_soon(sources.ask, repository, tags)
-        for base in found:
+        for base in bases:
             if base.has_pixi:
                 tasks.start_soon(sources.look, base)
         tasks.start_soon(sources.audit, locked)
-    rows = [row for base in found for row in find_newer(base, sources.answer(base), sources.pixi.get(base.image, ""))]
-    rows += [row for name, held in locked.items() for row in find_vulnerable(name, held.python, sources.known)]
+    rows = [row for base in bases for row in find_newer(base, sources.answer(base), sources.pixi.get(base.image, ""))]
+    rows += [row for name, packages in locked.items() for row in find_vulnerable(name, packages.python, sources.known)]
     updates = Updates(
         rows=(*rows, *sources.failed),
         notes=tuple(notes([source.name for source in images], locked)) if sources.audited else (),
@@ -77,39 +77,40 @@ async def outdated(
 
 
 class Sources:
-    """Those who are asked, and what they said."""
+    """Sources of updates, and their answers."""
 
     def __init__(self, checkout: Checkout, logins: Mapping[str, Login]) -> None:
         self.checkout = checkout
         self.logins = logins
         self.answers: dict[str, RepositoryReport] = {}
         self.pixi: dict[str, str] = {}
-        """The version in the base of each image, where it has one."""
+        """The version of pixi in the base image of each image."""
         self.known: Mapping[Pair, tuple[Vulnerability, ...]] = {}
         self.audited = False
         self.failed: list[UpdateRow] = []
 
     def answer(self, base: Base) -> RepositoryReport:
-        """What the registry of a base image said."""
+        """Return the report of a base image's registry."""
         return self.answers[parse(base.reference).repository]
 
     async def ask(self, repository: str, tags: Sequence[str]) -> None:
-        """Ask a registry for all tags of a repository, and where some of them are."""
+        """Query a registry for all tags of a repository, and the digests of some of them."""
         registry = Registry(self.checkout.settings.model_copy(update=IMPATIENT))
         to = Destination(repository, self.logins.get(host_of(repository), Login("")))
         self.answers[repository] = await registry.ask(to, tags, [], writes=False)
 
     async def look(self, base: Base) -> None:
-        """Find out which pixi a base image has, by its tag or by starting it."""
+        """Find the version of pixi in a base image, by its tag or by starting it."""
         try:
             self.pixi[base.image] = pixi_of(parse(base.reference).tag) or await self._start(base)
         except PipelineError as error:
             self._fail(base.image, "pixi", base.reference, error)
 
     async def audit(self, locked: Mapping[str, Packages]) -> None:
-        """Ask for the known vulnerabilities of all images' packages."""
+        """Query the known vulnerabilities of all images' packages."""
+        pairs = {pair for packages in locked.values() for pair in packages.python}
         try:
-            self.known = await audit({pair for held in locked.values() for pair in held.python}, self.checkout.settings)
+            self.known = await audit(pairs, self.checkout.settings)
             self.audited = True
         except OutdatedError as error:
             self._fail(", ".join(locked), "vulnerability", self.checkout.settings.osv, error)
@@ -118,19 +119,19 @@ class Sources:
         source = self.checkout.image(base.image)
         container = await pixi_image.pull(source.inputs(source.platform(None)), "base", base.reference)
         try:
-            said = await container.with_exec(["pixi", "--version"]).stdout()
+            output = await container.with_exec(["pixi", "--version"]).stdout()
         except dagger.QueryError as error:
             raise OutdatedError(
                 Code.BASE_IMAGE_UNSUITABLE, f"'pixi --version' failed in {base.reference}: {error}"
             ) from error
-        return said.split()[-1]
+        return output.split()[-1]
 
     def _fail(self, image: str, kind: Kind, what: str, error: PipelineError) -> None:
         self.failed.append(UpdateRow(image=image, kind=kind, what=what, current="", newest=UNKNOWN, reason=str(error)))
 
 
 def find_bases(source: ImageSource) -> list[Base]:
-    """The base images of an image, with the digests that a build takes.
+    """Return the base images of an image, with the digests that a build pulls.
 
     Raises:
         LockError: its base.lock cannot be used.
@@ -144,11 +145,11 @@ def find_bases(source: ImageSource) -> list[Base]:
             for name in built_on(text)
         ]
     digests = source.digests
-    found = []
+    bases = []
     for key, name in base_images.used(spec, settings).items():
         place = f"'{key}' in {f'{image}/{SPEC}' if key in spec.model_fields_set else PROJECT}"
         written = parse(name).digest
-        found.append(
+        bases.append(
             Base(
                 image=image,
                 reference=name,
@@ -158,11 +159,11 @@ def find_bases(source: ImageSource) -> list[Base]:
                 has_pixi=key == "base" and is_pixi(name),
             )
         )
-    return found
+    return bases
 
 
 async def find_packages(source: ImageSource) -> Packages:
-    """The packages that are locked for an image on all of its platforms.
+    """Return the locked packages of an image on all of its platforms.
 
     Raises:
         PipelineError: its lock cannot be used.
@@ -177,21 +178,21 @@ async def find_packages(source: ImageSource) -> Packages:
     return Packages(python, len(everything - set(python.values())))
 
 
-def by_repository(found: Iterable[Base]) -> dict[str, list[str]]:
-    """The tags in use by the repository that has them, each once."""
+def by_repository(bases: Iterable[Base]) -> dict[str, list[str]]:
+    """Return the tags in use by their repository, each once."""
     tags: dict[str, dict[str, None]] = defaultdict(dict)
-    for base in found:
+    for base in bases:
         name = parse(base.reference)
         tags[name.repository] |= {name.tag: None} if name.tag else {}
     return {repository: list(names) for repository, names in tags.items()}
 
 
 def notes(images: Iterable[str], locked: Mapping[str, Packages]) -> list[str]:
-    """What was looked up of each image, and what was not."""
-    told = {}
-    for image, held in locked.items():
-        python = len(set(held.python.values()))
-        every = python + held.others
-        told[image] = f"{python} of {every} packages are of Python, and were looked up; OSV knows no others of conda"
+    """Return a sentence for each image: the packages that were looked up, and those that were not."""
+    scopes = {}
+    for image, packages in locked.items():
+        python = len(set(packages.python.values()))
+        every = python + packages.others
+        scopes[image] = f"{python} of {every} packages are of Python, and were looked up; OSV knows no others of conda"
     unlocked = "what its Dockerfile installs was not looked up, since nothing locks it"
-    return [f"{image}: {told.get(image, unlocked)}" for image in images]
+    return [f"{image}: {scopes.get(image, unlocked)}" for image in images]

@@ -1,8 +1,8 @@
-"""Publishing that never half-happens: all registries have an image at one digest before any tag moves to it.
+"""Publishing in all registries: every one has an image at the same digest before any floating tag moves to it.
 
-The order is: plan the tags, ask every registry, build and test, push the immutable tags everywhere and read them back,
-attach what is known of the image, and only when all agree move the other tags: what `latest` is has its bill of
-materials. A run that was cut off at any point is finished by the next one.
+The order is: plan the tags, query every registry, build and test, push the immutable tags everywhere and read them
+back, attach SBOMs, provenance and signature, and move the floating tags only when all registries agree. So the image
+at `latest` always has its SBOMs. The next run completes one that was interrupted at any point.
 """
 
 import re
@@ -33,38 +33,38 @@ from pipeline.registry.oci_layout import make_artifact
 from pipeline.smoke.probe_images import probe_images
 from pipeline.smoke.results import require_passed
 
-#: How often the tags of a repository may change under a decision to move some before it is given up.
+#: Tries to move tags in a repository whose tags change at the same time.
 ROUNDS: Final = 5
 
 
 def repositories(image: str, spec: ImageSpec, settings: Settings, given: Sequence[str]) -> list[str]:
-    """Where an image is published: in the given registries by its name, or where it says, or in all of the settings.
+    """Return the repositories of an image: in the given registries, of its image.toml, or in the default registries.
 
     Raises:
-        PipelineError: a given registry is not one, or the image's name cannot be that of a repository.
+        PipelineError: a given registry or the image's name is not valid in the name of a repository.
     """
     if spec.repositories and not given:
         return list(spec.repositories)
-    found = [f"{registry}/{image}" for registry in given or settings.registries]
-    for repository in found:
+    paths = [f"{registry}/{image}" for registry in given or settings.registries]
+    for repository in paths:
         if not re.fullmatch(REGISTRY, repository):
             raise PipelineError(
                 Code.REPOSITORY_INVALID,
                 f"'{repository}' is not a repository; name a registry and a path in lower case, as in --registries "
                 f"{settings.registries[0]}, and the image's folder in lower case",
             )
-    return found
+    return paths
 
 
-def commit_time(found: Commit | None, given: str | None) -> datetime | None:
-    """When the commit was made that is published; None where a person names one that the checkout is not at."""
-    if found is None or not found.sha.startswith((given or "").lower()):
+def commit_time(head: Commit | None, commit: str | None) -> datetime | None:
+    """Return the time of the published commit; None if the given one is not that of the checkout."""
+    if head is None or not head.sha.startswith((commit or "").lower()):
         return None
-    return found.time
+    return head.time
 
 
 class Publisher:
-    """One run of `publish`."""
+    """One run of ``publish``."""
 
     def __init__(
         self,
@@ -78,16 +78,16 @@ class Publisher:
         self._builder = builder
         self._signing = signing
         self._signer: Signer | None = None
-        self._trigger = ref
+        self._ref = ref
         self._publications = publications
         self._registry = Registry(checkout.settings)
 
     async def run(self, *, dry_run: bool) -> Published:
-        """Publish, and report; with ``dry_run``, read what there is and tell what would be done.
+        """Publish, and return the report; with ``dry_run``, only query the registries and report what would be done.
 
         Raises:
-            PipelineError: a registry does not accept the credentials, or does not let them push.
-            PipelineError: an image cannot be built, its probes fail, or it would take a tag from another image.
+            PipelineError: a registry rejects the credentials or the push, an image cannot be built, its probes fail,
+                or an immutable tag is another image.
         """
         await self._ask(writes=not dry_run)
         if not dry_run:
@@ -95,7 +95,7 @@ class Publisher:
             await _each(self._publish, self._publications)
         digests = {made.image: made.artifact.digest for made in self._publications if made.artifact}
         return Published(
-            ref=self._trigger,
+            ref=self._ref,
             dry_run=dry_run,
             digests=digests,
             rows=tuple(row for made in self._publications for row in made.rows(digests.get(made.image, ""))),
@@ -103,7 +103,7 @@ class Publisher:
         )
 
     async def _ask(self, *, writes: bool) -> None:
-        """Ask every repository whether one may push there, and where the tags are."""
+        """Query every repository for the digests of the tags; with ``writes``, check the permission to push too."""
         denied: list[str] = []
 
         async def ask(asked: tuple[Publication, RepositoryState]) -> None:
@@ -111,7 +111,7 @@ class Publisher:
             tags = publication.tags
             report = await self._registry.ask(place.to, tags.immutable, tags.floating, writes=writes)
             place.take(report)
-            # What may pass may have passed when the image is built.
+            # A transient failure may be over when the image is built.
             if report.failure and report.failure.kind != "transient":
                 denied.append(f"{place.to.repository}: {report.failure.sentence}")
 
@@ -124,16 +124,16 @@ class Publisher:
             )
         for made in self._publications:
             if all(place.failure for place in made.places):
-                found = "; ".join(f"{place.to.repository}: {place.failure}" for place in made.places)
+                reasons = "; ".join(f"{place.to.repository}: {place.failure}" for place in made.places)
                 raise PipelineError(
                     Code.REGISTRY_UNREACHABLE,
-                    f"nothing was built, because no registry can be reached: {found}; try again later",
+                    f"nothing was built, because no registry can be reached: {reasons}; try again later",
                 )
 
     async def _make(self) -> None:
-        """Build and test all images; one that fails ends it before anything is pushed."""
+        """Build and test all images, before anything is pushed."""
         settings = self._checkout.settings
-        # A key that cannot be used is not found after an hour of building.
+        # First, so that an unusable key fails before an hour of building.
         self._signer = await find_signer(settings, self._signing) if self._signing else None
         images = [self._checkout.image(made.image) for made in self._publications]
         require_passed(await probe_images(images, gpu=False), ResultFormat.TABLE)
@@ -142,7 +142,7 @@ class Publisher:
             source = self._checkout.image(made.image)
             built = await source.build_all()
             artifact = await make_artifact(settings.fetch_base, list(built.values()), made.made, made.compression)
-            # Before anything is pushed: an image that holds something else than was locked is not published.
+            # Before anything is pushed: an image that does not hold what was locked must not be published.
             made.attachments = await attachments(source, built, artifact, self._builder)
             if self._signing and self._signer:
                 file = await sign(settings, self._signing, self._signer, artifact.digest)
@@ -150,16 +150,16 @@ class Publisher:
             made.artifact = artifact
 
         await _each(export, self._publications)
-        found = [text for made in self._publications if made.artifact for text in made.conflicts(made.artifact.digest)]
-        if found:
+        taken = [text for made in self._publications if made.artifact for text in made.conflicts(made.artifact.digest)]
+        if taken:
             raise PipelineError(
                 Code.TAG_TAKEN,
-                f"nothing was pushed, because a published tag is never given to another image: {'; '.join(found)}; "
+                f"nothing was pushed, because a published tag is never given to another image: {'; '.join(taken)}; "
                 "publish under a new version",
             )
 
     async def _publish(self, made: Publication) -> None:
-        """Push an image everywhere with what belongs to it, and move tags when all repositories have all of it."""
+        """Push an image and its attachments to all repositories, and move tags when all of them are complete."""
         artifact = made.artifact
         if artifact is None:
             return
@@ -172,7 +172,7 @@ class Publisher:
 
         await _each(push, made.places)
         for _ in range(ROUNDS):
-            # Decided for all at once, from what all of them said.
+            # Decided for all repositories at once, from the reports of all.
             moves = [(place, made.to_move(place, artifact.digest)) for place in made.places]
             known = made.existing
 
@@ -185,7 +185,7 @@ class Publisher:
                 return
 
 
-async def publish(  # noqa: PLR0913  # what a person may say
+async def publish(  # noqa: PLR0913  # options of the command
     checkout: Checkout,
     ref: str,
     *,
@@ -199,31 +199,31 @@ async def publish(  # noqa: PLR0913  # what a person may say
     dry_run: bool,
     form: Format,
 ) -> str:
-    """Decide what goes where and who pushes it, then publish, and return the report.
+    """Plan the tags and repositories, publish, and return the report.
 
     Raises:
-        PipelineError: something was found before anything was pushed: a ref that gives no tags, a registry without
-            credentials or that does not take them, an image that cannot be built or does not pass its probes.
-        PipelineError: a tag is not where it should be; the error has the report.
+        PipelineError: before any push, the ref gives no tags, a registry has no credentials or rejects them, or an
+            image cannot be built or fails its probes; or a tag or attachment is missing in the end, and the error has
+            the report.
     """
     if signing:
         signing = replace(signing, sigstore=find_sigstore(checkout.source, checkout.settings))
     tags = plan_checkout(ref, commit, checkout.commit)
-    specs = {found.name: found.spec for found in checkout.images(image)}
-    wanted = {name: repositories(name, spec, checkout.settings, registries) for name, spec in specs.items()}
-    hosts = [host_of(name) for found in wanted.values() for name in found]
+    specs = {source.name: source.spec for source in checkout.images(image)}
+    targets = {name: repositories(name, spec, checkout.settings, registries) for name, spec in specs.items()}
+    hosts = [host_of(repository) for repository_names in targets.values() for repository in repository_names]
     logins = await find_logins(hosts, auths, docker_config)
     made = commit_time(checkout.commit, commit)
     publications = [
         Publication(
             name,
             tags,
-            [_place(repository, logins) for repository in found],
+            [_place(repository, logins) for repository in repository_names],
             documents=names(specs[name].platforms, signed=signing is not None),
             compression=specs[name].compression,
             made=made,
         )
-        for name, found in wanted.items()
+        for name, repository_names in targets.items()
     ]
     report = await Publisher(checkout, ref, publications, builder or BY_HAND, signing).run(dry_run=dry_run)
     if report.incomplete:
@@ -232,7 +232,7 @@ async def publish(  # noqa: PLR0913  # what a person may say
 
 
 async def _each[T](do: Callable[[T], Coroutine[Any, Any, None]], items: Iterable[T]) -> None:
-    """Do something with all items at once, and fail once with all that failed."""
+    """Do something with all items at once; raise one error with all failures."""
     failures: list[PipelineError] = []
 
     async def attempt(item: T) -> None:

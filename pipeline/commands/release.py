@@ -1,6 +1,6 @@
-"""Prepare a release: the version wherever it stands, and the changelog's entry.
+"""Preparation of a release: the new version in all files that have it, and the changelog's entry.
 
-The tag, which is what publishes, is set by hand.
+The tag, which publishes, is set by hand.
 """
 
 import tempfile
@@ -25,13 +25,13 @@ from pipeline.git.history import History, read_history
 from pipeline.git.versions import parse_version
 from pipeline.locks.manifest import PIXI_TOML, WORKSPACE
 
-#: What some editors put before a file's text; pixi passes over it, tomlkit does not.
+#: Byte order mark, which some editors write before a file's text; pixi skips it, tomlkit does not.
 MARK: Final = "\ufeff"
 
 
 @dataclass(frozen=True)
 class VersionLocation:
-    """One place where the version stands."""
+    """One place that has the version: a table of a file."""
 
     file: str
     table: str
@@ -46,27 +46,27 @@ class VersionLocation:
 
 @dataclass(frozen=True)
 class Release:
-    """A release that was prepared."""
+    """A prepared release."""
 
     version: Version
     files: dict[str, str]
     """The new text of each file that changes, by its path."""
 
-    told: str
-    """What changes, and what to type next."""
+    summary: str
+    """The changes, and the commands to type next."""
 
 
 def prepare(checkout: Path, version: str | None, day: str | None) -> Release:
     """Prepare a release of a checkout.
 
     Args:
-        checkout: its files, with CHANGELOG.md and .git.
-        version: what is released; the next version by date where there is none.
-        day: when it is released, as 2026-02-28; the day of the newest commit where there is none.
+        checkout: the files, with CHANGELOG.md and .git.
+        version: the version to release; the next one by date if None.
+        day: day of the release, as 2026-02-28; the day of the newest commit if None.
 
     Raises:
-        PipelineError: a place lacks the version or says another one, or the version or day cannot be the next.
-        TagError: the version is none.
+        PipelineError: a file lacks the version or has another one, or the version or day cannot be the next.
+        TagError: the version is not valid.
     """
     places = find_places(checkout)
     history = read_history(checkout)
@@ -94,10 +94,10 @@ def prepare(checkout: Path, version: str | None, day: str | None) -> Release:
 
 
 def find_places(checkout: Path) -> list[VersionLocation]:
-    """All places where the version stands: pyproject.toml first, then each image's pixi.toml that says one.
+    """Find all places that have the version: pyproject.toml first, then each image's pixi.toml with a version.
 
     Raises:
-        PipelineError: a file is missing or not TOML, a version is none, or two of them differ.
+        PipelineError: a file is missing or not TOML, a version is not valid, or two of them differ.
     """
     places = [place for place in (_find(checkout, PROJECT, "project"),) if place is not None]
     if not places:
@@ -118,7 +118,7 @@ def find_places(checkout: Path) -> list[VersionLocation]:
 
 
 def replace_version(place: VersionLocation, version: Version) -> str:
-    """The text of a file with another version in one of its tables, and nothing else changed."""
+    """Return the text of a file with another version in one of its tables, and nothing else changed."""
     text = place.text.removeprefix(MARK)
     document = tomlkit.parse(text)
     cast("dict[str, str]", document[place.table])["version"] = str(version)
@@ -126,10 +126,10 @@ def replace_version(place: VersionLocation, version: Version) -> str:
 
 
 def next_version(current: Version, released: Collection[Version], day: date) -> Version:
-    """The version to release on a day, YEAR.MINOR.PATCH: a year starts with minor 1, and each release adds one to it.
+    """Return the version to release on a day, YEAR.MINOR.PATCH: a year starts with minor 1, a release adds one to it.
 
-    The version that the files have is the next one where it is the newest and was not released; the next one after a
-    pre-release is its release.
+    The version in the files is the next one if it is the newest and was not released; the next one after a pre-release
+    is its release.
 
     Raises:
         PipelineError: there is a version of a later year.
@@ -149,10 +149,10 @@ def next_version(current: Version, released: Collection[Version], day: date) -> 
 
 
 def check_next(version: Version, current: Version, released: Collection[Version]) -> None:
-    """Refuse a version that is not the next one.
+    """Reject a version that cannot be the next one.
 
     Raises:
-        PipelineError: it was released before, or is older than what the files have.
+        PipelineError: the version was released before, or is older than the one in the files.
     """
     if version in released:
         raise PipelineError(
@@ -166,10 +166,10 @@ def check_next(version: Version, current: Version, released: Collection[Version]
 
 
 def parse_day(day: str) -> date:
-    """A day as a person gives it.
+    """Parse the day of an option.
 
     Raises:
-        PipelineError: it is none.
+        PipelineError: the text is not a day.
     """
     try:
         return date.fromisoformat(day)
@@ -178,7 +178,7 @@ def parse_day(day: str) -> date:
 
 
 def explain(version: Version, history: History, files: Collection[str]) -> str:
-    """What a release changes, and what to type when the changes are applied."""
+    """Return the summary of a release: its changes, and the commands to type when they are applied."""
     count = len(history.commits)
     commits = f"{count} commit{'' if count == 1 else 's'} {f'since v{history.last}' if history.last else 'in all'}"
     return (
@@ -191,7 +191,7 @@ def explain(version: Version, history: History, files: Collection[str]) -> str:
 
 
 async def release(source: dagger.Directory, version: str | None, day: str | None) -> dagger.Changeset:
-    """Prepare a release of a checkout, and say what to do when its changes are applied.
+    """Prepare a release of a checkout, and print the commands to type when its changes are applied.
 
     Raises:
         PipelineError: as :func:`prepare` does.
@@ -199,7 +199,7 @@ async def release(source: dagger.Directory, version: str | None, day: str | None
     path = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
     await source.export(str(path))
     prepared = prepare(path, version, day)
-    print(prepared.told, flush=True)  # noqa: T201 -- what a function prints, the CLI shows
+    print(prepared.summary, flush=True)  # noqa: T201 -- the CLI shows the output of a function
     changed = source
     for file, text in prepared.files.items():
         changed = changed.with_new_file(file, text)
@@ -207,7 +207,7 @@ async def release(source: dagger.Directory, version: str | None, day: str | None
 
 
 def _find(checkout: Path, file: str, name: str) -> VersionLocation | None:
-    """The version in a table of a file; None where it has none."""
+    """Return the version in a table of a file; None if it has none."""
     try:
         text = (checkout / file).read_text(encoding="utf-8")
         table = tomlkit.parse(text.removeprefix(MARK)).get(name, {})
@@ -215,12 +215,12 @@ def _find(checkout: Path, file: str, name: str) -> VersionLocation | None:
         raise PipelineError(Code.VERSION_INVALID, f"{file} is missing, and has the version; add it") from error
     except (TOMLKitError, UnicodeDecodeError) as error:
         raise PipelineError(Code.TOML_INVALID, f"{file} is not valid TOML: {error}; correct it there") from error
-    found = table.get("version") if isinstance(table, dict) else None
-    if found is None:
+    version = table.get("version") if isinstance(table, dict) else None
+    if version is None:
         return None
     try:
-        return VersionLocation(file, name, text, Version(str(found)))
+        return VersionLocation(file, name, text, Version(str(version)))
     except InvalidVersion as error:
         raise PipelineError(
-            Code.VERSION_INVALID, f"{file}: key 'version' of [{name}] is '{found}', which is no version; correct it"
+            Code.VERSION_INVALID, f"{file}: key 'version' of [{name}] is '{version}', which is no version; correct it"
         ) from error

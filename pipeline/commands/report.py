@@ -1,4 +1,4 @@
-"""The page about an image: gathers what is known about it, and has it drawn in a container."""
+"""The page about an image: gathers its content, and draws it in a container."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -33,15 +33,15 @@ from pipeline.page import (
 from pipeline.registry.client import Destination, Registry
 from pipeline.smoke.probe_images import probe_images
 
-#: What the page is called.
+#: Name of the page's file.
 FILE: Final = "report.html"
-#: How long a registry is waited for: a page that lacks its tags is better than one that is late.
+#: Short limits for registries: a page without tags is better than a late one.
 IMPATIENT: Final = {"registry_timeout": 20.0, "registry_tries": 2, "registry_seconds": 10.0}
-#: What draws the page, all of it beside each other.
+#: Files that draw the page, all in one folder.
 _SCRIPTS: Final = ("report.py", "sizes.py", "treemap.py", "report.html", "report.css", "report.js")
 
 
-async def report(  # noqa: PLR0913  # what a person may say
+async def report(  # noqa: PLR0913  # options of the command
     checkout: Checkout,
     image: str,
     platform: str | None,
@@ -51,20 +51,19 @@ async def report(  # noqa: PLR0913  # what a person may say
     probes: bool,
     auths: Sequence[RegistryAuth],
 ) -> dagger.File:
-    """The page about an image.
+    """Make the page about an image.
 
     Args:
-        checkout: where the image is.
-        image: its name.
-        platform: one of those of its image.toml; the first of them where none is given.
-        reference: where a previous lock is, to tell what changed since.
-        file: the previous lock itself; then the reference is not looked at.
+        checkout: the checkout with the image.
+        image: the image's name.
+        platform: one of the platforms of its image.toml; the first if None.
+        reference: release, commit or published image with a previous lock, whose changes the page lists.
+        file: the previous lock itself, instead of the reference.
         probes: build the image, and run its probes.
-        auths: who logs in to the registries; where there is nobody, they are asked without.
+        auths: credentials for the registries; without any, the queries are anonymous.
 
     Raises:
-        PipelineError: there is no such image, or one of the locks is not there or cannot be read.
-        PipelineError: the page cannot be drawn.
+        PipelineError: there is no such image, a lock is missing or cannot be read, or the page cannot be drawn.
     """
     source = checkout.image(image)
     spec, target = source.spec, source.platform(platform)
@@ -82,37 +81,39 @@ async def report(  # noqa: PLR0913  # what a person may say
             Code.OPTION_CONFLICT, f"{image} is built from a Dockerfile and has no {LOCK} to compare; leave --from out"
         )
     names = repositories(image, spec, checkout.settings, [])
-    found = await ask_all(names, auths, checkout.settings)
+    answers = await ask_all(names, auths, checkout.settings)
     packages = describe_packages(locked.values())
     page = Page(
         image=image,
         description=spec.description,
         facts=describe_facts(spec, checkout.settings.base, target, checkout.commit.sha if checkout.commit else ""),
-        commands=commands(image, spec, reference_of(found)),
+        commands=commands(image, spec, reference_of(answers)),
         dockerfile=spec.dockerfile is not None,
         packages=packages,
         layers=describe_layers(packages),
         probes=await probe_images([source], gpu=False) if probes else None,
         changes=changes,
-        repositories=found,
+        repositories=answers,
     )
     return await draw(page, checkout.settings.fetch_base)
 
 
-def _at(held: Mapping[LockTarget, Packages], place: LockTarget) -> Packages:
-    """The packages of a lock for a place, or for another platform of its kind, where the lock calls it otherwise."""
+def _at(locked: Mapping[LockTarget, Packages], place: LockTarget) -> Packages:
+    """Return the packages for a target, or for one with the same environment and subdir but another platform name."""
     subdir = place.platform.partition(" ")[0]
     others = [
-        found for found in held if (found.environment, found.platform.partition(" ")[0]) == (place.environment, subdir)
+        other
+        for other in locked
+        if (other.environment, other.platform.partition(" ")[0]) == (place.environment, subdir)
     ]
-    return held.get(place) or (held[min(others)] if others else {})
+    return locked.get(place) or (locked[min(others)] if others else {})
 
 
 async def ask_all(names: Sequence[str], auths: Sequence[RegistryAuth], settings: Settings) -> tuple[Repository, ...]:
-    """What each registry says about the image's tags, all of them asked at once."""
+    """Query all registries at once for the image's tags."""
     registry = Registry(settings.model_copy(update=IMPATIENT))
     logins = {host_of(auth.address): Login(auth.username, auth.secret) for auth in auths}
-    found: dict[str, Repository] = {}
+    answers: dict[str, Repository] = {}
 
     async def ask(name: str) -> None:
         to = Destination(name, logins.get(host_of(name), Login("")))
@@ -121,23 +122,23 @@ async def ask_all(names: Sequence[str], auths: Sequence[RegistryAuth], settings:
             answer = await registry.ask(to, newest(answer.tags)[:SHOWN], [], writes=False)
         tags = tuple(Tag(name=tag, digest=answer.digests[tag]) for tag in newest(answer.digests))
         failure = answer.failure.sentence if answer.failure else ""
-        found[name] = Repository(name=name, tags=tags, more=len(answer.tags) - len(tags), failure=failure)
+        answers[name] = Repository(name=name, tags=tags, more=len(answer.tags) - len(tags), failure=failure)
 
     async with anyio.create_task_group() as tasks:
         for name in names:
             tasks.start_soon(ask, name)
-    return tuple(found[name] for name in names)
+    return tuple(answers[name] for name in names)
 
 
 async def draw(page: Page, base: str) -> dagger.File:
-    """The page as a file.
+    """Draw the page as a file.
 
     Args:
-        page: what it says.
+        page: content of the page.
         base: image with Python, in which it is drawn.
 
     Raises:
-        PipelineError: it cannot be drawn.
+        PipelineError: the page cannot be drawn.
     """
     drawing = (
         dag.container()

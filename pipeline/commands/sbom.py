@@ -11,8 +11,8 @@ async def make(source: ImageSource, platform: str | None, form: SbomFormat) -> d
     """Build an image, and write its SBOM.
 
     Raises:
-        PipelineError: the image cannot be built, something else is in it than was locked, or the document does not
-            fit its format.
+        PipelineError: the image cannot be built or does not hold what was locked, or the document does not fit its
+            format.
     """
     target = source.platform(platform)
     built = await source.build(target)

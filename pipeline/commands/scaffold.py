@@ -1,4 +1,4 @@
-"""The folder of a new image: it builds, passes its tests, and is there to be changed."""
+"""Scaffold of a new image: a folder that builds and passes its tests, as a start for changes."""
 
 import re
 import tomllib
@@ -21,11 +21,11 @@ from pipeline.locks import base_images
 from pipeline.locks.image_lock import LOCK
 from pipeline.locks.manifest import PIXI_TOML
 
-#: Folders of the repository that are no images; the functions do not see all of them.
+#: Folders of the repository that are not images; the functions do not see all of them.
 RESERVED: Final = frozenset({"dev", "docs", "pipeline", "sdk", "tests"})
 
-#: Which manifest a pixi reads: the first table is called `workspace` since 0.41, and new versions wait since 0.67. An
-#: older one refuses the whole manifest for a key or a value that it does not know. It is tried, without any packages.
+#: Finds the manifest format of a pixi: the table `workspace` is known since 0.41, `exclude-newer` with a duration since
+#: 0.67. An older pixi rejects a manifest with an unknown key or value, so a manifest without packages is tried.
 ASK: Final = """
 asked=$(mktemp -d)
 cd "$asked"
@@ -52,7 +52,7 @@ _TAKES_NEWEST: Final = """\
 
 _PIXI: Final = {
     FILE: """\
-# What makes this image: docs/images.md explains every key. The packages are in pixi.toml, pinned by pixi.lock.
+# Definition of this image: docs/images.md explains every key. The packages are in pixi.toml, pinned by pixi.lock.
 
 description = "NumPy on Python 3.12"
 # It runs without pixi, which only installs it.
@@ -80,8 +80,8 @@ numpy = "*"
 
 NumPy on Python 3.12, from conda-forge.
 
-`image.toml` says what makes the image, `pixi.toml` which packages are asked for, `pixi.lock` which are installed, and
-`base.lock` on which base images.
+`image.toml` defines the image, `pixi.toml` lists the required packages, `pixi.lock` the installed packages, and
+`base.lock` the digests of the base images.
 
 ```console
 $$ dagger call build --image $name terminal
@@ -92,7 +92,7 @@ $$ dagger call lock --image $name          # after a change of pixi.toml, or for
 }
 _DOCKERFILE: Final = {
     FILE: """\
-# What makes this image: docs/images.md explains every key. The software is what the Dockerfile says.
+# Definition of this image: docs/images.md explains every key. The Dockerfile installs the software.
 
 description = "A program on Python 3.12"
 dockerfile = "Dockerfile"
@@ -118,7 +118,7 @@ ENV PATH=/opt/$name/bin:$$PATH GREETING=$$GREETING
 """,
     "main.py": """\
 #!/usr/bin/env python3
-\"""What $name runs: put your own program here.\"""
+\"""The program of $name: put your own here.\"""
 
 import os
 import platform
@@ -130,7 +130,7 @@ print(f"{os.environ['GREETING']}, this is Python {platform.python_version()}")
 
 A program on Python 3.12.
 
-`image.toml` says what makes the image, `Dockerfile` what is in it, `main.py` is the program.
+`image.toml` defines the image, `Dockerfile` installs its software, and `main.py` is the program.
 
 ```console
 $$ dagger call build --image $name terminal
@@ -141,10 +141,10 @@ $$ dagger call smoke-test --image $name
 
 
 def check_name(checkout: Checkout, name: str) -> None:
-    """Refuse a name that an image of this checkout cannot have.
+    """Reject a name that an image of this checkout cannot have.
 
     Raises:
-        SpecError: it is not one that registries take, or something of the checkout has it.
+        SpecError: registries do not accept the name, or another file or folder of the checkout has it.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*", name):
         raise SpecError(
@@ -165,13 +165,13 @@ def check_name(checkout: Checkout, name: str) -> None:
 
 
 def files(name: str, kind: ImageKind, table: str = "workspace", *, waits: bool = True) -> dict[str, str]:
-    """The files of a new image, by their names in its folder; a lock has to be added where it is pixi's.
+    """Return the files of a new image, by their names in its folder; a pixi image needs a lock in addition.
 
     Args:
-        name: of the image.
-        kind: what its software comes from.
-        table: what the first table of a pixi.toml is called.
-        waits: whether the pixi that locks it can let new versions wait.
+        name: the image's name.
+        kind: the image kind, pixi or Dockerfile.
+        table: name of the first table of pixi.toml.
+        waits: whether the pixi that locks it knows `exclude-newer` with a duration.
     """
     templates = _PIXI if kind is ImageKind.PIXI else _DOCKERFILE
     values = {"name": name, "table": table, "waiting": _WAITS if waits else _TAKES_NEWEST}
@@ -179,17 +179,16 @@ def files(name: str, kind: ImageKind, table: str = "workspace", *, waits: bool =
 
 
 async def scaffold(checkout: Checkout, name: str, kind: ImageKind) -> dagger.Changeset:
-    """Add a new image to a checkout: a folder that is one, and may be changed into another.
+    """Add the folder of a new image to a checkout.
 
     Args:
-        checkout: where it is added.
-        name: of the image, and so of its folder.
-        kind: what its software comes from.
+        checkout: the checkout to add it to.
+        name: the name of the image and its folder.
+        kind: the image kind, pixi or Dockerfile.
 
     Raises:
         SpecError: an image cannot have this name.
-        PipelineError: the image that has pixi cannot be pulled, or its pixi does not start.
-        PipelineError: pixi could not lock the packages.
+        PipelineError: the base image cannot be pulled, or its pixi does not start or cannot lock the packages.
     """
     check_name(checkout, name)
     inputs = BuildInputs(name, ImageSpec(description=name), checkout.settings, dag.directory(), commit=checkout.commit)
@@ -214,7 +213,7 @@ def _folder(texts: dict[str, str]) -> dagger.Directory:
 
 
 async def _manifest_kind(inputs: BuildInputs) -> list[str]:
-    """The name of a manifest's first table for the pixi of the base, and a second word where it lets versions wait."""
+    """Return the name of a manifest's first table for the base's pixi, and a second word if new versions can wait."""
     base = await pixi_image.pull(inputs, "base", inputs.settings.base)
     try:
         return (await base.with_exec(["sh", "-euc", ASK]).stdout()).split()

@@ -1,4 +1,4 @@
-"""Smoke tests: build images, run their probes, and fail once with everything that failed."""
+"""Smoke tests: build images, run their probes, and fail if any probe fails."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ async def smoke_test(checkout: Checkout, image: str | None, *, gpu: bool) -> Res
     """Build one image or all, and run all their probes at once.
 
     Raises:
-        PipelineError: a GPU is asked for that no probe looks for, or an image.toml cannot be used.
+        PipelineError: ``gpu`` is given and no probe looks for a GPU, or an image.toml is invalid.
     """
     images = checkout.images(image)
     if gpu:
@@ -22,7 +22,7 @@ async def smoke_test(checkout: Checkout, image: str | None, *, gpu: bool) -> Res
 
 
 def require_gpu_probe(images: Sequence[ImageSource]) -> None:
-    """Refuse a test with GPUs that would look for none.
+    """Reject a test with GPUs if no probe looks for one.
 
     Raises:
         PipelineError: none of the images has a probe that looks for GPUs.

@@ -1,4 +1,4 @@
-"""Verification: an image is built again, and is the published one to the last byte, or it is told where it differs."""
+"""Verification of a published image: build it again, compare the digests, and list the differences."""
 
 import json
 import uuid
@@ -23,12 +23,12 @@ from pipeline.output.tables import draw_table
 from pipeline.registry.client import PASSWORD, PROGRAM, Destination, Registry, client
 from pipeline.registry.oci_layout import LAYOUT, Artifact, make_artifact
 
-#: Differences that a message shows; the first ones say what kind of difference it is.
+#: Number of differences in a message; the first ones show the cause.
 SHOWN = 20
 
 
 class Difference(BaseModel):
-    """One thing that is not the same in what was published and what was built."""
+    """One difference between the published and the built image."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,7 +40,7 @@ class Difference(BaseModel):
 
 
 class Comparison(BaseModel):
-    """How a published image differs from the one that was built."""
+    """Differences between a published image and the built one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,7 +49,7 @@ class Comparison(BaseModel):
     failure: str = ""
 
 
-async def verify(  # noqa: PLR0913  # what a person may say
+async def verify(  # noqa: PLR0913  # options of the command
     checkout: Checkout,
     image: str,
     digest: str,
@@ -59,33 +59,33 @@ async def verify(  # noqa: PLR0913  # what a person may say
     auths: Sequence[RegistryAuth],
     docker_config: dagger.Secret | None,
 ) -> str:
-    """Build an image and hold its digest against a published one's.
+    """Build an image, and compare its digest with a published one.
 
     Args:
-        checkout: with the image, at the commit that was published.
-        image: its name.
-        digest: the published image's.
-        repository: where it was published; the first of the image's repositories where none is given. Signatures are
-            looked for in all of them then.
-        signer: of whose signatures there has to be one, where one is named.
-        auths: who logs in to registries; nobody does where there are none here and in ``docker_config``.
+        checkout: the checkout with the image, at the published commit.
+        image: the image's name.
+        digest: the digest of the published image.
+        repository: the repository of the published image. If None, the image is read from the first of its own
+            repositories, and a signature is required in all of them.
+        signer: the signer to require; None to require no signature.
+        auths: credentials for registries; without any here and in ``docker_config``, access is anonymous.
         docker_config: Docker's own configuration with credentials.
 
     Raises:
-        PipelineError: a signature is missing, or the built image is another one; the error says what of it differs.
-        PipelineError: the image cannot be built.
+        PipelineError: the image cannot be built, a signature is missing, or the digests differ; the error lists the
+            differences.
     """
     source = checkout.image(image)
     names = [repository] if repository else repositories(image, source.spec, checkout.settings, [])
     name = names[0]
-    hosts = [host_of(found) for found in names]
-    # Anybody may read what is published, as a rule.
+    hosts = [host_of(repository) for repository in names]
+    # Published images are public, as a rule.
     logins = dict.fromkeys(hosts, Login("", None))
     if auths or docker_config:
         logins = await find_logins(hosts if signer else hosts[:1], auths, docker_config)
     if signer:
         signer = replace(signer, trusted_root=find_sigstore(checkout.source, checkout.settings).trusted_root)
-        places = [Destination(found, logins[host_of(found)]) for found in names]
+        places = [Destination(repository, logins[host_of(repository)]) for repository in names]
         await require_signed(checkout.settings, image, digest, places, signer)
     images = list((await source.build_all()).values())
     made = checkout.commit.time if checkout.commit else None
@@ -100,10 +100,10 @@ async def verify(  # noqa: PLR0913  # what a person may say
 async def require_signed(
     settings: Settings, image: str, digest: str, places: Sequence[Destination], signer: Signer
 ) -> None:
-    """Look for a signature of an image in each of its repositories.
+    """Require a signature of an image in each of its repositories.
 
     Raises:
-        PipelineError: one has none that fits, or cannot be read; all of them are named.
+        PipelineError: a repository has no valid signature by the signer, or cannot be read; all such are named.
     """
     failures: dict[str, str] = {}
 
@@ -116,22 +116,20 @@ async def require_signed(
         for place in places:
             tasks.start_soon(look, place)
     if failures:
-        told = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items()))
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items()))
         raise PipelineError(
             Code.SIGNATURE_MISSING,
             f"{image}: {digest} has no signature of {signer} in {len(failures)} of {len(places)} repositories "
-            f"({told}); do not use it from there; who may sign it publishes it again, signed",
+            f"({reasons}); do not use it from there; ask its publisher to publish it again, signed",
         )
 
 
 def explain(image: str, repository: str, digest: str, built: str, comparison: Comparison) -> str:
-    """The message for an image that is not the published one: a sentence, and a table of what differs."""
+    """Return the message for an image that differs from the published one: a sentence, and a table of differences."""
     text = f"{image}: built here it is {built}, and not {digest} of {repository}"
     if comparison.failure:
-        return f"{text}; what differs is not known, because that one cannot be read: {comparison.failure}"
-    rows = [
-        (found.place, found.path, found.what, found.published, found.built) for found in comparison.differences[:SHOWN]
-    ]
+        return f"{text}; what differs is not known, because the published one cannot be read: {comparison.failure}"
+    rows = [(row.place, row.path, row.what, row.published, row.built) for row in comparison.differences[:SHOWN]]
     more = len(comparison.differences) - len(rows) + comparison.more
     table = draw_table(("where", "what", "differs in", "published", "built"), rows)
     rest = f"and {more} more\n" if more else ""

@@ -1,4 +1,4 @@
-"""Reports of a publication: which tag stands where, what was done for it, and what is missing."""
+"""Report of a publication: the digest and the result of each tag and attachment in each repository."""
 
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
@@ -9,7 +9,7 @@ from pipeline.output.formats import Format
 from pipeline.output.tables import SHORT_DIGEST, draw_markdown, draw_table
 
 COLUMNS: Final = ("repository", "tag or attachment", "digest", "result", "MB", "s", "tries")
-#: What a row says of a tag or an attachment; after what is incomplete the publication has to be run again.
+#: Result of a tag or an attachment; after an incomplete one the publication has to be run again.
 Result = Literal["pushed", "already there", "left", "to push", "to attach", "missing", "not moved"]
 INCOMPLETE: Final[frozenset[Result]] = frozenset({"missing", "not moved"})
 
@@ -21,55 +21,55 @@ class PublicationRow(BaseModel):
 
     repository: str
     tag: str
-    """Or what the document is called."""
+    """The tag, or the name of the attachment."""
     kind: Literal["tag", "attachment"] = "tag"
     digest: str = ""
-    """Where the tag is now, or the digest of the document's manifest; empty where nobody knows, or nothing is there."""
+    """The digest of the tag now, or of the attachment's manifest; empty if unknown or missing."""
     result: Result
     bytes: int = 0
-    """Of the layers and the configuration that were sent."""
+    """Size of the layers and the configuration that were sent."""
     seconds: float = 0.0
     tries: int = 0
-    """0 where nothing was sent."""
+    """0 if nothing was sent."""
     reason: Annotated[str, Field(repr=False)] = ""
-    """Why the tag is not where it should be, or was left where it is."""
+    """The reason of a missing tag or attachment, or of a tag that was not moved."""
 
 
 class Published(BaseModel):
-    """All tags of all images in all repositories, and what is attached to them."""
+    """Results of a publication: all tags and attachments of all images in all repositories."""
 
     model_config = ConfigDict(frozen=True)
 
     ref: str
     dry_run: bool
     digests: dict[str, str]
-    """What was built, by image; empty after a dry run."""
+    """The digest of each built image by its name; empty after a dry run."""
     rows: tuple[PublicationRow, ...]
     notes: tuple[str, ...] = ()
 
     @property
     def incomplete(self) -> list[PublicationRow]:
-        """The tags and attachments that are not where they should be."""
+        """The tags and attachments that are missing or were not moved."""
         return [row for row in self.rows if row.result in INCOMPLETE]
 
 
-def draw(found: Published, form: Format) -> str:
-    """A report in a format."""
+def draw(published: Published, form: Format) -> str:
+    """Draw a report in a format."""
     if form is Format.JSON:
-        return found.model_dump_json(indent=2) + "\n"
-    rows = [_cells(row) for row in found.rows]
+        return published.model_dump_json(indent=2) + "\n"
+    rows = [_cells(row) for row in published.rows]
     table = draw_markdown(COLUMNS, rows) if form is Format.MARKDOWN else draw_table(COLUMNS, rows)
-    notes = "".join(f"{note}\n" for note in [*found.notes, *_reasons(found.rows)])
+    notes = "".join(f"{note}\n" for note in [*published.notes, *_reasons(published.rows)])
     return f"{table}\n{notes}" if form is Format.MARKDOWN and notes else f"{table}{notes}"
 
 
-def explain(found: Published) -> str:
-    """The sentence that an incomplete publication ends with: what is missing, and the remedy."""
+def explain(published: Published) -> str:
+    """Return the message of an incomplete publication: the missing tags and attachments, and the remedy."""
     missing = [
         f"{row.repository}:{row.tag}" if row.kind == "tag" else f"{row.tag} in {row.repository}"
-        for row in found.incomplete
+        for row in published.incomplete
     ]
-    count = f"{len(missing)} of {len(found.rows)} tags and attachments are not where they should be"
+    count = f"{len(missing)} of {len(published.rows)} tags and attachments are not where they should be"
     return f"{count} ({', '.join(missing)}); run the same command again: it finishes what is missing"
 
 
@@ -88,5 +88,5 @@ def _cells(row: PublicationRow) -> tuple[str, ...]:
 
 
 def _reasons(rows: Sequence[PublicationRow]) -> list[str]:
-    """Each reason once for each repository."""
+    """Return each reason once for each repository."""
     return list(dict.fromkeys(f"{row.repository}: {row.reason}" for row in rows if row.reason))

@@ -1,4 +1,4 @@
-"""What is known of one image on its way to its repositories, and what follows from it for each of its tags."""
+"""State of a publication: the reports of an image's repositories, and the result of each of its tags."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,24 +17,24 @@ MOVING: Final = "other tags came each time that this one was to be moved"
 
 @dataclass
 class RepositoryState:
-    """One repository of one image, and what is known of it so far."""
+    """State of one repository of one image."""
 
     to: Destination
     report: RepositoryReport = field(default_factory=RepositoryReport)
-    """What it said last."""
+    """The last report of its registry."""
     rows: dict[str, PublicationRow] = field(default_factory=dict)
-    """What came of each tag and attachment."""
+    """The result of each tag and attachment."""
     failure: str = ""
-    """Why it has not all that it should have; empty while nothing failed."""
+    """The reason of the last failure; empty while nothing failed."""
 
     def take(self, report: RepositoryReport) -> None:
-        """Take in what a phase found and did there."""
+        """Update the state with the report of a phase."""
         if report.failure is None:
             self.report = report.model_copy(update={"digests": {**self.report.digests, **report.digests}})
         self.take_attached(report)
 
     def take_attached(self, report: RepositoryReport) -> None:
-        """Take in what came of attaching, which says nothing of where tags are."""
+        """Update the state with the report of attaching, which has no digests of tags."""
         self.failure = report.failure.sentence if report.failure else ""
         for row in report.rows:
             result: Result = "pushed" if row.pushed else "already there"
@@ -43,45 +43,45 @@ class RepositoryState:
             )
 
     def row(self, tag: str, result: Result, reason: str = "") -> PublicationRow:
-        """What came of a tag; ``result`` and ``reason`` where nothing did."""
-        standing = self.report.digests.get(tag, "")
-        missing = PublicationRow(repository=self.to.repository, tag=tag, digest=standing, result=result, reason=reason)
-        return self.rows.get(tag, missing)
+        """Return the row of a tag; one with ``result`` and ``reason`` if no phase reported it."""
+        digest = self.report.digests.get(tag, "")
+        default = PublicationRow(repository=self.to.repository, tag=tag, digest=digest, result=result, reason=reason)
+        return self.rows.get(tag, default)
 
 
 @dataclass
 class Publication:
-    """One image, on its way to its repositories."""
+    """Publication of one image to its repositories."""
 
     image: str
     tags: Tags
     places: list[RepositoryState]
     documents: tuple[str, ...] = ()
-    """What is attached to it, in reports' words."""
+    """The names of its attachments, as reports have them."""
     compression: Compression = "gzip"
     artifact: Artifact | None = None
     attachments: tuple[Attachment, ...] = ()
     made: datetime | None = None
-    """When its commit was made."""
+    """The time of its commit."""
 
     @property
     def existing(self) -> set[str]:
-        """All tags of all its repositories: what is published in one is older or newer in all."""
+        """All tags of all its repositories: a version in one of them counts in all."""
         return {tag for place in self.places for tag in place.report.tags}
 
     def obstacle(self, tag: str) -> str:
-        """Why a floating tag has to stay where it is; empty where it may move."""
+        """Return the reason why a floating tag has to stay where it is; empty if it may move."""
         if failed := [place.to.repository for place in self.places if place.failure]:
             return f"{tag} stays where it is until all registries agree: {', '.join(failed)} failed"
         return obstacle(tag, self.tags, self.existing, made=self.made, latest_made=self._latest_made())
 
     def to_move(self, place: RepositoryState, digest: str) -> list[str]:
-        """The floating tags that are to be moved in one of its repositories."""
+        """Return the floating tags to move in one of its repositories."""
         free = [tag for tag in self.tags.floating if not self.obstacle(tag)]
         return [tag for tag in free if place.report.digests.get(tag) != digest]
 
     def conflicts(self, digest: str) -> list[str]:
-        """Where an immutable tag is another image already."""
+        """List the immutable tags that are another image already."""
         return [
             f"{place.to.repository}:{tag} is {there}, and {digest} was built"
             for place in self.places
@@ -90,7 +90,7 @@ class Publication:
         ]
 
     def rows(self, digest: str) -> list[PublicationRow]:
-        """What came of each tag in each repository; without a digest, what would."""
+        """Return the result of each tag in each repository; without a digest, the expected result."""
         return [row for place in self.places for row in self._rows(place, digest)]
 
     def _rows(self, place: RepositoryState, digest: str) -> Iterable[PublicationRow]:
@@ -114,5 +114,5 @@ class Publication:
                 yield place.row(tag, "not moved", place.failure or reason)
 
     def _latest_made(self) -> datetime | None:
-        found = [place.report.latest_made for place in self.places if place.report.latest_made]
-        return max(map(datetime.fromisoformat, found), default=None)
+        times = [place.report.latest_made for place in self.places if place.report.latest_made]
+        return max(map(datetime.fromisoformat, times), default=None)

@@ -1,4 +1,4 @@
-"""Which tags a ref gives an image, and which of them may move: decided from names alone, before anything is built.
+"""Tag policy: the tags that a ref gives an image, and the floating ones that may move, decided before any build.
 
 An immutable tag (a full version, ``sha-…``) is pushed once and stays. A floating one (``X.Y``, ``latest``) is moved
 when all immutable ones are in place, and never back.
@@ -29,10 +29,10 @@ class Tags:
     """The tags that a ref gives an image."""
 
     immutable: tuple[str, ...]
-    """Those that stay where they are pushed; there is always one."""
+    """The tags that are pushed once and never moved; there is always one."""
 
     floating: tuple[str, ...]
-    """Those that go from image to image, as far as :func:`movable` lets them."""
+    """The tags that move from image to image, as far as :func:`movable` lets them."""
 
     notes: tuple[str, ...] = ()
     """Sentences about tags that are left out."""
@@ -42,7 +42,7 @@ class Tags:
 
 
 class PlannedTag(BaseModel):
-    """One tag, as the report has it."""
+    """One tag in the report."""
 
     tag: str
     kind: str
@@ -58,15 +58,15 @@ class TagPlan(BaseModel):
 
 
 def plan(ref: str, commit: str | None, unknown: str = "no commit is known; give one with --commit") -> Tags:
-    """The tags of a ref.
+    """Plan the tags of a ref.
 
     Args:
         ref: ``main``, or a version with or without ``v`` and leading zeros.
-        commit: the id of the commit that is published, 7 digits or more of it.
+        commit: the id of the published commit, or its first 7 digits or more.
         unknown: why there is no commit and what to do, for the notes.
 
     Raises:
-        TagError: the ref is neither, its version is no tag, or no immutable tag would be left.
+        TagError: the ref is neither, its version is not a valid tag, or it has no immutable tag.
     """
     sha = (f"sha-{_checked(commit)[:SHORT]}",) if commit else ()
     missing = () if sha else (f"sha-… is left out: {unknown}",)
@@ -78,30 +78,30 @@ def plan(ref: str, commit: str | None, unknown: str = "no commit is known; give 
     immutable = (str(version), *sha)
     series = f"{version.major}.{version.minor}"
     if version.is_prerelease:
-        kept = f"{version} is a pre-release: {series} and {LATEST} stay where they are"
-        return Tags(immutable, (), (*missing, kept), version)
+        note = f"{version} is a pre-release: {series} and {LATEST} stay where they are"
+        return Tags(immutable, (), (*missing, note), version)
     return Tags(immutable, (series, LATEST), missing, version)
 
 
-def plan_checkout(ref: str, given: str | None, found: Commit | None) -> Tags:
-    """The tags of a ref for a checkout.
+def plan_checkout(ref: str, commit: str | None, head: Commit | None) -> Tags:
+    """Plan the tags of a ref for a checkout.
 
     Args:
-        ref: as of :func:`plan`.
-        given: the commit that a person named, which is believed.
-        found: the commit that the checkout is at; it counts where the files are those of it.
+        ref: as for :func:`plan`.
+        commit: the commit of the option, which is not verified.
+        head: the commit that the checkout is at; it counts only if no file differs from it.
 
     Raises:
         TagError: as :func:`plan` does.
     """
-    if given:
-        return plan(ref, given)
-    if found is None:
+    if commit:
+        return plan(ref, commit)
+    if head is None:
         return plan(ref, None, "the checkout has no .git folder that says its commit; give one with --commit")
-    if found.changed:
-        changes = f"{len(found.changed)} of the checkout's paths differ from its commit {found.sha[:SHORT]}"
-        return plan(ref, None, f"{changes} ({listed(found.changed)}); commit them, or name a commit with --commit")
-    return plan(ref, found.sha)
+    if head.changed:
+        changes = f"{len(head.changed)} of the checkout's paths differ from its commit {head.sha[:SHORT]}"
+        return plan(ref, None, f"{changes} ({listed(head.changed)}); commit them, or name a commit with --commit")
+    return plan(ref, head.sha)
 
 
 def movable(
@@ -111,13 +111,13 @@ def movable(
     made: datetime | None = None,
     latest_made: datetime | None = None,
 ) -> tuple[str, ...]:
-    """The floating tags that may be moved to what is published now, in a repository.
+    """Return the floating tags that may be moved to the published image, in a repository.
 
     Args:
-        tags: those of the ref.
+        tags: the tags of the ref.
         existing: all tags of the repository.
-        made: when the commit that is published was made; None where nobody knows.
-        latest_made: when the commit of what ``latest`` is now was made; None where nobody knows.
+        made: time of the published commit; None if unknown.
+        latest_made: time of the commit that ``latest`` is at now; None if unknown.
     """
     return tuple(tag for tag in tags.floating if not obstacle(tag, tags, existing, made=made, latest_made=latest_made))
 
@@ -130,7 +130,7 @@ def obstacle(
     made: datetime | None = None,
     latest_made: datetime | None = None,
 ) -> str:
-    """Why a floating tag stays where it is; empty where it may be moved. The arguments are those of :func:`movable`."""
+    """Return why a floating tag stays where it is; empty if it may move. The arguments are those of :func:`movable`."""
     if tags.version is not None:
         others = [version for version in map(_release, existing) if version is not None]
         if tag != LATEST:
@@ -144,19 +144,19 @@ def obstacle(
 
 
 def report(ref: str, tags: Tags) -> TagPlan:
-    """What to tell about the tags of a ref."""
+    """Return the report about the tags of a ref."""
     rows = [PlannedTag(tag=tag, kind="immutable", meaning=_meaning(tag)) for tag in tags.immutable]
     rows += [PlannedTag(tag=tag, kind="floating", meaning=_meaning(tag)) for tag in tags.floating]
     return TagPlan(ref=ref, tags=rows, notes=list(tags.notes))
 
 
-def draw(found: TagPlan, form: Format) -> str:
-    """A report in a format; below a table follow the notes."""
-    rows = [(row.tag, row.kind, row.meaning) for row in found.tags]
-    notes = "".join(f"{note}\n" for note in found.notes)
+def draw(tag_plan: TagPlan, form: Format) -> str:
+    """Draw a report in a format; the notes follow the table."""
+    rows = [(row.tag, row.kind, row.meaning) for row in tag_plan.tags]
+    notes = "".join(f"{note}\n" for note in tag_plan.notes)
     match form:
         case Format.JSON:
-            return found.model_dump_json(indent=2)
+            return tag_plan.model_dump_json(indent=2)
         case Format.MARKDOWN:
             return draw_markdown(COLUMNS, rows) + (f"\n{notes}" if notes else "")
         case Format.TABLE:
@@ -176,7 +176,7 @@ def _is_full(tag: str) -> bool:
 
 
 def _release(tag: str) -> Version | None:
-    """The release that a tag of a registry is of; None for all others: pre-releases, series, commits, anything."""
+    """Return the release that a tag names; None for any other tag: a pre-release, a series, a commit."""
     try:
         version = parse_version(tag)
     except TagError:

@@ -1,4 +1,4 @@
-"""A document that is attached to a published image: what its registry is asked to hold."""
+"""Attachments: documents that a registry holds for a published image, such as SBOMs and signatures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,21 +8,21 @@ import dagger
 
 @dataclass(frozen=True)
 class Attachment:
-    """A document that belongs to an image."""
+    """A document that is attached to an image."""
 
     name: str
-    """What a report calls it."""
+    """The name in reports."""
 
     type: str
-    """Its media type."""
+    """The media type."""
 
     subject: str
-    """The digest that it is about."""
+    """The digest of the manifest or index that it is attached to."""
 
     file: dagger.File | None
-    """None where it is only looked for."""
+    """The content; None for a document that is only searched for."""
 
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     check: Sequence[str] = ()
-    """A command that accepts each file that is as good; where there is none, only the file's bytes are."""
+    """A command that accepts any equivalent document; without one, only a document with the same bytes counts."""

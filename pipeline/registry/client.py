@@ -1,7 +1,7 @@
-"""Registries: one command in a container for each repository and phase, and what it found there.
+"""Registry client: one command in a container for each repository and phase, and its report.
 
-regctl speaks with the registry, and `pipeline/scripts/registry.py` decides what is tried again. A container is not
-free, so it does all of a phase: to ask, to push and read back, to move tags.
+regctl speaks the protocol, and `pipeline/scripts/registry.py` decides what is retried. A container is not free, so one
+does a whole phase: query, push and read back, or move tags.
 """
 
 import json
@@ -20,18 +20,18 @@ from pipeline.credentials.registry_auth import Login, explain_refused_pull
 from pipeline.registry.attachment import Attachment
 from pipeline.registry.oci_layout import LAYOUT, Artifact
 
-#: Where the container has regctl.
+#: Path of regctl in the container.
 PROGRAM: Final = "/usr/local/bin/regctl"
 PASSWORD: Final = "REGISTRY_PASSWORD"  # noqa: S105  # the name of the variable
 
 
 class TagResult(BaseModel):
-    """What came of one tag that was to be pushed or moved, or of a document that was to be attached."""
+    """Result for one tag that was pushed or moved, or for one document that was attached."""
 
     model_config = ConfigDict(frozen=True)
 
     tag: str
-    """Or what the document is called."""
+    """The tag, or the name of the document."""
     digest: str
     pushed: bool
     bytes: int
@@ -40,7 +40,7 @@ class TagResult(BaseModel):
 
 
 class Failure(BaseModel):
-    """What failed in a repository, and why."""
+    """A failed operation in a repository, and its reason."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,13 +53,13 @@ class Failure(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """What failed and why, in one clause."""
+        """The failed operation and its reason, in one clause."""
         tried = f" ({self.tries} tries in {self.seconds:.0f} s)" if self.tries > 1 else ""
         return f"{self.doing} failed{tried}: {self.reason}"
 
 
 class RepositoryReport(BaseModel):
-    """What a phase found and did in one repository."""
+    """State of one repository after a phase, and the results of the phase."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -73,21 +73,21 @@ class RepositoryReport(BaseModel):
 
 @dataclass(frozen=True)
 class Destination:
-    """A repository that an image is published to, and who publishes there."""
+    """A repository that an image is published to, and the login for it."""
 
     repository: str
-    """With the registry, as in ghcr.io/maniaclab/ml-platform."""
+    """The name with the registry, as in ghcr.io/maniaclab/ml-platform."""
 
     login: Login
 
     @property
     def host(self) -> str:
-        """The registry."""
+        """The registry's host."""
         return self.repository.partition("/")[0]
 
 
 class Registry:
-    """Runs the phases of a publication."""
+    """Client that runs the phases of a publication."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -95,13 +95,13 @@ class Registry:
     async def ask(
         self, to: Destination, immutable: Sequence[str], floating: Sequence[str], *, writes: bool
     ) -> RepositoryReport:
-        """Log in, and read the tags and where they are; with ``writes``, find out whether one may push."""
+        """Log in, and read the tags and their digests; with ``writes``, check the permission to push too."""
         return await self._run(to, "ask", tags=[*immutable], floating=[*floating], writes=writes)
 
     async def push(
         self, to: Destination, artifact: Artifact, immutable: Sequence[str], floating: Sequence[str]
     ) -> RepositoryReport:
-        """Push an image under the immutable tags that are missing, read all back, and report the floating ones."""
+        """Push an image under the missing immutable tags, read all of them back, and report the floating ones."""
         return await self._run(
             to, "push", layout=artifact.layout, digest=artifact.digest, tags=[*immutable], floating=[*floating]
         )
@@ -109,30 +109,30 @@ class Registry:
     async def move(
         self, to: Destination, digest: str, tags: Sequence[str], floating: Sequence[str], known: Collection[str]
     ) -> RepositoryReport:
-        """Move tags to an image that the repository has, unless it has other tags than the known ones by now."""
+        """Move tags to an image in the repository, unless the repository has tags that are not among the known ones."""
         return await self._run(to, "move", digest=digest, tags=[*tags], floating=[*floating], known=sorted(known))
 
     async def attach(
         self, to: Destination, attachments: Sequence[Attachment], tools: Mapping[str, dagger.File] | None = None
     ) -> RepositoryReport:
-        """Attach documents to an image that the repository has, where they are not attached; find all of them there.
+        """Attach the documents that are missing from an image in the repository, and verify that all are listed.
 
         Args:
             to: the repository.
-            attachments: the documents; those without a file are only looked for.
+            attachments: the documents; those without a file are only searched for.
             tools: files that the documents' ``check`` commands need, by their paths in the container.
         """
         files = dict(tools or {})
-        wanted = []
+        documents = []
         for number, attachment in enumerate(attachments):
             path = ""
             if attachment.file:
                 path = f"/attachments/{number}/{await attachment.file.name()}"
                 files[path] = attachment.file
-            said = {"name": attachment.name, "subject": attachment.subject, "type": attachment.type, "file": path}
-            wanted.append({**said, "annotations": dict(attachment.annotations), "check": list(attachment.check)})
+            document = {"name": attachment.name, "subject": attachment.subject, "type": attachment.type, "file": path}
+            documents.append({**document, "annotations": dict(attachment.annotations), "check": list(attachment.check)})
         action = "attach" if all(attachment.file for attachment in attachments) else "find"
-        return await self._run(to, action, files=files, attachments=wanted)
+        return await self._run(to, action, files=files, attachments=documents)
 
     async def _run(
         self,
@@ -163,7 +163,7 @@ class Registry:
         container = (
             client(settings)
             .with_mounted_file("/job.json", dag.file("job.json", json.dumps(values)))
-            # What a registry has now is never what it had at a previous call.
+            # A registry's content changes between calls, so the engine must not answer from its cache.
             .with_env_variable("ASKED", uuid.uuid4().hex)
         )
         if layout:
@@ -181,20 +181,20 @@ class Registry:
         except ValidationError:
             return _not_run("rejected", "it gave no report")
         except dagger.QueryError as error:
-            # The images of the step come from registries too, and are pulled with the same credentials.
+            # The step's own images come from registries too, and are pulled with the same credentials.
             if refused := explain_refused_pull(str(error), None, [to.host] if to.login.secret else []):
                 return _not_run("rejected", f"{error}; {refused}")
             return _not_run("transient", str(error))
 
 
 def _not_run(kind: Literal["transient", "rejected"], reason: str) -> RepositoryReport:
-    """The report of a step that did not get to speak with its registry; it does not stop the others."""
+    """Return the report of a step that could not start; the steps of other repositories go on."""
     doing = "starting the step that speaks with the registry"
     return RepositoryReport(failure=Failure(doing=doing, tag="", kind=kind, reason=reason, tries=1, seconds=0))
 
 
 def client(settings: Settings) -> dagger.Container:
-    """A container with regctl and what tries again; nothing that it writes is kept."""
+    """Return a container with regctl and the scripts that retry it; nothing that it writes is kept."""
     return (
         dag.container()
         .from_(settings.fetch_base)

@@ -1,8 +1,8 @@
-"""Artifacts: an image as an OCI layout, whose digest is the same whoever makes it and whenever.
+"""OCI layouts: an image in the form that is pushed, with a digest that is the same on every machine and at any time.
 
-An environment is divided into its layers here, straight from where it was installed. Dagger's exporter writes the time
-of day, and names of the engine's snapshots, into an image's configuration, and puts the platforms of an index into an
-order of chance. So an image that Dagger pushed would have another digest each time.
+The layers of an environment are made here, straight from the folder where it was installed. Dagger's exporter writes
+the time of day and the names of the engine's snapshots into an image's configuration, and the platforms of an index in
+random order. An image that Dagger pushed would have another digest each time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,14 @@ FORCED: Final[Mapping[Compression, dagger.ImageLayerCompression]] = {
     "gzip": dagger.ImageLayerCompression.Gzip,
     "zstd": dagger.ImageLayerCompression.Zstd,
 }
-#: Where the layers of an environment are made: its root file system, which files are a layer, what became of them.
+#: Paths in the container that packs layers: the environment's root file system, the layer plan, the packed layers.
 _ROOT: Final = "/environment"
 _LAYERS: Final = "/layers.json"
 _PACKED: Final = "/packed.json"
-#: Where blobs are kept, so that a layer is compressed once; and the volume that has them.
+#: Mount point and name of the cache volume with blobs, so that each layer is compressed once.
 _STORE: Final = "/var/cache/layers"
 VOLUME: Final = "layers"
-#: What images are made at whose commit nobody knows.
+#: Creation time of an image without a known commit.
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
@@ -39,10 +39,10 @@ class Artifact:
     """An image that can be pushed."""
 
     layout: dagger.Directory
-    """Its blobs, manifest and index, as OCI lays them out in a folder."""
+    """Folder with its blobs, manifest and index, as an OCI image layout."""
 
     digest: str
-    """Of its manifest where it has one platform, of its index otherwise."""
+    """The digest of the manifest for one platform, of the index for several."""
 
     manifests: tuple[str, ...]
     """The digest of each platform's manifest, in the order of its platforms."""
@@ -51,22 +51,22 @@ class Artifact:
 async def make_artifact(
     base: str, images: Sequence[Image], made: datetime | None, compression: Compression = "gzip"
 ) -> Artifact:
-    """Make the layers of environments, export the others, and make one image of both.
+    """Pack the layers of environments, export the other layers, and assemble one image.
 
     Args:
-        base: an image with Python.
-        images: the image for each platform, in the order that its index gets.
-        made: the time that the image says it was made; the beginning of 1970 where there is none.
-        compression: of the layers, those of its base image too.
+        base: image with Python.
+        images: the image for each platform, in the order of the index.
+        made: creation time of the image; the start of 1970 if None.
+        compression: of all layers, those of the base image included.
 
     Raises:
-        PipelineError: a step failed that makes layers, or puts them together.
+        PipelineError: the layers cannot be packed or assembled.
     """
     container = dag.container().from_(base).with_(with_scripts("layout.py"))
     arguments: list[str] = []
     for number, image in enumerate(images):
         archive, packed = f"/images/{number}.tar", "-"
-        # Said always: left to itself, the engine takes what it has of a layer, however that was compressed.
+        # Always forced: otherwise the engine reuses a cached layer, whatever its compression.
         exported = image.without_environment.as_tarball(forced_compression=FORCED[compression])
         container = container.with_mounted_file(archive, exported)
         if image.environment:
@@ -89,11 +89,11 @@ async def make_artifact(
 
 
 def _pack(base: str, environment: Environment, compression: Compression) -> dagger.Container:
-    """A container with the blobs of an environment's layers in a layout, and what is to be said of them.
+    """Return a container with the blobs of an environment's layers in a layout, and their descriptors.
 
-    A step of its own: it is done once for an environment, whatever else of its image changes.
+    It is a step of its own, so that the engine runs it once for an environment, whatever else of the image changes.
     """
-    what = [_ROOT, environment.prefix, _LAYERS, compression]
+    arguments = [_ROOT, environment.prefix, _LAYERS, compression, _STORE, LAYOUT, _PACKED]
     return (
         dag.container()
         .from_(base)
@@ -102,5 +102,5 @@ def _pack(base: str, environment: Environment, compression: Compression) -> dagg
         .with_mounted_directory(_ROOT, environment.root)
         .with_mounted_file(_LAYERS, environment.layers)
         .with_mounted_cache(_STORE, dag.cache_volume(VOLUME))
-        .with_exec(["python", "-m", "pipeline.scripts.pack", *what, _STORE, LAYOUT, _PACKED])
+        .with_exec(["python", "-m", "pipeline.scripts.pack", *arguments])
     )

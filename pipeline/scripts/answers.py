@@ -1,7 +1,7 @@
-"""What a registry answered to regctl, and what kind of failure that is.
+"""Requests and answers in regctl's log, and the kind of failure that they show.
 
-regctl writes each request and its answer into its log, as JSON. That tells more than its last message does: after too
-many answers 429, for one, it only says that there were too many tries.
+regctl logs each request and its answer as JSON. The log has more than regctl's last message: after too many answers
+429, for example, the message has only the number of tries.
 """
 
 import base64
@@ -14,12 +14,12 @@ from http import HTTPStatus
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
 
-#: What a connection fails with that another try does not change.
-LASTING: Final = ("x509:", "no such host", "HTTP response to HTTPS client", "unsupported protocol scheme")
+#: Parts of connection errors that a retry cannot change.
+PERMANENT: Final = ("x509:", "no such host", "HTTP response to HTTPS client", "unsupported protocol scheme")
 
 
 class Kind(enum.StrEnum):
-    """What kind of failure it is; only one that is passing is tried again."""
+    """Kind of a failure; only a transient one is retried."""
 
     TRANSIENT = "transient"
     DENIED = "denied"
@@ -30,20 +30,20 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Request:
-    """One request of regctl, and what came of it."""
+    """One request of regctl, and its answer."""
 
     method: str
     url: str
     status: int = 0
-    """Of HTTP; 0 where there was no answer."""
+    """HTTP status; 0 without an answer."""
     error: str = ""
-    """Why there was no answer."""
+    """The reason why there was no answer."""
     retry_after: float = 0.0
-    """Seconds that the registry asks to wait."""
+    """Seconds to wait, from the registry's Retry-After."""
 
     @classmethod
     def read(cls, line: str) -> Self | None:
-        """Read a line of regctl's log; None where it tells of no request."""
+        """Read a line of regctl's log; None if it is not about a request."""
         try:
             entry: dict[str, Any] = json.loads(line)
             method, url = entry["req-method"], entry["req-url"]
@@ -61,20 +61,20 @@ class Request:
 
     @property
     def transient(self) -> bool:
-        """Whether it failed in a way that may pass."""
+        """Whether it failed in a way that a retry may change."""
         if self.status == 0:
-            return not any(text in self.error for text in LASTING) and "context canceled" not in self.error
+            return not any(text in self.error for text in PERMANENT) and "context canceled" not in self.error
         return self.status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS) or self.status >= 500  # noqa: PLR2004
 
     @property
     def uploaded(self) -> str:
-        """The digest of the blob that it finished uploading, or nothing."""
+        """The digest of the blob whose upload it completed; empty without one."""
         if self.method != "PUT" or self.status not in (HTTPStatus.CREATED, HTTPStatus.NO_CONTENT):
             return ""
         return parse_qs(urlsplit(self.url).query).get("digest", [""])[0]
 
-    def told(self) -> str:
-        """What came of it, for people: without the query, in which uploads have their state."""
+    def describe(self) -> str:
+        """Return the answer as a clause for people, without the query of the URL, which has the state of uploads."""
         if self.status == 0:
             cause = self.error.rpartition('": ')[2]
             return f"the connection failed ({cause})"
@@ -84,7 +84,7 @@ class Request:
 
 
 class Failure(Exception):  # noqa: N818  # what failed, not an error of ours
-    """An operation failed; the text says why."""
+    """Failure of an operation; the text is its reason."""
 
     def __init__(self, kind: Kind, reason: str, *, tries: int = 1, pause: float = 0.0) -> None:
         super().__init__(reason)
@@ -92,25 +92,26 @@ class Failure(Exception):  # noqa: N818  # what failed, not an error of ours
         self.reason = reason
         self.tries = tries
         self.pause = pause
-        """Seconds that the registry asks to wait."""
+        """Seconds to wait, from the registry's Retry-After."""
 
 
-def judge(requests: Iterable[Request], message: str) -> Failure:
-    """Why regctl failed, from what it asked and what it said last.
+def evaluate(requests: Iterable[Request], message: str) -> Failure:
+    """Return the failure of regctl, from its requests and its last message.
 
-    What may pass comes before what it led to: the rest of an upload that was cut off is refused, and that is no reason.
+    A transient failure comes before its consequences: the registry rejects the rest of an interrupted upload, which is
+    not the reason.
     """
     made = list(requests)
     if transient := [request for request in made if request.transient]:
-        return Failure(Kind.TRANSIENT, transient[-1].told(), tries=len(transient), pause=transient[-1].retry_after)
+        return Failure(Kind.TRANSIENT, transient[-1].describe(), tries=len(transient), pause=transient[-1].retry_after)
     failed = [request for request in made if not 0 < request.status < HTTPStatus.BAD_REQUEST]
     if failed and not failed[-1].status:
-        return Failure(Kind.REJECTED, failed[-1].told())
-    told = re.findall(r"\[http (\d+)\]", message)
-    status = int(told[-1]) if told else (failed[-1].status if failed else 0)
-    last = failed[-1].told() if failed else message.strip() or "regctl ended without a word"
-    # Blobs that are not there yet are asked for and missing: only what the message is about counts.
-    reason = _answer(message) or (last if told or "unauthorized" in message else message.strip() or last)
+        return Failure(Kind.REJECTED, failed[-1].describe())
+    statuses = re.findall(r"\[http (\d+)\]", message)
+    status = int(statuses[-1]) if statuses else (failed[-1].status if failed else 0)
+    last = failed[-1].describe() if failed else message.strip() or "regctl exited without a message"
+    # An upload first asks for the blob and gets 404, so a failed request counts only if the message is about it.
+    reason = _answer(message) or (last if statuses or "unauthorized" in message else message.strip() or last)
     if "digest" in message and ("mismatch" in message or "unexpected digest" in message):
         return Failure(Kind.MISMATCH, message.strip())
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -119,16 +120,16 @@ def judge(requests: Iterable[Request], message: str) -> Failure:
 
 
 def _answer(message: str) -> str:
-    """The registry's own words in regctl's last message, if there are any."""
+    """Return the registry's own error in regctl's last message; empty without one."""
     try:
-        found = json.loads(message[message.index('{"errors"') :].strip())["errors"][0]
-        return f"{found['code']}: {found['message']}"
+        error = json.loads(message[message.index('{"errors"') :].strip())["errors"][0]
+        return f"{error['code']}: {error['message']}"
     except (ValueError, KeyError, IndexError, TypeError):
         return ""
 
 
 def without_secret(text: str, username: str, password: str) -> str:
-    """A text in which a registry may have repeated what it was sent."""
+    """Return a text without the credentials, which a registry may have repeated."""
     if not password:
         return text
     basic = base64.b64encode(f"{username}:{password}".encode()).decode()

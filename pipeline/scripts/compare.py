@@ -1,7 +1,7 @@
-"""Compare a published image with one that was built, and tell what of which layer differs.
+"""Compare a published image with a built one, and report the differences of each layer.
 
-Usage: python -m pipeline.scripts.compare JOB. JOB is a JSON file with the keys of `Job`. Only layers that one of the
-two images alone has are read. Prints a JSON object with the keys of `Comparison`.
+Usage: python -m pipeline.scripts.compare JOB. JOB is a JSON file with the keys of `Job`. Only layers that are in one of
+the two images alone are read. Prints a JSON object with the keys of `Comparison`.
 """
 
 import json
@@ -15,22 +15,22 @@ from pipeline.scripts.answers import Failure
 from pipeline.scripts.listing import Difference, Entry, compare_documents, compare_layers, pair, read
 from pipeline.scripts.regctl import Client, Limits
 
-#: Differences that are told; more say nothing more.
-TOLD: Final = 200
+#: Number of differences in the report; further ones are only counted.
+REPORTED: Final = 200
 
 type Json = dict[str, Any]
 
 
 class Job(TypedDict):
-    """What to compare, and how to get it."""
+    """Images to compare, and access to them."""
 
     repository: str
     host: str
     username: str
     digest: str
-    """Of the published image."""
+    """The digest of the published image."""
     layout: str
-    """The folder with the OCI layout of the built one."""
+    """The folder with the OCI layout of the built image."""
     program: str
     timeout: float
     tries: int
@@ -38,13 +38,13 @@ class Job(TypedDict):
 
 
 class Comparison(TypedDict):
-    """What was found."""
+    """Result of the comparison."""
 
     differences: list[Difference]
     more: int
-    """How many differences were not told."""
+    """Number of further differences."""
     failure: str
-    """Why the published image could not be read."""
+    """The reason why the published image could not be read."""
 
 
 class Published:
@@ -55,46 +55,46 @@ class Published:
         self.client = client
 
     def log_in(self, password: str) -> None:
-        """Give regctl the credentials, where there are some."""
+        """Give regctl the credentials, if there are any."""
         job = self.job
         if job["username"]:
             login = ("registry", "login", job["host"], "--user", job["username"], "--pass-stdin", "--skip-check")
-            self.client.run(*login, given=password.encode())
+            self.client.run(*login, stdin=password.encode())
 
     def manifest(self, digest: str) -> Json:
-        """A manifest or index."""
+        """Return a manifest or index."""
         name = f"{self.job['repository']}@{digest}"
-        found: Json = json.loads(self.client.run("manifest", "get", name, "--format", "raw-body").output)
-        return found
+        content: Json = json.loads(self.client.run("manifest", "get", name, "--format", "raw-body").output)
+        return content
 
     def blob(self, digest: str) -> bytes:
-        """A layer or configuration."""
+        """Return a layer or configuration."""
         return self.client.run("blob", "get", self.job["repository"], digest).output
 
 
 class Layout:
-    """An image in a folder."""
+    """An image in an OCI layout."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def digest(self) -> str:
-        """The digest of its manifest or index."""
+        """Return the digest of the image's manifest or index."""
         index: Json = json.loads((self.folder / "index.json").read_bytes())
         return str(index["manifests"][0]["digest"])
 
     def manifest(self, digest: str) -> Json:
-        """A manifest or index."""
-        found: Json = json.loads(self.blob(digest))
-        return found
+        """Return a manifest or index."""
+        content: Json = json.loads(self.blob(digest))
+        return content
 
     def blob(self, digest: str) -> bytes:
-        """A layer or configuration."""
+        """Return a layer or configuration."""
         return (self.folder / "blobs" / digest.replace(":", "/")).read_bytes()
 
 
 def compare(published: Published | Layout, digest: str, built: Layout) -> Iterable[Difference]:
-    """How a published image differs from a built one."""
+    """Yield the differences between a published image and a built one."""
     old, new = published.manifest(digest), built.manifest(built.digest())
     ours, theirs = _platforms(new, built.digest()), _platforms(old, digest)
     if ours.keys() != theirs.keys():
@@ -124,7 +124,7 @@ def _compare_manifests(
             yield from compare_layers(place, *listings)
     if old["config"]["digest"] != new["config"]["digest"]:
         documents = (json.loads(side.blob(m["config"]["digest"])) for side, m in ((published, old), (built, new)))
-        # The digests of layers are in it too, and their differences are told above.
+        # Without the digests of the layers, whose differences are reported above.
         yield from compare_documents(f"{prefix}configuration", *({**config, "rootfs": ""} for config in documents))
     left_out = {"config": "", "layers": [layer["mediaType"] for layer in old["layers"]]}
     yield from compare_documents(
@@ -133,7 +133,7 @@ def _compare_manifests(
 
 
 def _platforms(manifest: Json, digest: str) -> dict[str, str]:
-    """The digest of each platform's manifest; an image that is not in an index has one."""
+    """Return the digest of each platform's manifest; an image without an index has one, with an empty name."""
     if "manifests" not in manifest:
         return {"": digest}
     return {
@@ -149,14 +149,15 @@ def main(file: str) -> int:
     job: Job = json.loads(Path(file).read_text())
     limits = Limits(timeout=job["timeout"], tries=job["tries"], seconds=job["seconds"])
     published = Published(job, Client(limits, program=job["program"], name=job["repository"]))
-    found = Comparison(differences=[], more=0, failure="")
+    comparison = Comparison(differences=[], more=0, failure="")
     try:
         published.log_in(os.environ.get("REGISTRY_PASSWORD", ""))
         differences = list(compare(published, job["digest"], Layout(Path(job["layout"]))))
-        found["differences"], found["more"] = differences[:TOLD], max(len(differences) - TOLD, 0)
+        comparison["differences"] = differences[:REPORTED]
+        comparison["more"] = max(len(differences) - REPORTED, 0)
     except Failure as failure:
-        found["failure"] = failure.reason
-    print(json.dumps(found))
+        comparison["failure"] = failure.reason
+    print(json.dumps(comparison))
     return 0
 
 

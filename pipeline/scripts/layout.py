@@ -1,10 +1,10 @@
-"""Make one OCI layout, which says nothing of the time and the engine that made it, of an image's archives.
+"""Assemble an image's archives into one OCI layout, without the time of day and traces of the engine.
 
-Usage: python -m pipeline.scripts.layout LAYOUT CREATED (ARCHIVE PACKED)… CREATED is the time that the image gets, an
-ARCHIVE has its container for one platform. PACKED is what the script ``pack`` wrote of layers that LAYOUT has already,
-which come below the topmost one of the archive, or "-". Prints the digest of the image: of the manifest where there is
-one archive, of an index in the order of the archives where there are more. Then prints the digest of each archive's
-manifest, a line each.
+Usage: python -m pipeline.scripts.layout LAYOUT CREATED (ARCHIVE PACKED)… CREATED is the creation time of the image, an
+ARCHIVE has its container for one platform. PACKED is the output of the script ``pack`` for layers that LAYOUT has
+already, which come below the topmost one of the archive, or "-". Prints the digest of the image: of the manifest for
+one archive, of an index in the order of the archives for more. Then prints the digest of each archive's manifest, a
+line each.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ type Json = dict[str, Any]
 
 
 class Layout:
-    """A folder with blobs, an index of what is in it, and nothing else."""
+    """OCI image layout: a folder with blobs and an index."""
 
     def __init__(self, folder: Path, created: str) -> None:
         self.folder = folder
@@ -35,10 +35,10 @@ class Layout:
         self.blobs.mkdir(parents=True, exist_ok=True)
 
     def add(self, archive: Path, packed: Sequence[Json] = ()) -> Json:
-        """Take the container of an archive in, and return the descriptor of its manifest.
+        """Add the container of an archive, and return the descriptor of its manifest.
 
         Args:
-            archive: as the engine exports it.
+            archive: the archive, as the engine exports it.
             packed: layers that come below its topmost one.
         """
         with tarfile.open(archive) as tar:
@@ -56,14 +56,14 @@ class Layout:
         return {"mediaType": manifest.get("mediaType", MANIFEST), **self.write(manifest), "platform": platform}
 
     def write(self, content: Json) -> Json:
-        """Write a document as a blob, and return the part of its descriptor that its bytes say."""
+        """Write a document as a blob, and return the digest and size for its descriptor."""
         data = encode(content)
         digest = hashlib.sha256(data).hexdigest()
         (self.blobs / digest).write_bytes(data)
         return {"digest": f"sha256:{digest}", "size": len(data)}
 
-    def finish(self, descriptors: Sequence[Json]) -> str:
-        """Write what makes it a layout, and return the image's digest."""
+    def write_index(self, descriptors: Sequence[Json]) -> str:
+        """Write the files that make the folder a layout, and return the image's digest."""
         image = {key: value for key, value in descriptors[0].items() if key != "platform"}
         if len(descriptors) > 1:
             index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": list(descriptors)}
@@ -84,22 +84,22 @@ class Layout:
 
 
 def insert(manifest: Json, config: Json, packed: Sequence[Json]) -> None:
-    """Put layers below the topmost one of an image."""
+    """Insert layers below the topmost one of an image."""
     if packed:
         manifest["layers"][-1:-1] = [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in packed]
         config["rootfs"]["diff_ids"][-1:-1] = [layer["diff_id"] for layer in packed]
 
 
 def normalize(config: Json, layers: int, created: str) -> Json:
-    """A container's configuration with one time, and a history that tells nothing of the engine's cache.
+    """Return a container's configuration with one time, and a history without the engine's cache.
 
-    The engine writes into the history what it called each of its snapshots, and when it made them.
+    The engine writes the names and times of its snapshots into the history.
     """
     return {**config, "created": created, "history": [{"created": created} for _ in range(layers)]}
 
 
 def encode(content: Json) -> bytes:
-    """A document as bytes, the same for the same content."""
+    """Return a document as bytes, the same for the same content."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
@@ -129,7 +129,7 @@ def main(folder: str, created: str, *archives: str) -> int:
         layout.add(Path(archive), [] if packed == "-" else json.loads(Path(packed).read_bytes()))
         for archive, packed in batched(archives, 2)
     ]
-    print(layout.finish(manifests), *(manifest["digest"] for manifest in manifests), sep="\n")
+    print(layout.write_index(manifests), *(manifest["digest"] for manifest in manifests), sep="\n")
     return 0
 
 

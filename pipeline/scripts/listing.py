@@ -1,4 +1,4 @@
-"""What a layer holds, and how two layers differ."""
+"""Entries of a layer, and the differences between two layers."""
 
 import gzip
 import hashlib
@@ -11,7 +11,7 @@ from typing import Final, TypedDict
 
 from backports import zstd
 
-#: How compressed files begin.
+#: First bytes of compressed files.
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
@@ -22,21 +22,21 @@ KINDS: Final = {
 
 
 class Difference(TypedDict):
-    """One thing that is not the same in what was published and what was built."""
+    """One difference between the published and the built image."""
 
     place: str
-    """The configuration, the manifest, or which layer."""
+    """The configuration, the manifest, or a layer by its number."""
     path: str
     """A file of the layer, or a key of the document."""
     what: str
-    """What of it differs; "added" is what only the built image has, "removed" what only the published one has."""
+    """The attribute that differs; "added" if only the built image has the path, "removed" if only the published one."""
     published: str
     built: str
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a layer; the names of the fields are what messages call them."""
+    """One entry of a layer; messages show the names of the fields."""
 
     kind: str
     mode: str
@@ -49,10 +49,10 @@ class Entry:
 
 
 def read(layer: bytes) -> dict[str, Entry]:
-    """The entries of a layer by their paths, in their order.
+    """Return the entries of a layer by their paths, in their order.
 
     Raises:
-        ValueError: it is no archive, or not a whole one.
+        ValueError: the bytes are not an archive, or not a whole one.
     """
     try:
         return _read(layer)
@@ -62,11 +62,11 @@ def read(layer: bytes) -> dict[str, Entry]:
 
 def _read(layer: bytes) -> dict[str, Entry]:
     data = zstd.decompress(layer) if layer[:4] == ZSTD else gzip.decompress(layer) if layer[:2] == GZIP else layer
-    found = {}
+    entries = {}
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive:
             file = archive.extractfile(member) if member.isreg() else None
-            found[_text(member.name)] = Entry(
+            entries[_text(member.name)] = Entry(
                 kind=KINDS.get(member.type, "entry of another kind"),
                 mode=f"{member.mode:04o}",
                 owner=f"{member.uid}:{member.gid}",
@@ -76,16 +76,16 @@ def _read(layer: bytes) -> dict[str, Entry]:
                 content=hashlib.sha256(file.read()).hexdigest() if file else "",
                 attributes=" ".join(f"{name}={value}" for name, value in _attributes(member)),
             )
-    return found
+    return entries
 
 
 def compare_layers(place: str, published: Mapping[str, Entry], built: Mapping[str, Entry]) -> list[Difference]:
-    """How two layers differ, by path: what only one has, and what of an entry is not the same."""
-    found: list[Difference] = []
+    """List the differences between two layers by path: entries that only one has, and attributes that differ."""
+    differences: list[Difference] = []
     for path in sorted(published.keys() | built.keys()):
         old, new = published.get(path), built.get(path)
         if old is None or new is None:
-            found.append(
+            differences.append(
                 Difference(
                     place=place,
                     path=path,
@@ -98,28 +98,28 @@ def compare_layers(place: str, published: Mapping[str, Entry], built: Mapping[st
         for field in fields(Entry):
             before, after = getattr(old, field.name), getattr(new, field.name)
             if before != after:
-                found.append(Difference(place=place, path=path, what=field.name, published=before, built=after))
-    if not found:
+                differences.append(Difference(place=place, path=path, what=field.name, published=before, built=after))
+    if not differences:
         what = "compression" if list(published) == list(built) else "order"
-        found.append(Difference(place=place, path="", what=what, published="", built=""))
-    return found
+        differences.append(Difference(place=place, path="", what=what, published="", built=""))
+    return differences
 
 
 def compare_documents(place: str, published: object, built: object) -> list[Difference]:
-    """How two JSON documents differ, by key."""
+    """List the differences between two JSON documents by key."""
     old, new = dict(_values("", published)), dict(_values("", built))
-    found: list[Difference] = []
+    differences: list[Difference] = []
     for key in sorted(old.keys() | new.keys()):
         if (before := old.get(key)) != (after := new.get(key)):
             what = "added" if before is None else "removed" if after is None else "value"
-            found.append(Difference(place=place, path=key, what=what, published=before or "", built=after or ""))
-    return found
+            differences.append(Difference(place=place, path=key, what=what, published=before or "", built=after or ""))
+    return differences
 
 
 def pair(published: Sequence[str], built: Sequence[str]) -> list[tuple[str | None, str | None]]:
-    """Which layers to compare, from their digests: those that only one image has, each with its nearest.
+    """Pair the layers to compare, from their digests: those that only one image has, each with its nearest.
 
-    Layers in the same place between two that both have are a pair; where one side has more there, it has them alone.
+    Layers at the same position between two common ones are a pair; a layer without a counterpart is paired with None.
     """
     common = set(published) & set(built)
     old, new = _runs(published, common), _runs(built, common)
@@ -129,7 +129,7 @@ def pair(published: Sequence[str], built: Sequence[str]) -> list[tuple[str | Non
 
 
 def _runs(digests: Iterable[str], common: set[str]) -> dict[str, list[str]]:
-    """The layers that are not common, by the common one that they follow."""
+    """Group the layers that are not common, by the common one that they follow."""
     runs: dict[str, list[str]] = {}
     last = ""
     for digest in digests:
@@ -141,7 +141,7 @@ def _runs(digests: Iterable[str], common: set[str]) -> dict[str, list[str]]:
 
 
 def _text(name: str) -> str:
-    """A name that is told: its bytes may be no text."""
+    """Return a name that can be printed: its bytes may not be text."""
     return name.encode(errors="backslashreplace").decode()
 
 
@@ -150,7 +150,7 @@ def _attributes(member: tarfile.TarInfo) -> list[tuple[str, str]]:
 
 
 def _values(key: str, value: object) -> Iterable[tuple[str, str]]:
-    """The values in a document, by the way to each."""
+    """Yield the values in a document, each with its path."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _values(f"{key}.{name}" if key else str(name), inner)

@@ -1,12 +1,11 @@
-"""Make the layers of an environment: an archive of the files of each, compressed, as a blob of an OCI layout.
+"""Pack the layers of an environment: an archive of the files of each, compressed, as a blob of an OCI layout.
 
-Usage: python -m pipeline.scripts.pack ROOT PREFIX LAYERS COMPRESSION STORE LAYOUT PACKED. PREFIX is where the
-environment is below ROOT, and below the root of its image; LAYERS is what the script ``divide`` wrote; COMPRESSION is
-gzip or zstd. STORE has blobs that were made before, of which the ones that fit are taken: to compress takes ten times
-as long as to read. Blobs are added to those of LAYOUT. PACKED is written: a JSON array with a `Packed` for each layer,
-in their order.
+Usage: python -m pipeline.scripts.pack ROOT PREFIX LAYERS COMPRESSION STORE LAYOUT PACKED. PREFIX is the path of the
+environment below ROOT, and below the root of its image; LAYERS is the output of the script ``divide``; COMPRESSION is
+gzip or zstd. STORE has blobs of previous runs, which are reused: compressing takes ten times as long as reading. Blobs
+are added to those of LAYOUT. PACKED is written: a JSON array with a `Packed` for each layer, in their order.
 
-The same files are the same bytes, on any machine and with any number of cores.
+The same files give the same bytes, on any machine and with any number of cores.
 """
 
 import gzip
@@ -30,33 +29,33 @@ from typing import BinaryIO, Final, TypedDict, cast
 from backports import zstd
 
 MEDIA_TYPE: Final = "application/vnd.oci.image.layer.v1.tar"
-#: How hard is tried; what these programs do where nobody says otherwise.
+#: Compression levels: the tools' defaults.
 GZIP_LEVEL: Final = 6
 ZSTD_LEVEL: Final = 3
-#: What else the bytes of a blob depend on: the program that compresses, and how hard it tries.
-WAYS: Final = {
+#: Compressors by version and level, on which the bytes of a blob depend too: the names of the store's folders.
+COMPRESSORS: Final = {
     "gzip": f"gzip-{zlib.ZLIB_RUNTIME_VERSION}-{GZIP_LEVEL}",
     "zstd": f"zstd-{'.'.join(map(str, zstd.zstd_version_info))}-{ZSTD_LEVEL}",
 }
-#: Bytes that are compressed at once.
+#: Bytes to compress at once.
 BUFFER: Final = 1024 * 1024
-#: Seconds after which a blob that was not used is removed from the store: thirty days.
+#: Seconds after which an unused blob is removed from the store: thirty days.
 KEPT: Final = 30 * 24 * 3600
 
 
 class Packed(TypedDict):
-    """One layer, as manifest and configuration name it."""
+    """One layer, as the manifest and the configuration name it."""
 
     mediaType: str
     digest: str
     size: int
-    """Bytes of the blob."""
+    """Size of the blob."""
     diff_id: str
     """The digest of its archive before compression."""
 
 
 class Measured:
-    """A file that is written, with the digest and the number of the bytes that were."""
+    """Writable file that computes the digest and the number of the bytes written to it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -65,7 +64,7 @@ class Measured:
 
     @property
     def digest(self) -> str:
-        """The digest of all that was written."""
+        """The digest of all bytes written."""
         return f"sha256:{self._hash.hexdigest()}"
 
     def write(self, data: bytes) -> int:
@@ -75,42 +74,42 @@ class Measured:
         return self._file.write(data)
 
     def flush(self) -> None:
-        """Keep nothing back."""
+        """Flush the file."""
         self._file.flush()
 
 
 def with_folders(paths: Iterable[str]) -> Iterator[str]:
-    """Paths in one order, each after the folders that it is in."""
-    told: set[str] = set()
+    """Yield paths in a fixed order, each after its parent folders."""
+    seen: set[str] = set()
     for path in sorted(paths, key=lambda path: path.split("/")):
         parts = path.split("/")
         for length in range(1, len(parts) + 1):
             name = "/".join(parts[:length])
-            if name not in told:
-                told.add(name)
+            if name not in seen:
+                seen.add(name)
                 yield name
 
 
 def describe(file: str, name: str) -> tarfile.TarInfo:
-    """The entry of a file, link or folder, without what depends on the machine; all belongs to root."""
-    found = os.lstat(file)
+    """Return the entry of a file, link or folder, without attributes that depend on the machine; root owns all."""
+    status = os.lstat(file)
     info = tarfile.TarInfo(name)
-    info.mtime = int(found.st_mtime)
-    info.mode = stat.S_IMODE(found.st_mode)
-    if stat.S_ISLNK(found.st_mode):
+    info.mtime = int(status.st_mtime)
+    info.mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISLNK(status.st_mode):
         info.type, info.linkname = tarfile.SYMTYPE, os.readlink(file)
-    elif stat.S_ISDIR(found.st_mode):
+    elif stat.S_ISDIR(status.st_mode):
         info.type = tarfile.DIRTYPE
     else:
-        info.size = found.st_size
+        info.size = status.st_size
     return info
 
 
 def write_archive(root: str, prefix: str, paths: Iterable[str], target: BinaryIO) -> None:
-    """Write the archive of a layer: its paths below the prefix, with the folders above them."""
+    """Write the archive of a layer: its paths below the prefix, with their parent folders."""
     with tarfile.open(mode="w|", fileobj=target, bufsize=BUFFER, format=tarfile.PAX_FORMAT) as archive:
         for name in with_folders(f"{prefix}/{path}" for path in paths):
-            # What is above the environment may have anything in it, so it says of itself what the environment does.
+            # A folder above the environment differs between machines, so it gets the environment's attributes.
             info = describe(f"{root}/{prefix}" if prefix.startswith(f"{name}/") else f"{root}/{name}", name)
             if info.isreg():
                 with open(f"{root}/{name}", "rb") as file:
@@ -120,17 +119,17 @@ def write_archive(root: str, prefix: str, paths: Iterable[str], target: BinaryIO
 
 
 class Store:
-    """Blobs that were made before, by the digest of their archive; a damaged one is none."""
+    """Blobs of previous runs, by the digest of their archive; a damaged one is removed."""
 
     def __init__(self, folder: Path, compression: str) -> None:
-        self._folder = folder / WAYS[compression]
+        self._folder = folder / COMPRESSORS[compression]
 
     def is_empty(self) -> bool:
-        """Whether there is nothing to look for."""
+        """Return whether the store has no blobs."""
         return not self._folder.is_dir() or not any(self._folder.iterdir())
 
     def take(self, diff_id: str, target: Path) -> Measured | None:
-        """Copy the blob of an archive, or return None where there is none that is whole."""
+        """Copy the blob of an archive to a file; return None if there is no intact one."""
         for path in self._folder.glob(f"{diff_id.removeprefix('sha256:')}-*"):
             with path.open("rb") as source, target.open("wb") as file:
                 blob = Measured(file)
@@ -142,7 +141,7 @@ class Store:
         return None
 
     def keep(self, diff_id: str, digest: str, blob: Path) -> None:
-        """Copy a blob that was made; it is there when it is whole."""
+        """Add a blob; the rename makes it visible only when it is complete."""
         self._folder.mkdir(parents=True, exist_ok=True)
         name = "-".join(value.removeprefix("sha256:") for value in (diff_id, digest))
         part = self._folder / f".{secrets.token_hex(8)}"
@@ -150,9 +149,9 @@ class Store:
         part.rename(self._folder / name)
 
     def clean(self) -> None:
-        """Remove what was not used for long, whatever made it."""
+        """Remove the blobs of all compressors that were not used for long."""
         for path in self._folder.parent.glob("*/*"):
-            # Others clean, too.
+            # Another run may remove the same blob.
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > KEPT:
                     path.unlink()
@@ -160,18 +159,18 @@ class Store:
 
 @dataclass(frozen=True)
 class Packer:
-    """Makes the blobs of an environment's layers."""
+    """Packer of an environment's layers."""
 
     root: str
     prefix: str
     compression: str
     store: Store
     searches: bool
-    """Look into the store: each archive is written twice where it is not there."""
+    """Whether to search the store, which writes each archive twice if it is not there."""
     blobs: Path
 
     def pack(self, layer: tuple[str, Sequence[str]]) -> Packed:
-        """Make the blob of one layer; it has its name, which is its digest, when it is whole."""
+        """Make the blob of one layer; it is renamed to its digest when it is complete."""
         name, paths = layer
         part = self.blobs / f"{name}.part"
         blob, diff_id = None, ""
@@ -195,33 +194,33 @@ class Packer:
         return archive.digest
 
     def compressed(self, target: BinaryIO) -> BinaryIO:
-        """A file that compresses what is written to it; its bytes say nothing of the time."""
+        """Return a file that compresses the bytes written to it; its header has no time of day."""
         if self.compression == "zstd":
             return cast("BinaryIO", zstd.ZstdFile(target, "wb", level=ZSTD_LEVEL))
         return cast("BinaryIO", gzip.GzipFile("", "wb", GZIP_LEVEL, target, mtime=0))
 
     def weight(self, paths: Iterable[str]) -> int:
-        """The bytes of a layer's files."""
+        """Return the size of a layer's files."""
         return sum(os.lstat(f"{self.root}/{self.prefix}/{path}").st_size for path in paths)
 
 
-def main(root: str, prefix: str, layers: str, compression: str, store: str, layout: str, packed: str) -> int:  # noqa: PLR0913, PLR0917  # what the command is told
+def main(root: str, prefix: str, layers: str, compression: str, store: str, layout: str, packed: str) -> int:  # noqa: PLR0913, PLR0917  # arguments of the command
     """Run as a command; see the module's docstring."""
     kept = Store(Path(store), compression)
     blobs = Path(layout, "blobs/sha256")
     blobs.mkdir(parents=True, exist_ok=True)
     packer = Packer(root, prefix.strip("/"), compression, kept, not kept.is_empty(), blobs)
     members: dict[str, list[str]] = json.loads(Path(layers).read_text(encoding="utf-8"))
-    # The largest first, so that no core waits for the last one alone.
+    # The largest first, so that no large layer is left for one core at the end.
     ordered = sorted(members, key=lambda name: -packer.weight(members[name]))
-    found: dict[str, Packed] = {}
+    results: dict[str, Packed] = {}
     with ProcessPoolExecutor() as pool:
         work = pool.map(packer.pack, ((name, members[name]) for name in ordered))
         for number, (name, layer) in enumerate(zip(ordered, work, strict=True), 1):
-            found[name] = layer
+            results[name] = layer
             print(f"layer {number} of {len(ordered)}: {name}, {layer['size'] / 1e6:.1f} MB", file=sys.stderr)
     kept.clean()
-    Path(packed).write_text(json.dumps([found[name] for name in members]), encoding="utf-8")
+    Path(packed).write_text(json.dumps([results[name] for name in members]), encoding="utf-8")
     return 0
 
 

@@ -1,9 +1,9 @@
-"""Attach documents to an image in one repository, so that whoever has its digest finds them; regctl does the protocol.
+"""Attach documents to an image in one repository, so that clients find them by its digest; regctl speaks the protocol.
 
-Usage: python -m pipeline.scripts.referrers JOB. JOB, the password and what is printed are those of
-`pipeline.scripts.registry`, with the actions "attach" and "find" and the key `attachments`. Where a registry cannot be
-asked what is attached to a digest, regctl keeps the list under the tag sha256-…, as OCI has it. What is attached says
-nothing of the time: the same document gives the same manifest, and one that is there is not pushed again.
+Usage: python -m pipeline.scripts.referrers JOB. JOB, the password and the output are those of
+`pipeline.scripts.registry`, with the actions "attach" and "find" and the key `attachments`. In a registry without the
+referrers API, regctl keeps the list under the fallback tag sha256-…, as OCI defines it. A manifest has no time of day:
+the same document gives the same manifest, and one that is there is not pushed again.
 """
 
 import hashlib
@@ -19,102 +19,102 @@ from pipeline.scripts.answers import Failure, Kind
 from pipeline.scripts.regctl import Client
 from pipeline.scripts.registry import Job, Repository, TagResult, main
 
-#: How often documents are attached that are not listed afterwards: two runs at the same time, each with a list of its
-#: own to put under the tag, take entries from each other.
+#: Tries to attach documents that are not listed afterwards: two runs at the same time, each with its own list for the
+#: fallback tag, overwrite each other's entries.
 ROUNDS: Final = 3
 #: Seconds that the check of a document may take.
 CHECK_TIMEOUT: Final = 60
 
 
 class Attachment(TypedDict):
-    """A document, and the image that it is about."""
+    """A document, and the image that it is attached to."""
 
     name: str
-    """What the report calls it."""
+    """The name in the report."""
     subject: str
     """The image's digest."""
     type: str
-    """Its media type, by which clients choose."""
+    """The media type, by which clients choose."""
     annotations: dict[str, str]
     file: str
-    """Empty where it is only looked for."""
+    """Path of the document; empty for one that is only searched for."""
     check: list[str]
-    """A command that accepts each file that is as good as the document; where there is none, only its bytes are."""
+    """A command that accepts any equivalent document; without one, only a document with the same bytes counts."""
 
 
 class AttachJob(Job):
-    """What to attach in a repository."""
+    """Documents to attach in a repository."""
 
     attachments: list[Attachment]
 
 
 class Referrers(Repository):
-    """One repository, and what is attached to an image there."""
+    """One repository, and the attachments of an image there."""
 
     def __init__(self, job: Job, client: Client) -> None:
         super().__init__(job, client)
         self.actions = {"attach": self.attach, "find": self.require}
-        self.wanted = cast("AttachJob", job)["attachments"]
+        self.attachments = cast("AttachJob", job)["attachments"]
         self.listed: list[tuple[str, str]] = []
-        """The images that something is attached to, and its type, as the registry told it last."""
+        """The subject and the type of each attachment, as the registry listed them last."""
         self.unfit = ""
-        """Why the last document did not pass its check, in the words of the check."""
+        """The reason why the last document failed its check, in the words of the check."""
 
     def attach(self) -> None:
-        """Attach what is not there, and find everything in the end."""
-        found = self.find()
-        self.report["rows"] = [_row(name, digest) for name, digest in found.items()]
+        """Attach the missing documents, and require that all are listed."""
+        attached = self.find()
+        self.report["rows"] = [_row(name, digest) for name, digest in attached.items()]
         for _ in range(ROUNDS):
-            for attachment in self.wanted:
-                if attachment["name"] not in found:
+            for attachment in self.attachments:
+                if attachment["name"] not in attached:
                     self.put_document(attachment)
-            found = self.find()
-            if len(found) == len(self.wanted):
+            attached = self.find()
+            if len(attached) == len(self.attachments):
                 return
-        self.report["rows"] = [row for row in self.report["rows"] if row["tag"] in found]
+        self.report["rows"] = [row for row in self.report["rows"] if row["tag"] in attached]
         self.doing = "reading back what was attached"
-        raise Failure(Kind.MISMATCH, f"it lists {', '.join(found) or 'nothing'} of what was attached")
+        raise Failure(Kind.MISMATCH, f"it lists {', '.join(attached) or 'nothing'} of what was attached")
 
     def require(self) -> None:
-        """Find everything."""
-        found = self.find()
-        self.report["rows"] = [_row(name, digest) for name, digest in found.items()]
-        for attachment in self.wanted:
-            if attachment["name"] not in found:
+        """Require that all documents are listed."""
+        attached = self.find()
+        self.report["rows"] = [_row(name, digest) for name, digest in attached.items()]
+        for attachment in self.attachments:
+            if attachment["name"] not in attached:
                 others = self.listed.count((attachment["subject"], attachment["type"]))
-                told = f"there is no {attachment['name']}" + (f" that fits, of {others}" if others else "")
-                told += f": {self.unfit}" if self.unfit else ""
-                raise Failure(Kind.MISSING, told)
+                reason = f"there is no {attachment['name']}" + (f" that fits, of {others}" if others else "")
+                reason += f": {self.unfit}" if self.unfit else ""
+                raise Failure(Kind.MISSING, reason)
 
     def find(self) -> dict[str, str]:
-        """The documents that are attached to their images, by name, and the digests of their manifests."""
-        found = {}
+        """Find the documents that are attached: the digests of their manifests by name."""
+        attached = {}
         self.listed = []
-        for subject in dict.fromkeys(attachment["subject"] for attachment in self.wanted):
+        for subject in dict.fromkeys(attachment["subject"] for attachment in self.attachments):
             self.doing = f"reading what is attached to {subject}"
             command = ("artifact", "list", f"{self.name}@{subject}", "--format", "{{json .Descriptors}}")
             for descriptor in json.loads(self.client.run(*command).output) or ():
                 kind = (subject, descriptor.get("artifactType", ""))
                 self.listed.append(kind)
-                for attachment in self.wanted:
+                for attachment in self.attachments:
                     same = (attachment["subject"], attachment["type"]) == kind
                     if same and self.holds(descriptor["digest"], attachment):
-                        found[attachment["name"]] = str(descriptor["digest"])
-        return found
+                        attached[attachment["name"]] = str(descriptor["digest"])
+        return attached
 
     def holds(self, digest: str, attachment: Attachment) -> bool:
-        """Whether a manifest has a document, or one that is as good."""
+        """Return whether a manifest has a document, or an equivalent one."""
         documents = self.documents(digest)
         if not attachment["check"]:
             return digest_of(Path(attachment["file"]).read_bytes()) in documents
         return any(self.passes(document, attachment["check"]) for document in documents)
 
     def documents(self, digest: str) -> Sequence[str]:
-        """The digests of what a manifest refers to."""
+        """Return the digests of a manifest's layers."""
         try:
             body = self.client.run("manifest", "get", f"{self.name}@{digest}", "--format", "raw-body").output
         except Failure as failure:
-            # A list may name what was deleted since.
+            # A list may name a manifest that was deleted since.
             if failure.kind is Kind.MISSING:
                 return ()
             raise
@@ -124,7 +124,7 @@ class Referrers(Repository):
         return [str(layer["digest"]) for layer in manifest.get("layers", ())]
 
     def passes(self, digest: str, check: Sequence[str]) -> bool:
-        """Whether a document passes a check."""
+        """Return whether a document passes a check."""
         with tempfile.NamedTemporaryFile() as file:
             file.write(self.client.run("blob", "get", self.name, digest).output)
             file.flush()
@@ -164,12 +164,12 @@ class Referrers(Repository):
 
 
 def digest_of(data: bytes) -> str:
-    """The digest of some bytes."""
+    """Return the digest of some bytes."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _row(name: str, digest: str) -> TagResult:
-    """The row of what was there before."""
+    """Return the result for a document that was there before."""
     return TagResult(tag=name, digest=digest, pushed=False, bytes=0, seconds=0.0, tries=0)
 
 

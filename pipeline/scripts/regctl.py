@@ -1,7 +1,7 @@
-"""Run regctl, with a limit on everything, and try again what may pass.
+"""Run regctl with limits on time and tries, and retry transient failures.
 
-regctl repeats some requests by itself: five times in three seconds, without a pause where there was no answer or 500,
-502 or 504, and as long as Retry-After says. Its failed requests count as tries here, so that the two do not multiply.
+regctl retries some requests by itself: five times in three seconds, without a pause after no answer or 500, 502 or 504,
+and with the pause of Retry-After. Its failed requests count as tries here, so that the two do not multiply.
 """
 
 import os
@@ -18,33 +18,33 @@ from typing import IO, Final
 
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
-from pipeline.scripts.answers import Failure, Kind, Request, judge
+from pipeline.scripts.answers import Failure, Kind, Request, evaluate
 
-#: Bytes that have to move in the time in which a registry has to answer, or the registry counts as silent.
+#: Bytes that have to move within the timeout, or the registry counts as silent.
 PART: Final = 1_000_000
 #: Seconds of the first pause between two tries, and of the longest; a registry may ask for a longer one.
 PAUSE, LONGEST_PAUSE = 1.0, 60.0
 #: Seconds between two lines of progress.
 PROGRESS: Final = 5.0
-#: Seconds between two looks at a process that runs.
-LOOK: Final = 0.05
+#: Seconds between two polls of a running process.
+POLL: Final = 0.05
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When an operation is given up."""
+    """Limits of an operation."""
 
     timeout: float
     """Seconds in which a registry has to answer, or to take the next part of an upload."""
     tries: int
-    """Requests that may fail, those that regctl repeats by itself included."""
+    """Number of requests that may fail, regctl's own retries included."""
     seconds: float
-    """After the first failure, no try begins later than this."""
+    """Seconds after the first failure in which a new try may start."""
 
 
 @dataclass
 class Answer:
-    """What an operation gave."""
+    """Result of an operation."""
 
     output: bytes
     requests: list[Request] = field(default_factory=list)
@@ -53,28 +53,28 @@ class Answer:
 
 
 class Client:
-    """regctl, with a limit on everything."""
+    """regctl with limits."""
 
     def __init__(self, limits: Limits, *, program: str = "regctl", name: str = "") -> None:
         self.limits = limits
         self.program = program
         self.name = name
-        """What lines of progress begin with."""
+        """The prefix of progress lines."""
 
-    def run(self, *arguments: str, given: bytes = b"") -> Answer:
+    def run(self, *arguments: str, stdin: bytes = b"") -> Answer:
         """Run regctl until it succeeds, with growing pauses between the tries.
 
         Raises:
-            Failure: the last try's reason; ``tries`` counts all.
+            Failure: the last try failed; ``tries`` is the number of all.
         """
         started = time.monotonic()
         first_failure = 0.0
         failed = 0
 
         def pause(state: RetryCallState) -> float:
-            asked = _failure(state).pause
+            retry_after = _failure(state).pause
             growing = min(PAUSE * 2 ** (state.attempt_number - 1), LONGEST_PAUSE)
-            return asked + random.uniform(0.5, 1.0) * (growing if not asked else PAUSE)  # noqa: S311  # no secret
+            return retry_after + random.uniform(0.5, 1.0) * (PAUSE if retry_after else growing)  # noqa: S311  # no secret
 
         def stop(state: RetryCallState) -> bool:
             nonlocal failed, first_failure
@@ -83,18 +83,18 @@ class Client:
             late = time.monotonic() + state.upcoming_sleep > first_failure + self.limits.seconds
             return late or failed >= self.limits.tries
 
-        def tell(state: RetryCallState) -> None:
-            self.say(f"{_failure(state).reason}; trying again in {state.upcoming_sleep:.1f} s")
+        def log_retry(state: RetryCallState) -> None:
+            self.log(f"{_failure(state).reason}; trying again in {state.upcoming_sleep:.1f} s")
 
         retrying = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, Failure) and error.kind is Kind.TRANSIENT),
             wait=pause,
             stop=stop,
-            before_sleep=tell,
+            before_sleep=log_retry,
             reraise=True,
         )
         try:
-            answer: Answer = retrying(self._try, arguments, given)
+            answer: Answer = retrying(self._try, arguments, stdin)
         except Failure as failure:
             failure.tries = max(failed, 1)
             raise
@@ -102,37 +102,37 @@ class Client:
         answer.seconds = time.monotonic() - started
         return answer
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Print a line of progress."""
         print(f"{self.name}: {text}", file=sys.stderr, flush=True)
 
-    def _try(self, arguments: Sequence[str], given: bytes) -> Answer:
+    def _try(self, arguments: Sequence[str], stdin: bytes) -> Answer:
         """Run regctl once."""
         with tempfile.TemporaryFile() as output:
             command = [self.program, *arguments, "--verbosity", "trace", "--logopt", "json"]
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE) as process:
                 log = Log(process.stderr)
                 if process.stdin:
-                    process.stdin.write(given)
+                    process.stdin.write(stdin)
                     process.stdin.close()
                 given_up = self._watch(process, log)
-                # Before the end of the block closes what it reads.
+                # Before the end of the block closes the stream that it reads.
                 log.join()
             output.seek(0)
             if given_up:
                 raise given_up
             if process.returncode:
-                raise judge(log.requests, "\n".join(log.messages))
+                raise evaluate(log.requests, "\n".join(log.messages))
             return Answer(output.read(), log.requests)
 
     def _watch(self, process: "subprocess.Popen[bytes]", log: "Log") -> Failure | None:
-        """Wait for the end of regctl, or kill it and say why."""
+        """Wait for regctl's exit, or kill it and return the failure."""
         deadline = time.monotonic() + self.limits.timeout
-        waited = spoken = time.monotonic()
+        started = logged = time.monotonic()
         answered = moved = sent = 0
         while True:
             try:
-                process.wait(LOOK)
+                process.wait(POLL)
             except subprocess.TimeoutExpired:
                 now = time.monotonic()
             else:
@@ -142,20 +142,20 @@ class Client:
                 pauses = [request.retry_after for request in log.requests[answered:]]
                 if (pause := max(pauses, default=0.0)) > self.limits.seconds:
                     process.kill()
-                    return judge(log.requests, "")
+                    return evaluate(log.requests, "")
                 answered, moved = len(log.requests), sent
                 deadline = now + pause + self.limits.timeout
             if now > deadline:
                 process.kill()
                 failed = sum(request.transient for request in log.requests)
                 return Failure(Kind.TRANSIENT, f"it did not answer within {self.limits.timeout:g} s", tries=failed + 1)
-            if now > spoken + PROGRESS:
-                spoken = now
-                self.say(f"{' '.join(arguments_shown(process.args))}: {sent / 1e6:.0f} MB sent, {now - waited:.0f} s")
+            if now > logged + PROGRESS:
+                logged = now
+                self.log(f"{' '.join(arguments_shown(process.args))}: {sent / 1e6:.0f} MB sent, {now - started:.0f} s")
 
 
 class Log(threading.Thread):
-    """Reads regctl's log while it is written."""
+    """Reader of regctl's log while regctl writes it."""
 
     def __init__(self, stream: IO[bytes] | None) -> None:
         super().__init__(daemon=True)
@@ -165,7 +165,7 @@ class Log(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Take lines until there are none: requests, and what is not of the log, which is regctl's last message."""
+        """Read all lines: requests, and the lines outside the log, which are regctl's last message."""
         for line in self._stream or ():
             text = line.decode(errors="replace").rstrip()
             if request := Request.read(text):
@@ -175,7 +175,7 @@ class Log(threading.Thread):
 
 
 def bytes_moved(process: int) -> int:
-    """What a process has written so far, to files and connections; 0 where the system does not say."""
+    """Return the bytes that a process has written to files and connections; 0 if the system has no count."""
     try:
         return int(Path(f"/proc/{process}/io").read_text().split("wchar:")[1].split()[0])
     except (OSError, IndexError, ValueError):
@@ -183,7 +183,7 @@ def bytes_moved(process: int) -> int:
 
 
 def arguments_shown(command: object) -> list[str]:
-    """The first words of a command, which say what it does; never its input."""
+    """Return the first words of a command, which name the operation; never its input."""
     return [os.fspath(word) for word in command[1:3]] if isinstance(command, list) else []
 
 

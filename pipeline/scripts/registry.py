@@ -1,8 +1,8 @@
-"""Ask one repository of a registry about its tags, push an image to it, or move its tags; regctl does the protocol.
+"""Query the tags of one repository, push an image to it, or move its tags; regctl speaks the protocol.
 
 Usage: python -m pipeline.scripts.registry JOB. JOB is a JSON object with the keys of `Job`; the password, if there is
-one, is in the variable REGISTRY_PASSWORD. Prints a JSON object with the keys of `Report`, also where something failed:
-the exit code says only whether there is one.
+one, is in the variable REGISTRY_PASSWORD. Prints a JSON object with the keys of `RepositoryReport`, after a failure
+too: a non-zero exit code means only that there is no report.
 """
 
 import hashlib
@@ -18,46 +18,46 @@ from typing import Final, TypedDict
 from pipeline.scripts.answers import Failure, Kind, without_secret
 from pipeline.scripts.regctl import Answer, Client, Limits
 
-#: Where an image is mounted, as an OCI layout.
+#: Path of the image, an OCI layout.
 LAYOUT: Final = "/layout"
-#: The empty JSON object, which OCI has made a blob with a digest that everybody knows.
+#: The empty JSON object, OCI's well-known empty blob.
 EMPTY: Final = b"{}"
 EMPTY_DIGEST: Final = f"sha256:{hashlib.sha256(EMPTY).hexdigest()}"
-#: A tag that lists what is attached to a digest, where the registry has no other way to tell it: no tag of an image.
+#: Tag of OCI's fallback, an index of the attachments of a digest in a registry without the referrers API; not an image.
 FALLBACK: Final = r"sha256-[0-9a-f]{64}"
 
 
 class Job(TypedDict):
-    """What to do in a repository."""
+    """Work to do in a repository."""
 
     action: str
     """ask, push or move."""
     repository: str
     host: str
     username: str
-    """Empty where nobody is logged in."""
+    """Empty for anonymous access."""
     program: str
     timeout: float
     tries: int
     seconds: float
     digest: str
-    """Of the image to push, or to move tags to."""
+    """The digest of the image to push, or to move tags to."""
     tags: list[str]
-    """Those to push or move; to ask, the immutable ones."""
+    """The tags to push or move; for ask, the immutable ones."""
     floating: list[str]
-    """Those to tell about beside."""
+    """Further tags to report."""
     known: list[str]
-    """All tags that the decision to move was made from."""
+    """All tags that the decision to move is based on."""
     writes: bool
-    """To ask: whether to find out that one may push, where a tag is missing."""
+    """For ask: whether to check the permission to push, if a tag is missing."""
 
 
 class TagResult(TypedDict):
-    """What came of one tag."""
+    """Result for one tag."""
 
     tag: str
     digest: str
-    """As the registry has it now."""
+    """The digest in the registry now."""
     pushed: bool
     bytes: int
     seconds: float
@@ -65,7 +65,7 @@ class TagResult(TypedDict):
 
 
 class Failed(TypedDict):
-    """What failed, and why."""
+    """A failed operation and its reason."""
 
     doing: str
     tag: str
@@ -76,22 +76,22 @@ class Failed(TypedDict):
 
 
 class RepositoryReport(TypedDict):
-    """What a job found and did."""
+    """State of the repository, and the results of a job."""
 
     tags: list[str]
     """All tags of the repository."""
     digests: dict[str, str]
-    """Of the tags that were asked about and are there."""
+    """The digests of the job's tags, as far as they exist."""
     latest_made: str
-    """When the image was made that the last floating tag is at, as its configuration says; empty where nobody knows."""
+    """Creation time of the image at the last floating tag, from its configuration; empty if unknown."""
     rows: list[TagResult]
     changed: bool
-    """Nothing was moved: the repository has other tags than those that the decision was made from."""
+    """Whether the repository has tags that the decision to move did not know."""
     failure: Failed | None
 
 
 class Repository:
-    """One repository, and what is found and done there."""
+    """One repository, and the report about it."""
 
     def __init__(self, job: Job, client: Client) -> None:
         self.job = job
@@ -120,51 +120,51 @@ class Repository:
         return self.report
 
     def log_in(self, password: str) -> None:
-        """Give regctl the credentials, and have the registry look at them when it is asked for the first time."""
+        """Give regctl the credentials; only ask, the first action, has the registry check them."""
         if not self.job["username"]:
             return
         self.doing = "logging in"
         unchecked = [] if self.job["action"] == "ask" else ["--skip-check"]
         login = ("registry", "login", self.job["host"], "--user", self.job["username"], "--pass-stdin", *unchecked)
-        self.client.run(*login, given=password.encode())
+        self.client.run(*login, stdin=password.encode())
 
     def ask(self) -> None:
-        """Tell the tags, and where those of the job are; find out whether one may push what is missing."""
+        """Report the tags, and the digests of the job's tags; check the permission to push if one is missing."""
         try:
             self.look()
         except Failure as failure:
-            # Some registries deny what they do not have: a repository that the first push makes.
+            # Some registries deny access to a missing repository, which the first push makes.
             if failure.kind is not Kind.DENIED or not self.job["writes"]:
                 raise
         if self.job["writes"] and not set(self.job["tags"]) <= self.report["digests"].keys():
             self.doing = "asking whether one may push"
-            self.client.run("blob", "put", self.name, "--digest", EMPTY_DIGEST, given=EMPTY)
+            self.client.run("blob", "put", self.name, "--digest", EMPTY_DIGEST, stdin=EMPTY)
 
     def look(self) -> None:
-        """Tell the tags, and where those of the job are."""
+        """Report the tags, and the digests of the job's tags."""
         self.tag = ""
         self.report["tags"] = self.list_tags()
-        wanted = [*self.job["tags"], *self.job["floating"]]
-        found = {tag: self.digest(tag) for tag in dict.fromkeys(wanted)}
-        self.report["digests"] = {tag: digest for tag, digest in found.items() if digest}
+        tags = [*self.job["tags"], *self.job["floating"]]
+        digests = {tag: self.digest(tag) for tag in dict.fromkeys(tags)}
+        self.report["digests"] = {tag: digest for tag, digest in digests.items() if digest}
         if self.job["floating"] and self.job["floating"][-1] in self.report["digests"]:
             self.report["latest_made"] = self.made(self.job["floating"][-1])
 
     def push(self) -> None:
-        """Push the image under each tag that is missing, read all of them back, then look at the floating ones."""
+        """Push the image under each missing tag, read all of them back, and report the floating ones."""
         source = f"ocidir://{LAYOUT}@{self.job['digest']}"
         for tag in self.job["tags"]:
             self.put(tag, source)
-            # The next tag is put beside what is there now.
+            # The next tag is copied within the repository.
             source = f"{self.name}@{self.job['digest']}"
         self.look()
 
     def move(self) -> None:
-        """Move tags to an image that is there, unless tags have come that the decision did not know."""
+        """Move tags to an image in the repository, unless it has new tags, which the decision did not know."""
         for tag in self.job["tags"]:
-            found = self.list_tags()
-            self.report["tags"] = found
-            if not set(found) <= {*self.job["known"], *self.job["tags"]}:
+            existing = self.list_tags()
+            self.report["tags"] = existing
+            if not set(existing) <= {*self.job["known"], *self.job["tags"]}:
                 self.report["changed"] = True
                 return
             self.put(tag, f"{self.name}@{self.job['digest']}", over=True)
@@ -172,7 +172,7 @@ class Repository:
         self.report["changed"] = not set(self.report["tags"]) <= {*self.job["known"], *self.job["tags"]}
 
     def put(self, tag: str, source: str, *, over: bool = False) -> None:
-        """Put an image under a tag where it is not, and read it back."""
+        """Copy an image to a tag that is not at it, and read the tag back."""
         self.tag = tag
         self.doing = f"reading {tag}"
         there = self.digest(tag)
@@ -197,18 +197,18 @@ class Repository:
         self.report["rows"].append(row)
 
     def list_tags(self) -> list[str]:
-        """All tags of images; none where there is no such repository yet."""
+        """List the tags of images; none if the repository does not exist yet."""
         self.doing = "reading the tags"
         try:
-            found = self.client.run("tag", "ls", self.name).output.decode().split()
-            return sorted(tag for tag in found if not re.fullmatch(FALLBACK, tag))
+            tags = self.client.run("tag", "ls", self.name).output.decode().split()
+            return sorted(tag for tag in tags if not re.fullmatch(FALLBACK, tag))
         except Failure as failure:
             if failure.kind is Kind.MISSING:
                 return []
             raise
 
     def digest(self, tag: str) -> str:
-        """The digest that the registry says a tag has; empty where there is no such tag."""
+        """Return the digest that the registry reports for a tag; empty if there is no such tag."""
         try:
             return self.client.run("manifest", "head", f"{self.name}:{tag}").output.decode().strip()
         except Failure as failure:
@@ -217,21 +217,21 @@ class Repository:
             raise
 
     def read_back(self, tag: str) -> str:
-        """The digest of the very bytes that the registry gives for a tag."""
+        """Return the digest of the bytes that the registry serves for a tag."""
         body = self.client.run("manifest", "get", f"{self.name}:{tag}", "--format", "raw-body").output
         return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
     def made(self, tag: str) -> str:
-        """When the image under a tag was made, as its configuration says."""
+        """Return the creation time of the image at a tag, from its configuration; empty if unknown."""
         try:
-            found = self.client.run("image", "inspect", f"{self.name}:{tag}", "--format", "{{json .}}").output
-            return str(json.loads(found).get("created") or "")
+            config = self.client.run("image", "inspect", f"{self.name}:{tag}", "--format", "{{json .}}").output
+            return str(json.loads(config).get("created") or "")
         except (Failure, ValueError, AttributeError):
-            return ""  # It only helps to decide; an image of somebody else need not say it.
+            return ""  # The time only helps to decide, and an image from elsewhere may lack it.
 
 
 def _size(digest: str) -> int:
-    """The bytes of a blob of the mounted image; 0 where it is none."""
+    """Return the size of a blob of the mounted image; 0 if it has no such blob."""
     blob = Path(LAYOUT, "blobs", *digest.split(":"))
     return blob.stat().st_size if digest and blob.is_file() else 0
 

@@ -20,7 +20,7 @@ for (const button of document.querySelectorAll("thead button")) {
   });
 }
 
-// Every word of the search has to be somewhere in a row: in the name, the version, the licence or the layer.
+// A row matches if it has every word of the search: in the name, the version, the licence or the layer.
 const search = document.getElementById("search");
 if (search) {
   const count = document.getElementById("count");
@@ -45,6 +45,6 @@ if (search) {
     });
   }
   search.closest("form").hidden = false;
-  // A browser keeps what was typed when a page is loaded again.
+  // A browser keeps the typed text when a page is loaded again.
   filter();
 }

@@ -1,7 +1,7 @@
 """Draw the page about an image: one HTML file that needs nothing else.
 
 Usage: python -m pipeline.scripts.report PAGE OUTPUT. PAGE is a JSON object with the keys of `pipeline.page.Page`. The
-same page gives the same bytes. Names, versions and licences are others' words: all of them are escaped.
+same page gives the same bytes. Names, versions and licences are not trusted: all of them are escaped.
 """
 
 import base64
@@ -18,31 +18,31 @@ from pipeline.scripts.sizes import size
 from pipeline.scripts.treemap import Tile, draw
 
 HERE: Final = Path(__file__).parent
-#: Pixels of the map: for a desk, and for a hand.
+#: Size of the map in pixels: for a desktop screen, and for a phone.
 WIDE: Final = (1120, 560)
 NARROW: Final = (360, 640)
-#: What has a colour of its own, in the order of the legend; the empty word is all else.
+#: Topics with a colour of their own, in the order of the legend; the empty one is all other packages.
 TOPICS: Final = ("CUDA", "Python", "ROOT", "TensorFlow", "")
 
 
 def tile(package: dict[str, Any]) -> Tile:
-    """The tile of a package on the map."""
+    """Return the tile of a package on the map."""
     title = f"{package['name']} {package['version']}: {size(package['size'])}, layer {package['layer']}"
     return Tile(package["name"], package["size"] or 0, package["layer"], package["topic"], title)
 
 
 def maps(page: dict[str, Any]) -> list[Markup]:
-    """The map of sizes for a wide window, and the one for a narrow one; nothing where no size is known."""
+    """Draw the map of sizes for a wide and for a narrow window; none if no size is known."""
     tiles = [tile(package) for package in page["packages"]]
     largest = ", ".join(f"{package['name']} {size(package['size'])}" for package in page["packages"][:5])
     label = f"Map of the sizes of {len(tiles)} packages in {len(page['layers'])} layers; the largest are {largest}"
     drawn = [draw(tiles, width, height, label) for width, height in (WIDE, NARROW)]
-    # Markup by matplotlib, in which every name is escaped.
+    # The markup is matplotlib's, in which every name is escaped.
     return [Markup(svg) for svg in drawn if svg]  # noqa: S704
 
 
 def render(page: dict[str, Any]) -> str:
-    """The page."""
+    """Render the page."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -58,7 +58,7 @@ def render(page: dict[str, Any]) -> str:
         legend=[topic for topic in TOPICS if counts[topic]],
         style=Markup(style),  # noqa: S704  # of this folder
         script=Markup(script),  # noqa: S704  # of this folder
-        # Whatever a name may do to this page, a browser runs this script and no other, and loads nothing.
+        # Whatever a name injects into this page, a browser runs this script and no other, and loads nothing.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 

@@ -1,7 +1,7 @@
-"""Write the bill of materials of an image, and hold it against the schema of its format.
+"""Write the SBOM of an image, and validate it with the schema of its format.
 
-Usage: sbom.py FORMAT BILL OUTPUT. FORMAT is cyclonedx or spdx; BILL is a JSON object with the keys of `Bill`. The same
-bill gives the same bytes. Where the document is not what its format asks for, prints why and exits with 1.
+Usage: sbom.py FORMAT SBOM OUTPUT. FORMAT is cyclonedx or spdx; SBOM is a JSON object with the keys of `Sbom`. The same
+SBOM gives the same bytes. For an invalid document, prints the reasons and exits with 1.
 """
 
 import io
@@ -17,12 +17,12 @@ from typing import Any, Final, TypedDict
 
 from packageurl import PackageURL
 
-#: Who made the document, in each format's own way.
+#: Creator of the document.
 TOOL: Final = "maniac-pipeline"
 
 
 class Component(TypedDict):
-    """One package: the parts of its package URL, where it was downloaded, its hashes and its licence."""
+    """One package: the parts of its package URL, its download address, its hashes and its licence."""
 
     type: str
     namespace: str
@@ -36,7 +36,7 @@ class Component(TypedDict):
 
 
 class Sbom(TypedDict):
-    """An image and what is in it. The time is in seconds since 1970."""
+    """An image and its components. The time is in seconds since 1970."""
 
     name: str
     version: str
@@ -45,7 +45,7 @@ class Sbom(TypedDict):
 
 
 def package_url(component: Component) -> str:
-    """The package URL, by which other programs know the package."""
+    """Return the package URL of a component."""
     return PackageURL(
         component["type"],
         component["namespace"] or None,
@@ -55,13 +55,13 @@ def package_url(component: Component) -> str:
     ).to_string()
 
 
-def identity(bill: Sbom) -> uuid.UUID:
-    """An id that is as good as random, and the same for the same bill."""
-    return uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(bill, sort_keys=True))
+def identity(content: Sbom) -> uuid.UUID:
+    """Return an id that is the same for the same SBOM, and different for any other."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(content, sort_keys=True))
 
 
-def cyclonedx(bill: Sbom) -> tuple[str, list[str]]:
-    """A document of CycloneDX 1.6, and what its schema has against it."""
+def cyclonedx(content: Sbom) -> tuple[str, list[str]]:
+    """Return a CycloneDX 1.6 document, and its errors by the schema."""
     from cyclonedx.contrib.license.factories import LicenseFactory  # noqa: PLC0415  # one format is asked for
     from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri  # noqa: PLC0415
     from cyclonedx.model.bom import Bom  # noqa: PLC0415
@@ -72,8 +72,8 @@ def cyclonedx(bill: Sbom) -> tuple[str, list[str]]:
     from cyclonedx.schema import SchemaVersion  # noqa: PLC0415
     from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
 
-    # Each is looked up once: that takes longer than all else, and packages share them.
-    texts = {component["license"] for component in bill["components"]} - {None, ""}
+    # Each licence is looked up once: the look-up takes longer than all else, and packages share licences.
+    texts = {component["license"] for component in content["components"]} - {None, ""}
     licenses = {text: LicenseFactory().make_from_string(text) for text in texts if text}
 
     def entry(component: Component) -> Entry:
@@ -92,19 +92,19 @@ def cyclonedx(bill: Sbom) -> tuple[str, list[str]]:
             else [],
         )
 
-    image = Entry(name=bill["name"], version=bill["version"], type=ComponentType.CONTAINER, bom_ref="image")
-    bom = Bom(serial_number=identity(bill), components=map(entry, bill["components"]))
-    bom.metadata.timestamp = datetime.fromtimestamp(bill["time"], UTC)
+    image = Entry(name=content["name"], version=content["version"], type=ComponentType.CONTAINER, bom_ref="image")
+    bom = Bom(serial_number=identity(content), components=map(entry, content["components"]))
+    bom.metadata.timestamp = datetime.fromtimestamp(content["time"], UTC)
     bom.metadata.component = image
     bom.metadata.tools.tools.add(Tool(name=TOOL))
     bom.register_dependency(image, bom.components)
     text = JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
-    found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
-    return text, [str(found)] if found else []
+    error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    return text, [str(error)] if error else []
 
 
-def spdx(bill: Sbom) -> tuple[str, list[str]]:
-    """A document of SPDX 2.3, and what its rules have against it."""
+def spdx(content: Sbom) -> tuple[str, list[str]]:
+    """Return an SPDX 2.3 document, and its errors by the rules of the format."""
     from license_expression import get_spdx_licensing  # noqa: PLC0415
     from spdx_tools.spdx.model import (  # noqa: PLC0415
         Actor,
@@ -129,7 +129,7 @@ def spdx(bill: Sbom) -> tuple[str, list[str]]:
     licensing = get_spdx_licensing()
     own: dict[str, ExtractedLicensingInfo] = {}
 
-    # Each licence is looked up once: that takes longer than all else, and packages share them.
+    # Each licence is looked up once: the look-up takes longer than all else, and packages share licences.
     @cache
     def license_of(text: str | None) -> Any:  # noqa: ANN401  # of a library without types
         if not text:
@@ -137,7 +137,7 @@ def spdx(bill: Sbom) -> tuple[str, list[str]]:
         known = _spdx_id(text)
         if known is None:
             known = f"LicenseRef-{_word(text.removeprefix('LicenseRef-'))}"
-            # Two texts may be one name.
+            # Two texts may give the same name.
             known += f"-{len(own)}" if known in own else ""
             own[known] = ExtractedLicensingInfo(known, extracted_text=text, license_name=text)
         return licensing.parse(known)
@@ -145,7 +145,7 @@ def spdx(bill: Sbom) -> tuple[str, list[str]]:
     def package(number: int, component: Component) -> Package:
         sums = {ChecksumAlgorithm.SHA256: component["sha256"], ChecksumAlgorithm.MD5: component["md5"]}
         url = component["url"]
-        # The format has no word for some addresses that packages come from, such as a host without a dot.
+        # SPDX does not accept some addresses, such as a host without a dot.
         location = url if url and not validate_download_location(url) else SpdxNoAssertion()
         return Package(
             spdx_id=f"SPDXRef-{number}-{_word(component['name'])}",
@@ -164,21 +164,21 @@ def spdx(bill: Sbom) -> tuple[str, list[str]]:
 
     image = Package(
         spdx_id="SPDXRef-image",
-        name=bill["name"],
-        version=bill["version"] or None,
+        name=content["name"],
+        version=content["version"] or None,
         download_location=SpdxNoAssertion(),
         files_analyzed=False,
         primary_package_purpose=PackagePurpose.CONTAINER,
     )
-    packages = [package(number, component) for number, component in enumerate(bill["components"], 1)]
+    packages = [package(number, component) for number, component in enumerate(content["components"], 1)]
     document = Document(
         CreationInfo(
             spdx_version="SPDX-2.3",
             spdx_id="SPDXRef-DOCUMENT",
-            name=bill["name"],
-            document_namespace=f"urn:uuid:{identity(bill)}",
+            name=content["name"],
+            document_namespace=f"urn:uuid:{identity(content)}",
             creators=[Actor(ActorType.TOOL, TOOL)],
-            created=datetime.fromtimestamp(bill["time"], UTC).replace(tzinfo=None),
+            created=datetime.fromtimestamp(content["time"], UTC).replace(tzinfo=None),
         ),
         packages=[image, *packages],
         relationships=[
@@ -189,27 +189,27 @@ def spdx(bill: Sbom) -> tuple[str, list[str]]:
     )
     stream = io.StringIO()
     write_document_to_stream(document, stream, validate=False)
-    return stream.getvalue() + "\n", [found.validation_message for found in validate_full_spdx_document(document)]
+    return stream.getvalue() + "\n", [error.validation_message for error in validate_full_spdx_document(document)]
 
 
 def _spdx_id(text: str) -> str | None:
-    """A licence as SPDX writes it, or None where it is none of SPDX's."""
+    """Return a licence as SPDX writes it; None if SPDX does not list it."""
     from cyclonedx.spdx import fixup_id, is_expression  # noqa: PLC0415
 
     return fixup_id(text) or (text if is_expression(text) else None)
 
 
 def _word(text: str) -> str:
-    """A text in the letters that SPDX takes for a name."""
+    """Return a text in the characters that SPDX allows in a name."""
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "none"
 
 
 FORMATS: Final[dict[str, Callable[[Sbom], tuple[str, list[str]]]]] = {"cyclonedx": cyclonedx, "spdx": spdx}
 
 
-def main(form: str, bill: str, output: str) -> int:
+def main(form: str, file: str, output: str) -> int:
     """Run as a command; see the module's docstring."""
-    text, problems = FORMATS[form](json.loads(Path(bill).read_text(encoding="utf-8")))
+    text, problems = FORMATS[form](json.loads(Path(file).read_text(encoding="utf-8")))
     if problems:
         print("; ".join(problems[:3]))
         return 1

@@ -1,14 +1,14 @@
-"""Numbers of bytes, for people."""
+"""Numbers of bytes in units for people."""
 
 from typing import Final
 
-#: Each a thousand of the one before.
+#: Units, each a thousand times the previous one.
 UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 THOUSAND: Final = 1000
 
 
 def size(count: int | None, *, sign: bool = False) -> str:
-    """A number of bytes in the unit that fits, "?" for none; ``sign`` is for a difference, which can be negative."""
+    """Format a number of bytes in a suitable unit, None as "?"; ``sign`` adds the sign of a difference."""
     if count is None:
         return "?"
     number: float = count

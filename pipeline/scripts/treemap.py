@@ -1,6 +1,6 @@
-"""Draw packages as a map of tiles, a tile as large as its package is, the tiles of a layer beside each other.
+"""Draw packages as a treemap: a tile is as large as its package, and the tiles of a layer are adjacent.
 
-matplotlib draws, squarify says where. Colours, light and dark, are the page's: the drawing has classes for them.
+squarify computes the layout, matplotlib draws it. The page defines the colours, light and dark, by the tiles' classes.
 """
 
 import io
@@ -19,11 +19,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextToPath
 
 SVG: Final = "http://www.w3.org/2000/svg"
-#: Sizes of a tile's name, in pixels: the first one that it fits in is taken.
+#: Font sizes of a tile's name, in pixels; the first that fits is used.
 FONTS: Final = (15, 12, 10, 8)
-#: Pixels between layers, around a name, and of the line that names a layer.
+#: Pixels between layers, around a name, and of a layer's heading.
 GAP, PADDING, HEADING = 2.0, 3.0, 13.0
-#: Letters of a name below which the rest is not cut off: it would say nothing.
+#: Minimum number of letters of a shortened name.
 LEAST: Final = 5
 #: Characters that XML cannot hold, however they are written.
 _NO_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -37,14 +37,14 @@ class Tile:
     size: int
     layer: str
     topic: str
-    """Names the colour."""
+    """The topic, which determines the colour."""
     title: str
-    """What is shown where somebody points at it."""
+    """The tooltip."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle, from its upper left corner."""
+    """A rectangle by its upper left corner and its size."""
 
     x: float
     y: float
@@ -52,30 +52,30 @@ class Box:
     height: float
 
     def inside(self, gap: float, heading: float = 0) -> "Box":
-        """The rectangle without its edge, and without the line at its top."""
+        """Return the rectangle without a margin, and without a heading at its top."""
         width, height = self.width - 2 * gap, self.height - 2 * gap - heading
         return Box(self.x + gap, self.y + gap + heading, max(width, 0.1), max(height, 0.1))
 
 
 def lay_out[T](sizes: Sequence[tuple[T, int]], box: Box) -> list[tuple[T, Box]]:
-    """Where each of some things is in a box, the largest first."""
+    """Divide a box among items by their sizes, the largest first."""
     ordered = sorted(sizes, key=lambda pair: pair[1], reverse=True)
     scaled = squarify.normalize_sizes([size for _, size in ordered], box.width, box.height)
     places = squarify.squarify(scaled, box.x, box.y, box.width, box.height)
     return [
-        (thing, Box(place["x"], place["y"], place["dx"], place["dy"]))
-        for (thing, _), place in zip(ordered, places, strict=True)
+        (item, Box(place["x"], place["y"], place["dx"], place["dy"]))
+        for (item, _), place in zip(ordered, places, strict=True)
     ]
 
 
 def draw(tiles: Iterable[Tile], width: int, height: int, label: str) -> str:
-    """The map, as an SVG element to put into a page; empty where no tile has a size.
+    """Draw the map as an SVG element for a page; empty if no tile has a size.
 
     Args:
-        tiles: what is on it; one without a size is left out.
-        width: in pixels.
-        height: in pixels.
-        label: what a screen reader says of it.
+        tiles: the tiles; one without a size is left out.
+        width: width in pixels.
+        height: height in pixels.
+        label: description for screen readers.
     """
     layers: dict[str, list[Tile]] = {}
     for tile in tiles:
@@ -84,11 +84,11 @@ def draw(tiles: Iterable[Tile], width: int, height: int, label: str) -> str:
     if not layers:
         return ""
     with (
-        # Text stays text, and the same map is the same bytes.
+        # Text stays text, and the same map gives the same bytes.
         mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "", "font.family": "sans-serif"}),
         warnings.catch_warnings(),
     ):
-        # A name may have letters that the font, by which it is measured, lacks.
+        # matplotlib warns about letters that its font, which measures the names, lacks.
         warnings.simplefilter("ignore", UserWarning)
         return _draw(layers, width, height, label)
 
@@ -127,7 +127,7 @@ def _draw(layers: dict[str, list[Tile]], width: int, height: int, label: str) ->
 
 
 def fit(text: str, box: Box, sizes: Sequence[int]) -> tuple[str, int] | None:
-    """A text as far as it fits into a box, and its size; None where too little of it does."""
+    """Return a text, shortened to fit into a box, and its font size; None if too little of it fits."""
     text = _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)
     room = box.width - 2 * PADDING
     fitting = [size for size in sizes if size + 2 <= box.height]
@@ -149,12 +149,12 @@ def _width(text: str, size: int) -> float:
 
 
 def _for_page(svg: str, tiles: Sequence[Tile], label: str) -> str:
-    """What matplotlib drew, without what would reach out of the map, and with a class for whatever has a colour."""
+    """Return matplotlib's SVG without parts that affect the rest of a page, and with classes for the colours."""
     ET.register_namespace("", SVG)
     root = ET.fromstring(svg)  # noqa: S314  # matplotlib wrote it
     for parent in list(root.iter()):
         for child in list(parent):
-            # The style is for all of a page, and the metadata is an address.
+            # The style would apply to the whole page, and the metadata has only an address.
             if child.tag.rpartition("}")[2] in {"metadata", "style"}:
                 parent.remove(child)
     for element in root.iter():

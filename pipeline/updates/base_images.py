@@ -1,7 +1,8 @@
-"""What is newer than a base image, by the tags of its repository: pure decisions.
+"""Newer versions of a base image, read from the tags of its repository.
 
-Tags of pixi's own repository are a base (noble-cuda-13.0.0), which moves to each release of pixi, or a release of pixi
-on a base (0.62.2-noble-cuda-13.0.0), which stays. CUDA is told by the tags of any repository that names it so.
+A tag of pixi's own repository names a base (noble-cuda-13.0.0) and floats to each release of pixi, or names a release
+of pixi on a base (0.62.2-noble-cuda-13.0.0) and is immutable. The CUDA version is read from the tags of any repository
+that names it in the same form.
 """
 
 import re
@@ -11,30 +12,30 @@ from typing import Final, Literal
 
 from packaging.version import Version
 
-#: The repository of base images with pixi, whoever mirrors it, by the end of its name.
+#: End of the name of the repository of base images with pixi, or of a mirror of it.
 PIXI: Final = "/pixi"
 _CUDA: Final = re.compile(r"(?P<before>(?:.*-)?cuda-?)(?P<version>\d+(?:\.\d+)+)(?P<after>(?:-.*)?)")
 _PIXI: Final = re.compile(r"(?P<version>\d+\.\d+\.\d+)(?P<after>(?:-.+)?)")
-#: Instructions of a Dockerfile that name what it builds on, and what that stage is called.
+#: Instruction of a Dockerfile that names a base image, and the name of the stage.
 _FROM: Final = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The name of an image, with all that people leave out."""
+    """The name of an image, with the default parts filled in."""
 
     repository: str
-    """With the registry."""
+    """The repository with its registry."""
 
     tag: str
-    """Empty where a digest is named alone."""
+    """Empty if the name has only a digest."""
 
     digest: str = ""
 
 
 @dataclass(frozen=True)
 class Newer:
-    """A tag that has a newer version than another one."""
+    """A tag with a newer version than the current one."""
 
     version: str
     tag: str
@@ -42,7 +43,7 @@ class Newer:
 
 
 def parse(reference: str) -> Reference:
-    """An image's name in its parts, with the defaults that Docker has."""
+    """Split an image's name into its parts, with Docker's defaults."""
     name, _, digest = reference.partition("@")
     path, slash, last = name.rpartition("/")
     last, _, tag = last.partition(":")
@@ -56,56 +57,56 @@ def parse(reference: str) -> Reference:
 
 
 def is_pixi(reference: str) -> bool:
-    """Whether the tags of an image say which releases of pixi there are."""
+    """Return whether the tags of an image name releases of pixi."""
     return parse(reference).repository.endswith(PIXI)
 
 
 def newer_cuda(tag: str, tags: Iterable[str]) -> list[Newer]:
-    """The newest patch of the CUDA version that a tag names, and the newest version beyond; each where there is one.
+    """Return the newest patch of the CUDA version that a tag names, and the newest version of all, as far as newer.
 
     Args:
-        tag: the one in use.
-        tags: all of its repository; those that differ in the CUDA version alone are looked at.
+        tag: the tag in use.
+        tags: all tags of its repository; only those that differ in nothing but the CUDA version count.
     """
     if not (ours := _CUDA.fullmatch(tag)):
         return []
     current = Version(ours["version"])
-    found = {
+    candidates = {
         Version(other["version"]): name
         for name in tags
         if (other := _CUDA.fullmatch(name)) and (other["before"], other["after"]) == (ours["before"], ours["after"])
     }
-    patches = [version for version in found if version.release[:2] == current.release[:2]]
-    newest = [max(versions) for versions in (patches, found) if versions]
+    patches = [version for version in candidates if version.release[:2] == current.release[:2]]
+    newest = [max(versions) for versions in (patches, candidates) if versions]
     return [
-        Newer(str(version), found[version], _step(current, version))
+        Newer(str(version), candidates[version], _step(current, version))
         for version in dict.fromkeys(newest)
         if version > current
     ]
 
 
 def cuda_of(tag: str) -> str:
-    """The CUDA version that a tag names; empty where it names none."""
-    found = _CUDA.fullmatch(tag)
-    return found["version"] if found else ""
+    """Return the CUDA version that a tag names; empty if it names none."""
+    match = _CUDA.fullmatch(tag)
+    return match["version"] if match else ""
 
 
 def pixi_of(tag: str) -> str:
-    """The version of pixi that a tag of its repository stays at; empty where it moves."""
-    found = _PIXI.fullmatch(tag)
-    return found["version"] if found else ""
+    """Return the version of pixi that an immutable tag of its repository names; empty for a floating tag."""
+    match = _PIXI.fullmatch(tag)
+    return match["version"] if match else ""
 
 
 def newest_pixi(tag: str, tags: Iterable[str], current: str) -> tuple[str, str] | None:
-    """The newest release of pixi, and its tag on the same base, empty where that has none; None where ours is it.
+    """Return the newest release of pixi, and its tag on the same base or an empty one; None if the current is newest.
 
     Args:
-        tag: the one in use, of either kind.
-        tags: all of its repository.
-        current: the version of pixi that it has.
+        tag: the tag in use, immutable or floating.
+        tags: all tags of its repository.
+        current: the version of pixi in the base image.
     """
     known = set(tags)
-    versions = [Version(found["version"]) for name in known if (found := _PIXI.fullmatch(name))]
+    versions = [Version(match["version"]) for name in known if (match := _PIXI.fullmatch(name))]
     if not versions or max(versions) <= Version(current):
         return None
     newest = str(max(versions))
@@ -115,7 +116,7 @@ def newest_pixi(tag: str, tags: Iterable[str], current: str) -> tuple[str, str] 
 
 
 def built_on(dockerfile: str) -> list[str]:
-    """The images that a Dockerfile names as its bases, each once; those in variables are not known before a build."""
+    """Return the base images that a Dockerfile names, each once; those in variables are not known before a build."""
     lines = _FROM.findall(dockerfile)
     stages = {name.lower() for _, name in lines if name} | {"scratch"}
     return list(dict.fromkeys(name for name, _ in lines if name.lower() not in stages and "$" not in name))

@@ -1,4 +1,4 @@
-"""What could be updated in an image, a row a thing: pure decisions from what registries and OSV said, and the table."""
+"""Report of available updates: one row for each, from the answers of registries and OSV."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
@@ -12,14 +12,14 @@ from pipeline.updates.base_images import cuda_of, newer_cuda, newest_pixi, parse
 from pipeline.updates.vulnerabilities import Pair, Vulnerability, fixed_in
 
 COLUMNS: Final = ("image", "kind", "what", "current", "newest", "change")
-#: What a row is about.
+#: Subject of a row.
 type Kind = Literal["base image", "CUDA", "pixi", "vulnerability"]
-#: What a row says where nobody answered.
+#: Value of `newest` in a row whose source did not answer.
 UNKNOWN: Final = "not known"
 
 
 class UpdateRow(BaseModel):
-    """One thing that could be updated, or that could not be asked about."""
+    """One available update, or one source that did not answer."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,29 +29,29 @@ class UpdateRow(BaseModel):
     current: str
     newest: str
     change: str = ""
-    """Where it is changed."""
+    """The file and key to edit, or the command to run."""
 
     reason: str = ""
-    """Why the newest is not known."""
+    """The reason why the newest version is not known."""
 
 
 class Updates(BaseModel):
-    """All that could be updated."""
+    """All available updates."""
 
     model_config = ConfigDict(frozen=True)
 
     rows: tuple[UpdateRow, ...]
     notes: tuple[str, ...] = ()
-    """What was looked at, and what was not."""
+    """The scope of the look-up, one sentence an image."""
 
     @property
     def unknown(self) -> list[UpdateRow]:
-        """What could not be asked about."""
+        """The rows whose source did not answer."""
         return [row for row in self.rows if row.newest == UNKNOWN]
 
 
 class Base(BaseModel):
-    """A base image of an image, and where it is named."""
+    """A base image of an image, and the place that names it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,22 +61,22 @@ class Base(BaseModel):
     """The key and file that name it, for people."""
 
     digest: str
-    """The one that a build takes; empty where it takes what the tag is."""
+    """The digest that a build pulls; empty if it pulls the tag."""
 
     remedy: str
-    """How another digest is taken."""
+    """The place or command that changes the digest."""
 
     has_pixi: bool = False
-    """Whether it installs the image, and its tags say which releases of pixi there are."""
+    """Whether its pixi installs the image's packages, and its tags name releases of pixi."""
 
 
 def find_newer(base: Base, answer: Answer, pixi: str) -> list[UpdateRow]:
-    """What is newer than a base image.
+    """Return the available updates of a base image.
 
     Args:
         base: the base image.
-        answer: what its registry says.
-        pixi: the version of pixi that the image's base has; empty where nobody knows.
+        answer: the report of its registry.
+        pixi: the version of pixi in the base image; empty if unknown.
     """
     name = parse(base.reference)
 
@@ -105,7 +105,7 @@ def find_newer(base: Base, answer: Answer, pixi: str) -> list[UpdateRow]:
     ]
     if base.has_pixi and pixi and (newest := newest_pixi(name.tag, answer.tags, pixi)):
         version, tag = newest
-        # A tag that names no release of pixi has the newest one as soon as it is locked again.
+        # A floating tag has the newest pixi as soon as it is locked again.
         change = f"{base.place}: {tag}" if pixi_of(name.tag) else base.remedy
         rows.append(row("pixi", pixi, version, change if tag else f"{base.place}: only other bases have it"))
     return rows
@@ -114,41 +114,41 @@ def find_newer(base: Base, answer: Answer, pixi: str) -> list[UpdateRow]:
 def find_vulnerable(
     image: str, locked: Mapping[Pair, str], known: Mapping[Pair, Sequence[Vulnerability]]
 ) -> list[UpdateRow]:
-    """The known vulnerabilities of an image's packages.
+    """Return the known vulnerabilities of an image's packages.
 
     Args:
-        image: its name.
-        locked: its packages of Python: the name in the lock by what PyPI has.
-        known: vulnerabilities by what PyPI has.
+        image: the image's name.
+        locked: its Python packages: the name in the lock by the name and version at PyPI.
+        known: vulnerabilities by the name and version at PyPI.
     """
     return [
         UpdateRow(
             image=image,
             kind="vulnerability",
-            what=f"{locked[pair]}: {', '.join((found.id, *found.aliases))}",
+            what=f"{locked[pair]}: {', '.join((vulnerability.id, *vulnerability.aliases))}",
             current=pair[1],
-            newest=fixed_in(pair[1], found) or "not mended yet",
+            newest=fixed_in(pair[1], vulnerability) or "not fixed yet",
             change=f"dagger call lock --image {image} --package {locked[pair]}",
         )
         for pair in sorted(locked.keys() & known.keys())
-        for found in known[pair]
+        for vulnerability in known[pair]
     ]
 
 
-def draw(found: Updates, form: Format) -> str:
-    """A report in a format."""
+def draw(updates: Updates, form: Format) -> str:
+    """Draw a report in a format."""
     if form is Format.JSON:
-        return found.model_dump_json(indent=2) + "\n"
-    rows = [(row.image, row.kind, row.what, row.current, row.newest, row.change) for row in found.rows]
+        return updates.model_dump_json(indent=2) + "\n"
+    rows = [(row.image, row.kind, row.what, row.current, row.newest, row.change) for row in updates.rows]
     markdown = form is Format.MARKDOWN
     table = (draw_markdown if markdown else draw_table)(COLUMNS, rows) if rows else "Nothing is outdated.\n"
-    reasons = [f"{row.what}: {row.reason}" for row in found.unknown]
-    notes = "".join(f"{'- ' if markdown else ''}{note}\n" for note in dict.fromkeys([*reasons, *found.notes]))
+    reasons = [f"{row.what}: {row.reason}" for row in updates.unknown]
+    notes = "".join(f"{'- ' if markdown else ''}{note}\n" for note in dict.fromkeys([*reasons, *updates.notes]))
     return f"{table}\n{notes}" if markdown else f"{table}{notes}"
 
 
 def explain(unknown: Iterable[UpdateRow]) -> str:
-    """The sentence that an incomplete report ends with."""
+    """Return the message of an incomplete report."""
     named = dict.fromkeys(row.what for row in unknown)
     return (
         f"{len(named)} of the sources could not be asked ({', '.join(named)}), so there may be more than the table "

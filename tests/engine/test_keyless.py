@@ -103,10 +103,10 @@ async def test_an_image_that_is_signed_without_a_key_is_accepted(
     assert verified.returncode == 0, verified.stderr
     assert f"tiny is {digest}: it is signed in {', '.join(shop.repositories)}; built here," in verified.stdout
     refused = shop.checkout.refusal(*verify, *who(own.issuer.url, "me"))
-    assert f"{digest} has no signature of me, whom {own.issuer.url} knows in 3 of 3 repositories (" in refused
+    assert f"{digest} has no signature of me (OIDC issuer {own.issuer.url}) in 3 of 3 repositories (" in refused
     assert "there is no signature that fits, of 1: failed to verify certificate identity" in refused
     refused = shop.checkout.refusal(*verify, *who("https://issuer.example"))
-    assert f"has no signature of {IDENTITY}, whom https://issuer.example knows in 3 of 3 repositories" in refused
+    assert f"has no signature of {IDENTITY} (OIDC issuer https://issuer.example) in 3 of 3 repositories" in refused
     assert f'got "{own.issuer.url}"' in refused
 
     with engine_log.open("rb") as log:
@@ -152,7 +152,7 @@ async def test_a_signature_by_somebody_else_is_not_pushed(tmp_path: Path, own: S
         (who("https://issuer.example"), f'expected issuer value "https://issuer.example", got "{own.issuer.url}"'),
     ):
         refused = refusal(*by)
-        assert refused.startswith("nothing was pushed, because its signature is not known as one of ")
+        assert refused.startswith("nothing was pushed, because its signature does not verify for ")
         assert found in refused
         assert refused.endswith(
             "; correct --certificate-identity, --certificate-oidc-issuer or 'trusted_root' of [tool.pipeline]"

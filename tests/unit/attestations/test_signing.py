@@ -76,7 +76,7 @@ def test_what_fits_together_signs() -> None:
     ("given", "message"),
     [
         ((KEY, None, TOKEN, ME, ISSUER), "two ways to sign; leave one of them out"),
-        ((None, PASSWORD, None, None, None), "that of no key; give --signing-key"),
+        ((None, PASSWORD, None, None, None), "--signing-password needs --signing-key; give both"),
         ((None, None, TOKEN, ME, None), "--identity-token needs --certificate-identity and"),
         ((KEY, None, None, ME, ISSUER), "sign nothing; give --identity-token"),
     ],
@@ -106,7 +106,7 @@ def test_cosign_s_own_words_are_told() -> None:
         "nothing was pushed, because it cannot be signed: decrypt: wrong password; "
         "check --signing-key with --signing-password, or --identity-token and the services of Sigstore"
     )
-    assert "cosign did not say why" in explain("")
+    assert "cosign gave no reason" in explain("")
 
 
 @pytest.mark.parametrize(

@@ -23,4 +23,4 @@ def test_what_is_not_shown_is_counted() -> None:
 def test_an_image_that_cannot_be_read_is_said_to_be_unknown() -> None:
     """It is another image, and why nobody can say how it differs."""
     text = explain("small", "r", "d", "e", Comparison(failure="it did not answer"))
-    assert text.endswith("what differs is not known, because that one cannot be read: it did not answer")
+    assert text.endswith("what differs is not known, because the published one cannot be read: it did not answer")

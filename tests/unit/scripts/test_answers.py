@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline.scripts.answers import Kind, Request, judge, without_secret
+from pipeline.scripts.answers import Kind, Request, evaluate, without_secret
 
 URL = "https://ghcr.io/v2/maniaclab/small/blobs/uploads/1?_state=abc"
 
@@ -41,7 +41,7 @@ def test_other_lines_tell_of_no_request(text: str) -> None:
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 507])
 def test_what_may_pass(status: int) -> None:
     """A busy or broken registry may be another one in a minute."""
-    assert judge([request(status)], "").kind is Kind.TRANSIENT
+    assert evaluate([request(status)], "").kind is Kind.TRANSIENT
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_may_pass(status: int) -> None:
 )
 def test_a_lost_connection_may_pass(error: str) -> None:
     """No answer at all is no answer against us."""
-    failure = judge([request(error=error)], "")
+    failure = evaluate([request(error=error)], "")
     assert failure.kind is Kind.TRANSIENT
     assert failure.reason == f"the connection failed ({error.partition('": ')[2]})"
 
@@ -75,41 +75,41 @@ def test_a_lost_connection_may_pass(error: str) -> None:
 )
 def test_what_cannot_pass(found: Request, message: str, kind: Kind) -> None:
     """An answer that stays the same is final at once."""
-    assert judge([found], message).kind is kind
+    assert evaluate([found], message).kind is kind
 
 
 def test_a_cut_upload_is_not_judged_by_what_follows() -> None:
     """regctl goes on with an upload that the registry has forgotten; the connection is the reason."""
     made = [request(202, method="POST"), request(error='Put "x": EOF'), request(404, method="PATCH"), request(404)]
-    failure = judge(made, "failed to send blob chunk: not found [http 404]: ")
+    failure = evaluate(made, "failed to send blob chunk: not found [http 404]: ")
     assert (failure.kind, failure.tries) == (Kind.TRANSIENT, 1)
     assert failure.reason == "the connection failed (EOF)"
 
 
 def test_the_tries_of_regctl_are_counted() -> None:
     """Its own repetitions are tries, so that they do not multiply with ours."""
-    assert judge([request(500)] * 5, "retry limit exceeded").tries == 5
+    assert evaluate([request(500)] * 5, "retry limit exceeded").tries == 5
 
 
 def test_the_words_of_the_registry_are_told() -> None:
     """What the registry says itself is better than its status."""
     body = '{"errors":[{"code":"DENIED","message":"write_package is not granted"}]}\n'
-    failure = judge([request(401), request(403)], f"request failed: unauthorized [http 403]: {body}")
+    failure = evaluate([request(401), request(403)], f"request failed: unauthorized [http 403]: {body}")
     assert (failure.kind, failure.reason) == (Kind.DENIED, "DENIED: write_package is not granted")
 
 
 def test_an_answer_is_told_without_the_state_of_the_upload() -> None:
     """A person needs the path, not the query."""
     found = Request("PUT", URL, 503, retry_after=7.0)
-    assert found.told() == (
+    assert found.describe() == (
         "it answered 503 (Service Unavailable) to PUT /v2/maniaclab/small/blobs/uploads/1, to be asked again after 7 s"
     )
 
 
 def test_a_failure_without_a_request_is_told_in_regctls_words() -> None:
     """Where nothing was asked, the last message is all there is."""
-    assert judge([], "invalid reference\n").reason == "invalid reference"
-    assert judge([], "").reason == "regctl ended without a word"
+    assert evaluate([], "invalid reference\n").reason == "invalid reference"
+    assert evaluate([], "").reason == "regctl exited without a message"
 
 
 def test_finished_uploads_are_known() -> None:

@@ -206,7 +206,7 @@ def test_another_program_or_level_takes_nothing_of_the_first(tmp_path: Path, mon
     """Its blobs would be other bytes: the same files would be another image where the store has something."""
     root = install(tmp_path)
     packed(root)
-    monkeypatch.setitem(pack.WAYS, "gzip", "gzip-another")
+    monkeypatch.setitem(pack.COMPRESSORS, "gzip", "gzip-another")
     packed(root, folder="second")
     assert len({path.parent for path in (root / "store").glob("*/*")}) == 2
 

@@ -29,9 +29,9 @@ class FakeClient(Client):
         self.lost = 0
         self.refuses = ""
 
-    def run(self, *arguments: str, given: bytes = b"") -> Answer:
+    def run(self, *arguments: str, stdin: bytes = b"") -> Answer:
         """Answer as regctl does."""
-        del given
+        del stdin
         match arguments[:2]:
             case ("artifact", "list"):
                 assert arguments[2] == f"{NAME}@{IMAGE}"

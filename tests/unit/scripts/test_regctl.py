@@ -67,7 +67,7 @@ def test_a_success_is_one_try(make_client: MakeClient) -> None:
 
 def test_what_is_given_is_read(make_client: MakeClient) -> None:
     """A password goes in as input, so no list of processes has it."""
-    assert make_client(("0", "give")).run("registry", "login", given=b"secret").output == b"secret"
+    assert make_client(("0", "give")).run("registry", "login", stdin=b"secret").output == b"secret"
 
 
 def test_what_may_pass_is_tried_again(make_client: MakeClient, capsys: pytest.CaptureFixture[str]) -> None:

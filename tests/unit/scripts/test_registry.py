@@ -30,9 +30,9 @@ class FakeClient(Client):
         #: Tags that somebody else pushes, by what we do when they come.
         self.meanwhile: dict[str, str] = {}
 
-    def run(self, *arguments: str, given: bytes = b"") -> Answer:
+    def run(self, *arguments: str, stdin: bytes = b"") -> Answer:
         """Answer as regctl does."""
-        del given
+        del stdin
         words = " ".join(arguments[:2])
         self.asked.append(words)
         if words in self.broken:

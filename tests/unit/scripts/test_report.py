@@ -99,10 +99,10 @@ def test_ids_are_there_once(whole: str) -> None:
     ("packages", "sentences"),
     [
         ([], ["The lock has no packages.", "The lock has no packages for this environment and platform."]),
-        ([package("a", None)], ["The lock does not say how large its packages are."]),
+        ([package("a", None)], ["The lock has no sizes of its packages."]),
         (
             [package("a"), package("b", None, license=None)],
-            ["how large 1 of the packages is.", ">unknown<", "1 layer with at least 1.0 kB"],
+            ["The lock has no size for 1 of the packages.", ">unknown<", "1 layer with at least 1.0 kB"],
         ),
         ([package("a")], ["Since v1: ml on linux-64: 1 added", "1 layer with 1.0 kB", 'class="tile"']),
     ],
@@ -119,7 +119,7 @@ def test_what_is_not_known_is_said() -> None:
     text = render(page([package("a")], probes=None))
     assert "The image was not started for this page." in text
     assert "No previous lock was named." in text
-    assert "Its tags are not known here: reading the tags failed: it did not answer" in text
+    assert "Its tags are unknown: reading the tags failed: it did not answer" in text
     assert "3 more tags." in text
 
 

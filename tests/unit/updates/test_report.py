@@ -99,7 +99,7 @@ def test_a_vulnerability_is_told_by_the_package_of_the_lock() -> None:
     change = f"{LOCK} --package nbconvert-core"
     assert [(row.what, row.current, row.newest, row.change) for row in rows] == [
         ("nbconvert-core: PYSEC-1, CVE-1", "7.0", "7.1", change),
-        ("nbconvert-core: PYSEC-2", "7.0", "not mended yet", change),
+        ("nbconvert-core: PYSEC-2", "7.0", "not fixed yet", change),
     ]
 
 
