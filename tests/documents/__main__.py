@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.documents import reference, site
-from tests.documents.markdown import broken_links, documents, long_lines
+from tests.documents.markdown import broken_links, documents, long_lines, missing_modules
 from tests.sandbox.errors import SandboxError
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
@@ -22,7 +22,7 @@ def check(checkout: Path) -> list[str]:
     found = [
         finding
         for file in documents(checkout)
-        for finding in (*long_lines(file, checkout), *broken_links(file, checkout))
+        for finding in (*long_lines(file, checkout), *broken_links(file, checkout), *missing_modules(file, checkout))
     ]
     if not reference.is_current(checkout):
         found.append(f"{reference.PAGE}: is not what pipeline/main.py says; run ./dev docs and commit the page")
@@ -40,8 +40,8 @@ def main(command: str) -> int:
             print("".join(f"{finding}\n" for finding in found), end="", file=sys.stderr)
             return 1 if found else 0
         reference.write(CHECKOUT)
-        site.build(CHECKOUT, CHECKOUT / "site")
-        print("docs: the site is in site/; open site/index.html through a web server: python3 -m http.server -d site")
+        site.build(CHECKOUT, CHECKOUT / "docs/site")
+        print("docs: the site is in docs/site; to look at it: python3 -m http.server -d docs/site")
     except SandboxError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
@@ -15,6 +16,7 @@ from markdown_it.token import Token
 #: Characters in a line. Rows of tables cannot be wrapped, and neither can addresses.
 WIDTH: Final = 120
 _ADDRESS: Final = re.compile(r"\]\([^)\s]*\)|https?://\S+")
+_MODULE: Final = re.compile(r"`([\w.-]+(?:/[\w.-]+)+\.py)`")
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
@@ -64,7 +66,7 @@ def anchors(file: Path) -> frozenset[str]:
     """The anchors of a document's headings, as GitHub makes them."""
     found: dict[str, int] = {}
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(file.read_text(encoding="utf-8"))
-    for opening, content in zip(tokens, tokens[1:], strict=False):
+    for opening, content in pairwise(tokens):
         if opening.type == "heading_open":
             slug = re.sub(r"[^\w\- ]", "", _plain(content)).strip().lower().replace(" ", "-")
             count = found[slug] = found.get(slug, -1) + 1
@@ -92,6 +94,18 @@ def long_lines(file: Path, checkout: Path) -> Iterator[str]:
         length = len(_ADDRESS.sub("", line))
         if length > WIDTH and not line.lstrip().startswith("|"):
             yield f"{file.relative_to(checkout)}:{number}: {length} characters; wrap the line at {WIDTH}"
+
+
+def missing_modules(file: Path, checkout: Path) -> Iterator[str]:
+    """A finding for each module that a document names by its path and that is not there.
+
+    The path starts in the checkout, in ``pipeline/``, or beside the document.
+    """
+    folders = (checkout, checkout / "pipeline", file.parent)
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        for name in _MODULE.findall(line):
+            if not any((folder / name).exists() for folder in folders):
+                yield f"{file.relative_to(checkout)}:{number}: there is no module '{name}'"
 
 
 def _plain(inline: Token) -> str:

@@ -3,15 +3,18 @@
 import enum
 import inspect
 import json
+import textwrap
 import types
 import typing
 from pathlib import Path
 from typing import Any, Final
 
 import dagger
-from dagger.mod._resolver import Function, ObjectType, Parameter
+from dagger.mod._arguments import Parameter
+from dagger.mod._resolver import Function, ObjectType
 
 from pipeline.main import Pipeline
+from tests.documents.markdown import WIDTH
 from tests.sandbox.functions import kebab
 
 PAGE: Final = "docs/reference.md"
@@ -41,7 +44,7 @@ def reference() -> str:
     parts += ["| check | passes when |", "|---|---|"]
     parts += [f"| `{kebab_name(name)}` | {_text(each.doc)} |" for name, each in functions.items() if each.check]
     parts += ["", "## For every call\n", "Before the function: `dagger call --source DIRECTORY FUNCTION …`.\n"]
-    parts += [_table(dict(main.get_constructor().parameters)), ""]
+    parts += [_list(dict(main.get_constructor().parameters)), ""]
     return "\n".join(parts)
 
 
@@ -64,13 +67,21 @@ def kebab_name(name: str) -> str:
 def _section(name: str, function: Function[Any, Any]) -> str:
     lines = [f"### {kebab_name(name)}\n", f"{_text(function.doc)}.\n"]
     lines += [f"Returns: {_type(function.return_type)}\n"] if function.return_type is not str else []
-    lines += [_table(dict(function.parameters)), ""] if function.parameters else []
+    lines += [_list(dict(function.parameters)), ""] if function.parameters else []
     return "\n".join(lines)
 
 
-def _table(parameters: dict[str, Parameter]) -> str:
-    rows = [f"| `--{kebab_name(each.name)}` | {_need(each)} | {_text(each.doc)} |" for each in parameters.values()]
-    return "\n".join(["| argument | takes | meaning |", "|---|---|---|", *rows])
+def _list(parameters: dict[str, Parameter]) -> str:
+    return "\n".join(
+        textwrap.fill(
+            f"- `--{kebab_name(each.name)}` ({_need(each)}): {_text(each.doc)}.",
+            WIDTH,
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for each in parameters.values()
+    )
 
 
 def _need(parameter: Parameter) -> str:
