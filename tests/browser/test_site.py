@@ -1,6 +1,8 @@
 """The site in a browser: pages fit on a phone and on a desk, load nothing from other hosts, and their links work."""
 
 import functools
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.documents import site
+from tests.sandbox.errors import SandboxError
 
 CHECKOUT: Final = Path(__file__).parents[2]
 #: Of a phone and of a desk.
@@ -113,3 +116,19 @@ def test_the_search_finds_a_page(browser: Chrome, address: str) -> None:
     search = WebDriverWait(browser, 20).until(lambda each: each.switch_to.active_element)
     search.send_keys("libcudnn")
     WebDriverWait(browser, 20).until(lambda each: "Architecture" in each.find_element(By.TAG_NAME, "body").text)
+
+
+def test_a_page_with_a_dead_link_is_not_built(tmp_path: Path) -> None:
+    """The generator is strict: it names the link, and the site that was there stays."""
+    (tmp_path / "docs").mkdir()
+    for name in ("docs/requirements.lock", "pyproject.toml"):
+        shutil.copy(CHECKOUT / name, tmp_path / name)
+    (tmp_path / site.CONFIGURATION).write_text("site_name: a\ndocs_dir: pages\nsite_dir: site\n", encoding="utf-8")
+    page = tmp_path / "README.md"
+    page.write_text("# Here\n\n[a](#here)\n", encoding="utf-8")
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    site.build(tmp_path, tmp_path / "made")
+    page.write_text("# Here\n\n[a](#there)\n", encoding="utf-8")
+    with pytest.raises(SandboxError, match=r"#there"):
+        site.build(tmp_path, tmp_path / "made")
+    assert (tmp_path / "made/index.html").exists()
