@@ -3,14 +3,20 @@
 
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.documents import reference, site
+from tests.documents import errors, reference, site
 from tests.documents.markdown import broken_links, documents, long_lines, missing_modules
 from tests.sandbox.errors import SandboxError
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
+#: Pages that are written from the code.
+GENERATED: Final[Mapping[str, Callable[[], str]]] = {
+    errors.PAGE: errors.errors,
+    reference.PAGE: reference.reference,
+}
 
 
 def check(checkout: Path) -> list[str]:
@@ -24,12 +30,20 @@ def check(checkout: Path) -> list[str]:
         for file in documents(checkout)
         for finding in (*long_lines(file, checkout), *broken_links(file, checkout), *missing_modules(file, checkout))
     ]
-    if not reference.is_current(checkout):
-        found.append(f"{reference.PAGE}: is not what pipeline/main.py says; run ./dev docs and commit the page")
+    found += stale_pages(checkout)
     if not found:
         with tempfile.TemporaryDirectory(prefix="site-") as folder:
             site.build(checkout, Path(folder) / "site")
     return found
+
+
+def stale_pages(checkout: Path) -> list[str]:
+    """A finding for each generated page that is missing, or differs from the code."""
+    return [
+        f"{name}: the page differs from the code; run ./dev docs and commit it"
+        for name, content in GENERATED.items()
+        if not (page := checkout / name).exists() or page.read_text(encoding="utf-8") != content()
+    ]
 
 
 def main(command: str) -> int:
@@ -39,7 +53,8 @@ def main(command: str) -> int:
             found = check(CHECKOUT)
             print("".join(f"{finding}\n" for finding in found), end="", file=sys.stderr)
             return 1 if found else 0
-        reference.write(CHECKOUT)
+        for name, content in GENERATED.items():
+            (CHECKOUT / name).write_text(content(), encoding="utf-8")
         site.build(CHECKOUT, CHECKOUT / "docs/site")
         print("docs: the site is in docs/site; to look at it: python3 -m http.server -d docs/site")
     except SandboxError as error:

@@ -6,7 +6,6 @@ import json
 import textwrap
 import types
 import typing
-from pathlib import Path
 from typing import Any, Final
 
 import dagger
@@ -46,17 +45,6 @@ def reference() -> str:
     parts += ["", "## For every call\n", "Before the function: `dagger call --source DIRECTORY FUNCTION …`.\n"]
     parts += [_list(dict(main.get_constructor().parameters)), ""]
     return "\n".join(parts)
-
-
-def write(checkout: Path) -> None:
-    """Write the page into a checkout."""
-    (checkout / PAGE).write_text(reference(), encoding="utf-8")
-
-
-def is_current(checkout: Path) -> bool:
-    """Whether the page of a checkout is what the module says."""
-    page = checkout / PAGE
-    return page.exists() and page.read_text(encoding="utf-8") == reference()
 
 
 def kebab_name(name: str) -> str:

@@ -37,7 +37,7 @@ the conda channel. All commands but status, down, stop, lint and docs start firs
   test [ARGUMENTS…]  pytest in this checkout; tests/unit alone, or -m "not engine", needs no sandbox
   bench [OPTIONS]    measure the pipeline against a Dockerfile: seconds, and bytes that a change pushes
   lint               ruff, mypy, zizmor and actionlint, gofmt, the documents; needs no sandbox
-  docs               write docs/reference.md and build the site of the documents into docs/site; needs no sandbox
+  docs               write the generated pages, and build the site of the documents into docs/site; needs no sandbox
 
 Everything is kept below ~/.cache/maniac-pipeline (or $XDG_CACHE_HOME); logs are in sandbox/log there.
 """

@@ -1,4 +1,4 @@
-"""The reference has every function and argument of the module, and is the one that is committed."""
+"""Generated pages have all that the code has, and are the ones that are committed."""
 
 import inspect
 import re
@@ -7,8 +7,11 @@ from typing import get_args, get_type_hints
 
 from dagger import Name
 
+from pipeline.errors import Code
 from pipeline.main import Pipeline
-from tests.documents.reference import PAGE, is_current, kebab_name, reference
+from tests.documents.__main__ import GENERATED, stale_pages
+from tests.documents.errors import errors
+from tests.documents.reference import PAGE, kebab_name, reference
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -46,10 +49,14 @@ def test_every_check_is_there() -> None:
     assert set(re.findall(r"^\| `([\w-]+)` \|", checks, re.MULTILINE)) == wanted
 
 
-def test_the_committed_page_is_current(tmp_path: Path) -> None:
+def test_every_error_code_is_there() -> None:
+    """With a heading of its own, so that a link can lead to it."""
+    assert re.findall(r"^## (.*)$", errors(), re.MULTILINE) == sorted(code.code for code in Code)
+
+
+def test_the_committed_pages_are_current(tmp_path: Path) -> None:
     """A changed help text without a changed page is found, as is a page that is not there."""
-    assert is_current(CHECKOUT), "run ./dev docs and commit the page"
-    assert not is_current(tmp_path)
+    assert stale_pages(CHECKOUT) == []
     (tmp_path / "docs").mkdir()
     (tmp_path / PAGE).write_text(reference() + "more\n", encoding="utf-8")
-    assert not is_current(tmp_path)
+    assert len(stale_pages(tmp_path)) == len(GENERATED)

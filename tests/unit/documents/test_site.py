@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_every_document_is_in_the_navigation() -> None:
     """A page that nobody can find is as good as none."""
     listed = re.findall(r": (\S+\.md)$", (CHECKOUT / CONFIGURATION).read_text(), re.MULTILINE)
     pages = {str(file.relative_to(CHECKOUT)) for file in documents(CHECKOUT)}
-    wanted = {page for page in pages if page.startswith("docs/") or page.count("/") == 0 or page in listed}
+    wanted = {page for page in pages if page.startswith("docs/") or page in listed}
     assert set(listed) == wanted
     assert len(listed) == len(set(listed))
 
@@ -69,3 +70,22 @@ def test_decisions_are_numbered_and_dated() -> None:
     assert len(found) == len(headings)
     assert [int(number) for number, _ in found] == list(range(1, len(found) + 1))
     assert all(earlier <= later for (_, earlier), (_, later) in pairwise(found))
+
+
+def test_the_architecture_has_the_rooms_of_the_contract() -> None:
+    """The table of rooms has the floors that lint holds, from top to bottom."""
+    contracts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(each["layers"] for each in contracts if each["type"] == "layers")
+    wanted = [(floor, room) for floor, layer in enumerate(layers, 1) for room in layer.split(" | ")]
+    text = (CHECKOUT / "docs/architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| `([a-z_]+)(?:/|\.py)` \|", text, re.MULTILINE)
+    assert sorted((int(floor), room) for floor, room in rows) == sorted(wanted)
+
+
+def test_the_modules_of_the_diagram_are_there() -> None:
+    """A module that is renamed is renamed in the picture as well."""
+    drawing = (CHECKOUT / "docs/architecture.svg").read_text(encoding="utf-8")
+    names = " ".join(re.findall(r"monospace[^>]*>([^<]+)<", drawing)).split()
+    assert len(names) > 20
+    known = [CHECKOUT / "pipeline" / name for name in names]
+    assert [each for each in known if not each.is_dir() and not each.with_suffix(".py").exists()] == []
