@@ -1,6 +1,7 @@
 """The site: the documents of the repository, as pages that load nothing from other hosts."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from tests.sandbox.errors import SandboxError
 CONFIGURATION: Final = "docs/mkdocs.yml"
 #: What the pages show beside text.
 ASSETS: Final = ("docs/*.svg", "docs/*.png", "docs/site.css")
+#: The generator colours its report, in a pipe as well.
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 #: Forms that GitHub fills, no pages.
 NO_PAGES: Final = ".github"
 
@@ -35,10 +38,11 @@ def build(checkout: Path, folder: Path) -> None:
         copy_pages(checkout, stage / "pages")
         shutil.copy(checkout / CONFIGURATION, stage / "mkdocs.yml")
         command = [sys.executable, "-P", "-m", "zensical", "build", "--strict", "--config-file", "mkdocs.yml"]
-        environment = {**os.environ, "PYTHONPATH": str(generator(checkout)), "NO_COLOR": "1"}
+        environment = {**os.environ, "PYTHONPATH": str(generator(checkout))}
         ended = subprocess.run(command, cwd=stage, env=environment, capture_output=True, text=True, check=False)
         if ended.returncode:
-            raise SandboxError(f"The site was not built:\n{ended.stdout}{ended.stderr}")
+            report = _COLOUR.sub("", ended.stdout + ended.stderr).partition("Traceback (most recent call last)")[0]
+            raise SandboxError(f"The site was not built: {report}")
         if folder.exists():
             shutil.rmtree(folder)
         shutil.copytree(stage / "site", folder)
