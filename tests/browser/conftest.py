@@ -24,13 +24,13 @@ OPTIONS: Final = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """A browser that knows no name of any host, and keeps what pages print to its console."""
+    """A browser that reaches no host but this machine, and keeps what pages print to its console."""
     folder = tmp_path_factory.mktemp("browser")
     tools.install_packages(folder / "apt.log", print, PACKAGES)
     options = ChromeOptions()

@@ -58,9 +58,9 @@ def who(issuer: str, identity: str = IDENTITY) -> list[str]:
 def in_github() -> list[str]:
     """What gives a token in a job of GitHub's, in the words of the documentation."""
     documented = (ROOT / "docs/attestations.md").read_text()
-    found = re.search(r"--identity-token '(cmd:curl [^']*)'", documented)
+    found = re.search(r"GET_TOKEN: >-\n(.*?)\n +run:", documented, re.DOTALL)
     assert found
-    return ["--identity-token", found[1]]
+    return ["--identity-token", "cmd:" + " ".join(found[1].split())]
 
 
 async def test_an_image_that_is_signed_without_a_key_is_accepted(

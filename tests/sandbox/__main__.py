@@ -21,7 +21,7 @@ HELP: Final = """\
 usage: ./dev COMMAND [ARGUMENTS]
 
 Runs the pipeline on this machine alone: a real Dagger engine, and servers under the real names of the registries and
-the conda channel. All commands but status, down, stop and lint start first what is not running.
+the conda channel. All commands but status, down, stop, lint and docs start first what is not running.
 
   up                 start the sandbox, make it where it is missing, repair it where it is broken
   down [--delete]    stop it; --delete also removes what it keeps (images, results, passwords), but not the built parts
@@ -36,13 +36,14 @@ the conda channel. All commands but status, down, stop and lint start first what
 
   test [ARGUMENTS…]  pytest in this checkout; tests/unit alone, or -m "not engine", needs no sandbox
   bench [OPTIONS]    measure the pipeline against a Dockerfile: seconds, and bytes that a change pushes
-  lint               ruff, mypy, zizmor and actionlint, gofmt; needs no sandbox
+  lint               ruff, mypy, zizmor and actionlint, gofmt, the documents; needs no sandbox
+  docs               write the generated pages, and build the site of the documents into docs/site; needs no sandbox
 
 Everything is kept below ~/.cache/maniac-pipeline (or $XDG_CACHE_HOME); logs are in sandbox/log there.
 """
 
 #: Those with arguments of their own; the others hand theirs on.
-COMMANDS: Final = ("up", "down", "status", "stop", "env", "lint")
+COMMANDS: Final = ("up", "down", "status", "stop", "env", "lint", "docs")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -108,13 +109,15 @@ def _run_own(command: str, options: argparse.Namespace) -> int:
                 print(f"export {name}={shlex.quote(value)}")
         case "lint":
             return commands.lint()
+        case "docs":
+            return commands.make_documents()
     return 0
 
 
 def _parse(command: str, rest: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev", usage="./dev --help lists the commands", add_help=False)
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND", prog="./dev")
-    for name in ("up", "env", "lint"):
+    for name in ("up", "env", "lint", "docs"):
         commands_.add_parser(name)
     commands_.add_parser("down").add_argument("--delete", action="store_true")
     commands_.add_parser("status").add_argument("--json", action="store_true")

@@ -136,6 +136,7 @@ def lint() -> int:
         "ruff format": [sys.executable, "-m", "ruff", "format", "--check"],
         "mypy": [sys.executable, "-m", "mypy"],
         "import-linter": [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo"],
+        "documents": [sys.executable, "-m", "tests.documents", "check"],
         **workflow_checks(Path(".github/workflows")),
     }
     failed = [name for name, command in checks.items() if not _passes(name, command)]
@@ -144,6 +145,11 @@ def lint() -> int:
     if failed:
         print(f"lint: {', '.join(failed)} found something", file=sys.stderr)
     return 1 if failed else 0
+
+
+def make_documents() -> int:
+    """Write what is generated of the documents, build the site, and return an exit code."""
+    return subprocess.run([sys.executable, "-m", "tests.documents", "build"], check=False, cwd=CHECKOUT).returncode
 
 
 def workflow_checks(folder: Path) -> dict[str, list[str]]:

@@ -109,7 +109,7 @@ def test_a_pull_request_gets_no_secret(images: dict[str, Any]) -> None:
     assert not any(secret in value for step in job.steps for value in step.env.values() for secret in SECRETS.values())
 
 
-@pytest.mark.parametrize("name", ["images.yml", "locks.yml"])
+@pytest.mark.parametrize("name", ["docs.yml", "images.yml", "locks.yml"])
 def test_actions_are_pinned_and_keep_no_token(name: str) -> None:
     """Every action is named by its commit, with its version beside it; a checkout leaves no token behind."""
     text = (FOLDER / name).read_text()
@@ -123,8 +123,10 @@ def test_the_cli_is_the_one_of_the_module() -> None:
     """Workflows install the version that dagger.json names."""
     version = re.search(r'"engineVersion": "(v[\d.]+)"', (FOLDER.parents[1] / "dagger.json").read_text())
     assert version
-    for file in FOLDER.glob("*.yml"):
-        assert set(re.findall(r"^\s+version: (.*)$", file.read_text(), re.MULTILINE)) == {version[1]}
+    texts = [text for file in FOLDER.glob("*.yml") if "dagger-for-github" in (text := file.read_text())]
+    assert texts
+    for text in texts:
+        assert set(re.findall(r"^\s+version: (.*)$", text, re.MULTILINE)) == {version[1]}
 
 
 def test_locks_are_refreshed_every_week(locks: dict[str, Any]) -> None:
@@ -134,6 +136,17 @@ def test_locks_are_refreshed_every_week(locks: dict[str, Any]) -> None:
         assert job.permissions == {"contents": "write", "pull-requests": "write"}
         assert [step.name for step in job.steps if "GH_TOKEN" in step.env] == ["Propose it"]
     assert not starts(locks, MAIN)
+
+
+def test_the_site_is_published_from_main_alone() -> None:
+    """A commit of main or a person publishes it, with the rights of Pages and no other; nothing else does."""
+    workflow = load(FOLDER / "docs.yml")
+    for event in (MAIN, Event("workflow_dispatch", "main")):
+        (job,) = started(workflow, event)
+        assert job.permissions == {"contents": "read", "pages": "write", "id-token": "write"}
+        assert job.steps[1].run == "./dev docs"
+        assert job.steps[2].arguments["path"] == "docs/site"
+    assert not any(starts(workflow, event) for event in (PULL_REQUEST, BRANCH, RELEASE, WEEKLY))
 
 
 def test_expressions_are_those_of_github() -> None:
