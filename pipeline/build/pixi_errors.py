@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from pipeline.build.pixi_output import COLOURS, Said, read
+from pipeline.build.pixi_output import Said, read
 from pipeline.credentials.channel_auth import explain_refusal
 from pipeline.errors import Code, LockError, PipelineError
 from pipeline.locks.image_lock import relock_remedy
@@ -14,6 +14,17 @@ from pipeline.locks.manifest import PIXI_TOML
 TIMED_OUT: Final = 124
 #: What a shell exits with when its command was killed by signal 9: by the kernel, which ran out of memory, or a person.
 KILLED: Final = 137
+#: A function of the shell: runs a command for some seconds. Arguments: the seconds, and the command. One that had to be
+#: killed after its time looks as if somebody else had killed it: it is told apart by the clock.
+WITHIN: Final = f"""
+within() {{
+  began=$(date +%s)
+  timeout --kill-after=10 "$@" && return
+  code=$?
+  [ $(($(date +%s) - began)) -lt "$1" ] || code={TIMED_OUT}
+  return $code
+}}
+"""
 _ADDRESS: Final = re.compile(r"https?://(?:[^/@\s]*@)?([\w.-]+(?::\d+)?)")
 #: Which conda package is which one of PyPI; pixi does not always say which host it asked.
 _MAPPING_HOST: Final = "conda-mapping.prefix.dev"
@@ -30,8 +41,6 @@ _NO_PROGRAM: Final = (
 )
 _KILLED_CHILD: Final = re.compile(r"\bsignal: 9\b|\bSIGKILL\b")
 _STALE: Final = re.compile(r"up[ -]to[ -]date")
-#: pixi gives its reason for that where it is asked to be verbose.
-_STALE_REASON: Final = re.compile(r" out of date because (\S.*)")
 _NEWER_LOCK: Final = re.compile(r"newer lock-?file format|[Ll]ock-?file version \d+ is newer")
 
 
@@ -147,11 +156,9 @@ def explain_install(  # noqa: PLR0913  # all that the sentence says
     text = describe(image, said) or f"it exited with {exit_code} and said nothing"
     known_remedy = remedy(image, text, manifest, known)
     if not known_remedy and is_stale(text):
-        reason = _STALE_REASON.search(COLOURS.sub("", output))
         return LockError(
             Code.LOCK_STALE,
-            f"{image}/pixi.lock does not match {image}/{manifest} (pixi: {reason[1].strip() if reason else text}); "
-            f"{relock_remedy(image)}",
+            f"{image}/pixi.lock does not match {image}/{manifest} (pixi: {text}); {relock_remedy(image)}",
         )
     if known_remedy:
         return PipelineError(Code.INSTALL_FAILED, f"{what}: {text}; {known_remedy}")

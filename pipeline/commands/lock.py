@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from pipeline.build import pixi_image
 from pipeline.build.download import PACKAGE_CACHE, with_package_cache
 from pipeline.build.inputs import BuildInputs
-from pipeline.build.pixi_errors import KILLED, TIMED_OUT, advice, describe, killed, remedy
+from pipeline.build.pixi_errors import KILLED, TIMED_OUT, WITHIN, advice, describe, killed, remedy
 from pipeline.build.pixi_output import read
 from pipeline.checkout import Checkout, ImageSource
 from pipeline.config.image_toml import FILE as SPEC
@@ -33,20 +33,15 @@ FOLDER: Final = "/solve"
 #: Solving is tried as often as this, each time with twice the time: once in a while pixi waits for ever.
 TRIES: Final = 3
 #: An older pixi cannot lock without anything else, but locks what it is asked to list. Argument: the seconds it gets.
-#: A pixi that had to be killed after its time looks as if somebody else had killed it: it is told apart by the clock.
-SOLVE: Final = f"""
+SOLVE: Final = f"""{WITHIN}
 export HOME="${{LOGINS_HOME:-${{HOME:-/root}}}}" # An older pixi looks for credentials there.
-began=$(date +%s)
 if pixi lock --help >/dev/null 2>&1; then
   set -- "$1" pixi lock
 else
   set -- "$1" pixi list --no-install
 fi
-PIXI_NO_WRAP=1 timeout --kill-after=10 "$@" || {{
-  code=$?
-  [ $(($(date +%s) - began)) -lt "$1" ] || code={TIMED_OUT}
-  exit $code
-}}
+export PIXI_NO_WRAP=1
+within "$@"
 """
 
 
