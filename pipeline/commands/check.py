@@ -29,7 +29,7 @@ from pipeline.inspection import (
     read_facts,
 )
 from pipeline.locks.base_images import used
-from pipeline.locks.image_lock import check_base
+from pipeline.locks.cuda import check_base
 
 #: What is looked for in one image: what is found, and a line about it for when nothing is.
 Check = Callable[[ImageSource], Awaitable[tuple[list[str], str]]]

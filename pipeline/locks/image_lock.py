@@ -3,10 +3,10 @@
 Whether a lock is fresh, and which of its packages are installed, pixi says: see ``pipeline.build.pixi_list``.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Final
 
 import rattler
@@ -14,10 +14,10 @@ from rattler.lock import CondaLockedSourcePackage, Environment, LockPlatform
 
 from pipeline.config.image_toml import FILE as SPEC
 from pipeline.config.image_toml import ImageSpec, Platform
-from pipeline.config.toml_locations import Keys
 from pipeline.config.validation import listed
 from pipeline.credentials.secrets_in_urls import refuse_secrets
 from pipeline.errors import Code, LockError, PipelineError
+from pipeline.locks.cuda import check_cuda
 from pipeline.locks.lockfile import (
     LOCAL,
     LockTarget,
@@ -29,11 +29,10 @@ from pipeline.locks.lockfile import (
     unique,
     virtual,
 )
-from pipeline.locks.manifest import Manifest, inside, read_manifest, version
+from pipeline.locks.manifest import Manifest, read_manifest
+from pipeline.locks.paths import find_scripts, find_sources
 
 LOCK: Final = "pixi.lock"
-#: In an image's folder, what is no source of a package of that folder: our own files, and what tools keep there.
-OWN: Final = frozenset({SPEC, LOCK, "base.lock", ".git", ".pixi", ".venv", "__pycache__", "node_modules"})
 #: What conda calls the platforms that images are built for.
 SUBDIRS: Final[Mapping[Platform, str]] = {
     "linux/amd64": "linux-64",
@@ -158,8 +157,9 @@ def check_lock(files: LockFiles, spec: ImageSpec, platform: Platform = "linux/am
     folder, manifest, subdir = files.folder, files.manifest, SUBDIRS[platform]
     check_manifest(manifest, spec, platform)
     candidates = _candidates(files, spec.environment, subdir)
-    scripts = _existing_scripts(folder, manifest, spec.environment, subdir)
-    return ImageLock(manifest, candidates, scripts, _sources(folder, manifest, candidates))
+    scripts = find_scripts(folder, manifest, spec.environment, subdir)
+    packages = (package for candidate in candidates for package in candidate.packages.values())
+    return ImageLock(manifest, candidates, scripts, find_sources(folder, manifest, packages))
 
 
 def check_manifest(manifest: Manifest, spec: ImageSpec, platform: Platform) -> None:
@@ -178,46 +178,6 @@ def check_manifest(manifest: Manifest, spec: ImageSpec, platform: Platform) -> N
             at={manifest.name: (manifest.at("workspace", "platforms"), manifest.at("project", "platforms"))},
         )
     check_cuda(spec, manifest, subdir)
-
-
-def check_cuda(spec: ImageSpec, manifest: Manifest, subdir: str) -> None:
-    """Compare the CUDA versions of image.toml and the manifest.
-
-    Raises:
-        LockError: the manifest asks for a newer one, or image.toml has none.
-    """
-    found = manifest.required_cuda(spec.environment, subdir)
-    if found is None:
-        return
-    wanted, way = found
-    image = f"{manifest.image}/{SPEC}"
-    at: dict[str, tuple[Keys, ...]] = {manifest.name: (way,)}
-    requires = f"environment '{spec.environment}' of {manifest.name} requires CUDA {wanted}"
-    if spec.cuda is None:
-        raise LockError(
-            Code.CUDA_MISMATCH, f"{requires}, but {image} has no key 'cuda'; add cuda = \"{wanted}\"", at=at
-        )
-    if version(spec.cuda) < version(wanted):
-        raise LockError(
-            Code.CUDA_MISMATCH,
-            f"{image}: key 'cuda' is {spec.cuda}, but {requires}; make them the same",
-            at=at | {image: (("cuda",),)},
-        )
-
-
-def check_base(image: str, spec: ImageSpec, base: str, base_cuda: str | None) -> None:
-    """Compare the CUDA version of image.toml with that of the base image, from its ``CUDA_VERSION``.
-
-    Raises:
-        LockError: the base image is of an older CUDA than the image is built for.
-    """
-    if spec.cuda and base_cuda and version(base_cuda) < version(spec.cuda):
-        raise LockError(
-            Code.CUDA_MISMATCH,
-            f"{image}/image.toml: key 'cuda' is {spec.cuda}, but the base image {base} is of CUDA {base_cuda}; "
-            "choose a newer base or an older CUDA",
-            at={f"{image}/image.toml": (("cuda",),)},
-        )
 
 
 def relock_remedy(image: str) -> str:
@@ -287,59 +247,3 @@ def _empty(name: str, image: str, environment: str, subdir: str, environments: M
     if others:
         remedy = f'write environment = "{others[0]}" in {image}/{SPEC} (with packages there: {", ".join(others)})'
     return LockError(Code.LOCK_EMPTY, f"{name}: environment '{environment}' has no packages for {subdir}; {remedy}")
-
-
-def _existing_scripts(folder: Path, manifest: Manifest, environment: str, subdir: str) -> tuple[str, ...]:
-    """The scripts that activate an environment.
-
-    Raises:
-        PipelineError: one of them is not there; pixi would activate without it.
-    """
-    scripts: dict[str, None] = {}
-    for way, script in manifest.activation_scripts(environment, subdir):
-        path = _present(folder, manifest, script, f"activation script '{script}'", (way,))
-        scripts[path] = None
-    return tuple(scripts)
-
-
-def _sources(folder: Path, manifest: Manifest, candidates: Iterable[Locked]) -> dict[str, bool]:
-    """Paths that pixi may need, and whether each is a folder: what is installed must be there, what is for others may.
-
-    Raises:
-        PipelineError: a package is installed by path, and is not there.
-    """
-    needed = {
-        _present(folder, manifest, package.url, f"package '{package.name}' is '{package.url}', and that", ())
-        for candidate in candidates
-        for package in candidate.packages.values()
-        if package.url and LOCAL.match(package.url)
-    }
-    needed |= {path for named in manifest.local_paths() if (path := inside(named)) and (folder / path).exists()}
-    if "." in needed:
-        own = {*OWN, manifest.file}
-        needed = {path.name for path in folder.iterdir() if path.name not in own}
-    outermost = {path for path in needed if not needed.intersection(str(parent) for parent in PurePath(path).parents)}
-    return {path: (folder / path).is_dir() for path in sorted(outermost)}
-
-
-def _present(folder: Path, manifest: Manifest, named: str, what: str, ways: tuple[Keys, ...]) -> str:
-    """The path of a file or folder that is named by path.
-
-    Raises:
-        PipelineError: it is not in the image's folder.
-    """
-    path = inside(named.removeprefix("file://"))
-    if path is None:
-        raise PipelineError(
-            Code.LOCAL_PATH,
-            f"{manifest.name}: {what} is outside of {folder.name}/, which is all that an image is made from; move it "
-            "there",
-            at={manifest.name: ways},
-        )
-    if not (folder / path).exists():
-        raise PipelineError(
-            Code.LOCAL_PATH,
-            f"{manifest.name}: {what} is not there (no {folder.name}/{path}); add it, or take it out of the manifest",
-            at={manifest.name: ways},
-        )
-    return path
