@@ -225,7 +225,7 @@ def of_lock(package: Package) -> Component | None:
         return None
     qualifiers = {}
     if package.kind == "conda":
-        channel, subdir, file = ("", "", *package.url.rsplit("/", 2))[-3:]
+        channel, subdir, file = package.origin
         qualifiers = {
             "build": package.build,
             "channel": urlsplit(channel).path.strip("/"),

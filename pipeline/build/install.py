@@ -11,6 +11,7 @@ import dagger
 
 from pipeline.build.download import ARCHIVES, DONE, fetcher
 from pipeline.build.inputs import BuildInputs
+from pipeline.build.pixi_errors import WITHIN
 from pipeline.build.pixi_list import selected
 
 #: Folder for the outputs that are not part of the environment. It is a mount: nothing of it is in an image.
@@ -48,15 +49,9 @@ run pipeline.scripts.unpack "$fetched" "$archives" "$unpacked/pkgs"
 # The downloads of uv stay in the volume.
 mkdir -p "$PIXI_CACHE_DIR/uv-cache"
 ln -s "$PIXI_CACHE_DIR/uv-cache" "$unpacked/uv-cache"
-# Exit code 137: timeout had to kill pixi, or the kernel did for lack of memory. The clock decides which.
-began=$(date +%s)
 # Old versions of pixi look for credentials below HOME.
-HOME=${LOGINS_HOME:-${HOME:-/root}} PIXI_NO_WRAP=1 PIXI_CACHE_DIR=$unpacked RATTLER_CACHE_DIR=$unpacked \
-  timeout --kill-after=10 "$seconds" pixi install --locked "$@" || {
-    code=$?
-    [ $(($(date +%s) - began)) -lt "$seconds" ] || code=124
-    exit $code
-  }
+within "$seconds" env HOME="${LOGINS_HOME:-${HOME:-/root}}" PIXI_NO_WRAP=1 PIXI_CACHE_DIR="$unpacked" \
+  RATTLER_CACHE_DIR="$unpacked" pixi install --locked "$@"
 rm -rf "$unpacked"
 run pipeline.scripts.post_link "$prefix" "$post_link" "$scripts" "$seconds"
 {
@@ -92,7 +87,7 @@ def with_environment(container: dagger.Container, inputs: BuildInputs, prefix: s
     return (
         container.with_mounted_directory(_TOOLS, _tools(settings.fetch_base))
         .with_mounted_directory(_MADE, dagger.dag.directory())
-        .with_exec(["sh", "-euc", _INSTALL, "sh", *arguments, *selected(environment)])
+        .with_exec(["sh", "-euc", WITHIN + _INSTALL, "sh", *arguments, *selected(environment)])
     )
 
 

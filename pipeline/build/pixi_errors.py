@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from pipeline.build.pixi_output import COLOURS, PixiFailure, read
+from pipeline.build.pixi_output import PixiFailure, read
 from pipeline.credentials.channel_auth import explain_refusal
 from pipeline.errors import Code, LockError, PipelineError
 from pipeline.locks.image_lock import relock_remedy
@@ -14,6 +14,17 @@ from pipeline.locks.manifest import PIXI_TOML
 TIMED_OUT: Final = 124
 #: Exit code of a command that signal 9 killed: sent by the kernel, for lack of memory, or by a person.
 KILLED: Final = 137
+#: A function of the shell: runs a command for some seconds. Arguments: the seconds, and the command. One that had to be
+#: killed after its time exits like one that ran out of memory: the elapsed time distinguishes the two.
+WITHIN: Final = f"""
+within() {{
+  began=$(date +%s)
+  timeout --kill-after=10 "$@" && return
+  code=$?
+  [ $(($(date +%s) - began)) -lt "$1" ] || code={TIMED_OUT}
+  return $code
+}}
+"""
 _ADDRESS: Final = re.compile(r"https?://(?:[^/@\s]*@)?([\w.-]+(?::\d+)?)")
 #: Host of the mapping from conda to PyPI names; pixi does not always name the host that it asked.
 _MAPPING_HOST: Final = "conda-mapping.prefix.dev"
@@ -30,8 +41,6 @@ _NO_PROGRAM: Final = (
 )
 _KILLED_CHILD: Final = re.compile(r"\bsignal: 9\b|\bSIGKILL\b")
 _STALE: Final = re.compile(r"up[ -]to[ -]date")
-#: Reason for a stale lock, which pixi prints when it is verbose.
-_STALE_REASON: Final = re.compile(r" out of date because (\S.*)")
 _NEWER_LOCK: Final = re.compile(r"newer lock-?file format|[Ll]ock-?file version \d+ is newer")
 
 
@@ -147,11 +156,9 @@ def explain_install(  # noqa: PLR0913  # the sentence needs all of these
     text = describe(image, failure) or f"it exited with {exit_code} and printed nothing"
     known_remedy = remedy(image, text, manifest, known)
     if not known_remedy and is_stale(text):
-        reason = _STALE_REASON.search(COLOURS.sub("", output))
         return LockError(
             Code.LOCK_STALE,
-            f"{image}/pixi.lock does not match {image}/{manifest} (pixi: {reason[1].strip() if reason else text}); "
-            f"{relock_remedy(image)}",
+            f"{image}/pixi.lock does not match {image}/{manifest} (pixi: {text}); {relock_remedy(image)}",
         )
     if known_remedy:
         return PipelineError(Code.INSTALL_FAILED, f"{what}: {text}; {known_remedy}")

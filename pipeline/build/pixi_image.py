@@ -28,7 +28,8 @@ from pipeline.credentials.logins import Logins
 from pipeline.credentials.registry_auth import explain_refused_pull
 from pipeline.errors import Code, PipelineError
 from pipeline.locks.base_images import REMEDY, to_lock
-from pipeline.locks.image_lock import LOCK, SUBDIRS, ImageLock, Locked, check_base
+from pipeline.locks.cuda import check_base
+from pipeline.locks.image_lock import LOCK, SUBDIRS, ImageLock, Locked
 from pipeline.output.console import log
 
 ENTRYPOINT: Final = f"{APP}/entrypoint.sh"

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from pipeline.build.finalize import APP
 from pipeline.build.inputs import BuildInputs
-from pipeline.build.pixi_errors import KILLED, TIMED_OUT, advice, describe, is_stale, killed, remedy
+from pipeline.build.pixi_errors import KILLED, TIMED_OUT, WITHIN, advice, describe, is_stale, killed, remedy
 from pipeline.build.pixi_output import COLOURS, read
 from pipeline.config.validation import listed
 from pipeline.errors import Code, LockError, PipelineError
@@ -32,13 +32,14 @@ NO_GIT: Final = 91
 #: except in 0.15.
 #: Arguments: the file for the list, "git" where a package needs it, pixi's time limit in seconds, and pixi's own
 #: arguments that select the environment.
-_LIST: Final = f"""
+_LIST: Final = f"""{WITHIN}
 answer=$1 git=$2 seconds=$3
 shift 3
 if [ -n "$git" ] && ! command -v "$git" > /dev/null; then
   exit {NO_GIT}
 fi
-PIXI_NO_WRAP=1 timeout --kill-after=10 "$seconds" pixi list -vv --locked --no-install --json "$@" > "$answer"
+export PIXI_NO_WRAP=1
+within "$seconds" pixi list -vv --locked --no-install --json "$@" > "$answer"
 """
 
 

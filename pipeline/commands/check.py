@@ -29,7 +29,7 @@ from pipeline.inspection import (
     read_facts,
 )
 from pipeline.locks.base_images import used
-from pipeline.locks.image_lock import check_base
+from pipeline.locks.cuda import check_base
 
 #: Check of one image: returns its findings, and the line to print if there are none.
 Check = Callable[[ImageSource], Awaitable[tuple[list[str], str]]]

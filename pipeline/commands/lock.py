@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from pipeline.build import pixi_image
 from pipeline.build.download import PACKAGE_CACHE, with_package_cache
 from pipeline.build.inputs import BuildInputs
-from pipeline.build.pixi_errors import KILLED, TIMED_OUT, advice, describe, killed, remedy
+from pipeline.build.pixi_errors import KILLED, TIMED_OUT, WITHIN, advice, describe, killed, remedy
 from pipeline.build.pixi_output import read
 from pipeline.checkout import Checkout, ImageSource
 from pipeline.config.image_toml import FILE as SPEC
@@ -33,20 +33,15 @@ FOLDER: Final = "/solve"
 #: Number of tries to solve, each with twice the time of the last one: sometimes pixi hangs.
 TRIES: Final = 3
 #: An older pixi has no `lock` command, but `list` locks too. Argument: the timeout in seconds.
-#: A pixi that `timeout` had to kill exits like one that ran out of memory: the elapsed time distinguishes the two.
-SOLVE: Final = f"""
+SOLVE: Final = f"""{WITHIN}
 export HOME="${{LOGINS_HOME:-${{HOME:-/root}}}}" # An older pixi looks for credentials there.
-began=$(date +%s)
 if pixi lock --help >/dev/null 2>&1; then
   set -- "$1" pixi lock
 else
   set -- "$1" pixi list --no-install
 fi
-PIXI_NO_WRAP=1 timeout --kill-after=10 "$@" || {{
-  code=$?
-  [ $(($(date +%s) - began)) -lt "$1" ] || code={TIMED_OUT}
-  exit $code
-}}
+export PIXI_NO_WRAP=1
+within "$@"
 """
 
 

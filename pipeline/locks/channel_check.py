@@ -32,16 +32,10 @@ def by_channel(packages: Iterable[Package]) -> dict[str, dict[str, Package]]:
     """
     groups: dict[str, dict[str, Package]] = {}
     for package in packages:
-        channel, subdir, file = _split(package)
-        if urlsplit(channel).scheme in ("http", "https"):
+        channel, subdir, file = package.origin
+        if package.kind == "conda" and urlsplit(channel).scheme in ("http", "https"):
             groups.setdefault(channel, {})[f"{subdir}/{file}"] = package
     return groups
-
-
-def _split(package: Package) -> tuple[str, str, str]:
-    """Return channel URL, subfolder and file name of a conda package; empty strings for a package of another origin."""
-    parts = package.url.rsplit("/", 2)
-    return (parts[0], parts[1], parts[2]) if package.kind == "conda" and len(parts) == 3 else ("", "", "")  # noqa: PLR2004
 
 
 async def find_differences(packages: Iterable[Package], logins: Logins) -> list[str]:

@@ -4,10 +4,10 @@ These comparisons need no rules of pixi. pixi itself decides whether a lock is f
 see ``pipeline.build.pixi_list``.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Final
 
 import rattler
@@ -15,10 +15,10 @@ from rattler.lock import CondaLockedSourcePackage, Environment, LockPlatform
 
 from pipeline.config.image_toml import FILE as SPEC
 from pipeline.config.image_toml import ImageSpec, Platform
-from pipeline.config.toml_locations import Keys
 from pipeline.config.validation import listed
 from pipeline.credentials.secrets_in_urls import reject_secrets
 from pipeline.errors import Code, LockError, PipelineError
+from pipeline.locks.cuda import check_cuda
 from pipeline.locks.lockfile import (
     LOCAL,
     LockTarget,
@@ -30,12 +30,11 @@ from pipeline.locks.lockfile import (
     unique,
     virtual,
 )
-from pipeline.locks.manifest import Manifest, inside, read_manifest, version
+from pipeline.locks.manifest import Manifest, read_manifest
+from pipeline.locks.paths import find_scripts, find_sources
 
 LOCK: Final = "pixi.lock"
-#: Names in an image's folder that are not part of a local package there: files of the pipeline and of tools.
-OWN: Final = frozenset({SPEC, LOCK, "base.lock", ".git", ".pixi", ".venv", "__pycache__", "node_modules"})
-#: Names of the platforms in conda.
+#: Conda's names of the platforms that images are built for.
 SUBDIRS: Final[Mapping[Platform, str]] = {
     "linux/amd64": "linux-64",
     "linux/arm64": "linux-aarch64",
@@ -158,8 +157,9 @@ def check_lock(files: LockFiles, spec: ImageSpec, platform: Platform = "linux/am
     folder, manifest, subdir = files.folder, files.manifest, SUBDIRS[platform]
     check_manifest(manifest, spec, platform)
     candidates = _candidates(files, spec.environment, subdir)
-    scripts = _existing_scripts(folder, manifest, spec.environment, subdir)
-    return ImageLock(manifest, candidates, scripts, _sources(folder, manifest, candidates))
+    scripts = find_scripts(folder, manifest, spec.environment, subdir)
+    packages = (package for candidate in candidates for package in candidate.packages.values())
+    return ImageLock(manifest, candidates, scripts, find_sources(folder, manifest, packages))
 
 
 def check_manifest(manifest: Manifest, spec: ImageSpec, platform: Platform) -> None:
@@ -178,46 +178,6 @@ def check_manifest(manifest: Manifest, spec: ImageSpec, platform: Platform) -> N
             at={manifest.name: (manifest.at("workspace", "platforms"), manifest.at("project", "platforms"))},
         )
     check_cuda(spec, manifest, subdir)
-
-
-def check_cuda(spec: ImageSpec, manifest: Manifest, subdir: str) -> None:
-    """Compare the CUDA versions of image.toml and the manifest.
-
-    Raises:
-        LockError: the manifest requires a newer version, or image.toml has none.
-    """
-    requirement = manifest.required_cuda(spec.environment, subdir)
-    if requirement is None:
-        return
-    required, keys = requirement
-    image = f"{manifest.image}/{SPEC}"
-    at: dict[str, tuple[Keys, ...]] = {manifest.name: (keys,)}
-    requires = f"environment '{spec.environment}' of {manifest.name} requires CUDA {required}"
-    if spec.cuda is None:
-        raise LockError(
-            Code.CUDA_MISMATCH, f"{requires}, but {image} has no key 'cuda'; add cuda = \"{required}\"", at=at
-        )
-    if version(spec.cuda) < version(required):
-        raise LockError(
-            Code.CUDA_MISMATCH,
-            f"{image}: key 'cuda' is {spec.cuda}, but {requires}; make them the same",
-            at=at | {image: (("cuda",),)},
-        )
-
-
-def check_base(image: str, spec: ImageSpec, base: str, base_cuda: str | None) -> None:
-    """Compare the CUDA version of image.toml with ``CUDA_VERSION`` of the base image.
-
-    Raises:
-        LockError: the base image has an older CUDA version.
-    """
-    if spec.cuda and base_cuda and version(base_cuda) < version(spec.cuda):
-        raise LockError(
-            Code.CUDA_MISMATCH,
-            f"{image}/image.toml: key 'cuda' is {spec.cuda}, but the base image {base} is of CUDA {base_cuda}; "
-            "choose a newer base or an older CUDA",
-            at={f"{image}/image.toml": (("cuda",),)},
-        )
 
 
 def relock_remedy(image: str) -> str:
@@ -286,59 +246,3 @@ def _empty(name: str, image: str, environment: str, subdir: str, environments: M
     if others:
         remedy = f'write environment = "{others[0]}" in {image}/{SPEC} (with packages there: {", ".join(others)})'
     return LockError(Code.LOCK_EMPTY, f"{name}: environment '{environment}' has no packages for {subdir}; {remedy}")
-
-
-def _existing_scripts(folder: Path, manifest: Manifest, environment: str, subdir: str) -> tuple[str, ...]:
-    """Return the paths of an environment's activation scripts.
-
-    Raises:
-        PipelineError: a script is missing; pixi would skip it without an error.
-    """
-    scripts: dict[str, None] = {}
-    for keys, script in manifest.activation_scripts(environment, subdir):
-        path = _present(folder, manifest, script, f"activation script '{script}'", (keys,))
-        scripts[path] = None
-    return tuple(scripts)
-
-
-def _sources(folder: Path, manifest: Manifest, candidates: Iterable[Locked]) -> dict[str, bool]:
-    """Return the paths that pixi may need, and whether each is a folder; only those of installed packages must exist.
-
-    Raises:
-        PipelineError: an installed package is missing.
-    """
-    needed = {
-        _present(folder, manifest, package.url, f"package '{package.name}' is '{package.url}', and that", ())
-        for candidate in candidates
-        for package in candidate.packages.values()
-        if package.url and LOCAL.match(package.url)
-    }
-    needed |= {path for named in manifest.local_paths() if (path := inside(named)) and (folder / path).exists()}
-    if "." in needed:
-        own = {*OWN, manifest.file}
-        needed = {path.name for path in folder.iterdir() if path.name not in own}
-    outermost = {path for path in needed if not needed.intersection(str(parent) for parent in PurePath(path).parents)}
-    return {path: (folder / path).is_dir() for path in sorted(outermost)}
-
-
-def _present(folder: Path, manifest: Manifest, named: str, what: str, ways: tuple[Keys, ...]) -> str:
-    """Return the path of a file or folder in its shortest form.
-
-    Raises:
-        PipelineError: the path is not in the image's folder.
-    """
-    path = inside(named.removeprefix("file://"))
-    if path is None:
-        raise PipelineError(
-            Code.LOCAL_PATH,
-            f"{manifest.name}: {what} is outside of {folder.name}/, which is all that an image is made from; move it "
-            "there",
-            at={manifest.name: ways},
-        )
-    if not (folder / path).exists():
-        raise PipelineError(
-            Code.LOCAL_PATH,
-            f"{manifest.name}: {what} is not there (no {folder.name}/{path}); add it, or take it out of the manifest",
-            at={manifest.name: ways},
-        )
-    return path

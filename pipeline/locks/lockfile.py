@@ -57,6 +57,12 @@ class Package:
 
     license: str | None = None
 
+    @property
+    def origin(self) -> tuple[str, str, str]:
+        """A conda package's channel, folder and file; each is empty where its address has no such part."""
+        *before, subdir, file = ("", "", *self.url.rsplit("/", 2))
+        return before[-1], subdir, file
+
 
 #: Packages by kind and name.
 type Packages = dict[tuple[str, str], Package]

@@ -3,7 +3,9 @@
 import base64
 import gzip
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -20,6 +22,7 @@ from tests.engine.conftest import ROOT, Checkout, copy_module, overlay
 from tests.engine.publishing import docker_config, skopeo
 from tests.sandbox import credentials
 from tests.sandbox.channel import index, package
+from tests.sandbox.current_pixi import VERSION
 from tests.sandbox.hosts import PRIVATE, registry
 from tests.sandbox.state import current
 
@@ -38,6 +41,27 @@ description = "An image with a package of a private channel"
 
 [[probes.commands]]
 command = ["test", "-s", "/app/.pixi/envs/default/share/hidden"]
+"""
+#: An image on a current pixi, with a package that only a private index has.
+INDEXED_SPEC = f"""\
+description = "An image with a package of a private index"
+base = "ghcr.io/prefix-dev/pixi:{VERSION}-noble"
+"""
+INDEXED = """\
+[workspace]
+name = "indexed"
+channels = ["conda-forge"]
+platforms = ["linux-64"]
+conda-pypi-map = false
+
+[dependencies]
+python = "3.12.*"
+
+[pypi-options]
+index-url = "{index}"
+
+[pypi-dependencies]
+hushed = "*"
 """
 GHCR = registry("ghcr.io")
 BASE = "ghcr.io/prefix-dev/pixi:noble"
@@ -87,9 +111,9 @@ class Private:
         inside("mkdir", "-p", str(Path(self.served).parent))
         inside("ln", "-sfn", str(self.folder), self.served)
 
-    def add_package(self) -> None:
+    def add_package(self, version: str = "1.0") -> None:
         """Make it a channel, with a package of which no other image has the same: a cache would give it to anybody."""
-        package.write(self.folder, "hidden", "1.0", "h_0", {"share/hidden": self.name}, noarch="generic")
+        package.write(self.folder, "hidden", version, "h_0", {"share/hidden": self.name}, noarch="generic")
         index.refresh(self.folder)
 
     def add_wheel(self) -> tuple[str, str]:
@@ -106,6 +130,14 @@ class Private:
             for path, text in (files | {f"{info}/RECORD": "".join([*rows, f"{info}/RECORD,,\n"])}).items():
                 wheel.writestr(path, text)
         return f"{self.address}/{name}", hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
+
+    def add_index(self) -> str:
+        """Put an index there that lists the wheel, and return its address."""
+        address, sha256 = self.add_wheel()
+        page = self.folder / "simple" / "hushed" / "index.html"
+        page.parent.mkdir(parents=True)
+        page.write_text(f'<!DOCTYPE html><a href="{address}#sha256={sha256}">{address.rpartition("/")[2]}</a>')
+        return f"{self.address}/simple"
 
     def remove(self) -> None:
         """Leave nothing of it."""
@@ -162,8 +194,21 @@ def test_an_image_with_a_private_channel(
     output.append(passed(secretive, "--auto-apply", *private.credentials, "lock", "--image", "secretive"))
     lock = secretive.read("secretive/pixi.lock")
     assert f"{private.address}/noarch/hidden-1.0-h_0.conda" in lock
+
+    private.add_package("1.1")
+    package_only = ("lock", "--image", "secretive", "--package", "hidden")
+    assert give in secretive.refusal("lock", "--image", "secretive", "--check")
+    assert rejected in secretive.refusal(*wrong, *package_only)
+    output.append(passed(secretive, "--auto-apply", *private.credentials, *package_only))
+    lock = secretive.read("secretive/pixi.lock")
+    assert f"{private.address}/noarch/hidden-1.1-h_0.conda" in lock
     output.append(passed(secretive, *private.credentials, "lock", "--image", "secretive", "--check"))
     assert "secretive/pixi.lock is fresh" in output[-1].stderr
+
+    # It reads what is locked, and asks no channel: so credentials are needed by nobody.
+    output.append(passed(secretive, "outdated", "--image", "secretive", "--format", "json"))
+    looked_up = r"secretive: 0 of \d+ packages are of Python, and were looked up; OSV knows no others of conda"
+    assert re.fullmatch(looked_up, json.loads(output[-1].stdout)["notes"][0])
 
     said = secretive.refusal("build", "--image", "secretive")
     assert "1 of " in said
@@ -227,6 +272,33 @@ def test_a_private_wheel(checkout: Checkout, private: Private) -> None:
     ended = passed(checkout, *private.credentials, "build", "--image", "small", *python)
     assert ended.stdout.strip() == private.name
     assert_hidden((ended.stdout + ended.stderr).encode())
+
+
+def test_a_private_index(private: Private, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A current pixi finds packages there, locks and installs them; one of 0.15 knows no index but PyPI."""
+    monkeypatch.setenv("WRONG", "not-the-secret")
+    wrong = [word.partition("=env:")[0] + "=env:WRONG" if "=env:" in word else word for word in private.credentials]
+    copy_module(tmp_path)
+    checkout = Checkout(tmp_path)
+    checkout.write("indexed/image.toml", INDEXED_SPEC)
+    checkout.write("indexed/pixi.toml", INDEXED.format(index=private.add_index()))
+    give = f"put 'with-channel-auth --host {PRIVATE.name} "
+    rejected = f"{PRIVATE.name} rejects what 'with-channel-auth --host {PRIVATE.name} …' gave"
+
+    said = [checkout.refusal("lock", "--image", "indexed"), checkout.refusal(*wrong, "lock", "--image", "indexed")]
+    assert give in said[0]
+    assert rejected in said[1]
+    output = [passed(checkout, "--auto-apply", *private.credentials, "lock", "--image", "indexed")]
+    lock = checkout.read("indexed/pixi.lock")
+    assert f"- pypi: {private.address}/hushed-1.0-py3-none-any.whl" in lock
+
+    said += [checkout.refusal("build", "--image", "indexed"), checkout.refusal(*wrong, "build", "--image", "indexed")]
+    assert give in said[2]
+    assert rejected in said[3]
+    python = ("with-exec", "--args=python,-c,import hushed; print(hushed.NAME)", "stdout")
+    output.append(passed(checkout, *private.credentials, "build", "--image", "indexed", *python))
+    assert output[-1].stdout.strip() == private.name
+    assert_hidden("".join([*said, lock, *(ended.stdout + ended.stderr for ended in output)]).encode())
 
 
 def test_an_image_on_a_private_base(checkout: Checkout) -> None:

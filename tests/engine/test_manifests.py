@@ -12,7 +12,10 @@ from dagger import dag
 from pipeline.checkout import Checkout as Images
 from pipeline.registry.oci_layout import make_artifact
 from tests.engine.conftest import Checkout, copy_module
+from tests.engine.test_outdated import record, settle
 from tests.engine.test_same_bytes import number
+from tests.sandbox import osv
+from tests.sandbox.channel.awkward import SHARE
 from tests.sandbox.current_pixi import VERSION
 
 BASE: Final = f"ghcr.io/prefix-dev/pixi:{VERSION}-noble"
@@ -51,10 +54,11 @@ IMAGES: Final[dict[str, dict[str, str]]] = {
         "src/whole/__init__.py": MODULE,
     },
     # One package by path is built, one is used from where it is; a script activates, and a table over several lines.
+    # A package of conda's has folders and files of all modes.
     "parts": {
         "image.toml": SPEC + '[probes]\nimports = ["built", "used", "packed", "linked"]\n',
         "pixi.toml": WORKSPACE.format(table="workspace", prefix="")
-        + '\n[pypi-dependencies]\nbuilt = { path = "libs/built" }\n'
+        + 'awkward-modes = "*"\n\n[pypi-dependencies]\nbuilt = { path = "libs/built" }\n'
         'packed = { path = "wheels/packed-1.2-py3-none-any.whl" }\nlinked = "*"\n'
         'used = {\n  path = "./libs/used",\n  editable = true,\n}\n'
         '\n[pypi-options]\nfind-links = [{ path = "links" }]\n'
@@ -100,6 +104,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout with all these images, each locked by its base's own pixi."""
     checkout = Checkout(tmp_path_factory.mktemp("checkout"))
     copy_module(checkout.path)
+    settle(checkout, osv.ADDRESS)
     for image, files in IMAGES.items():
         for name, text in files.items():
             checkout.write(f"{image}/{name}", text)
@@ -152,6 +157,15 @@ def test_packages_are_where_they_are_used_from(made: Checkout) -> None:
         "/app/scripts/unix.sh",
         *(".", "..", ".jupyter", ".pixi", "entrypoint.sh", "libs", "pixi.lock", "pixi.toml", "scripts"),
     ]
+
+
+def test_modes_of_a_package_are_those_of_pixi_opened_to_all(made: Checkout) -> None:
+    """A current pixi drops what 0.15 drops, too: a setuid bit, modes of folders, and folders without a file."""
+    paths = "closed closed/secret closed/open empty-file ../../bin/awkward-setuid"
+    said = run(made, "parts", "sh", "-euc", f"cd {PREFIX}/{SHARE}; stat --format='%a %s' {paths}; ls")
+    modes = ["444 14", "644 14", "644 0", "755 16"]
+    assert said.splitlines()[0].startswith("755 ")
+    assert said.splitlines()[1:] == [*modes, "closed", "empty-file"]
 
 
 @pytest.mark.parametrize("start", ["", "env -i "], ids=["exec", "env -i"])
@@ -214,6 +228,38 @@ def test_other_functions_read_them_too(made: Checkout) -> None:
     assert ">built" in page.stdout
 
 
+def with_git(made: Checkout) -> str:
+    """The lock of `whole` with one more package, which comes from git."""
+    lock = made.read("whole/pixi.lock")
+    url = f"git+https://github.com/scikit-hep/vector?rev=main#{'0' * 40}"
+    used, entry = f"- pypi: {url}", f"- pypi: {url}\n  name: vector\n  version: '1.0'\n"
+    lines = lock.splitlines(keepends=True)
+    last = max(number for number, line in enumerate(lines) if line.startswith("      - "))
+    return "".join([*lines[: last + 1], f"      {used}\n", *lines[last + 1 :], entry])
+
+
+def test_what_is_outdated_is_told_of_them(made: Checkout, tmp_path: Path) -> None:
+    """Of packages whose version is locked, also of those from a file or from git; CUDA's platform is asked for."""
+    records, lock = tmp_path / "records.json", made.read("whole/pixi.lock")
+    known = [("packed", "1.2"), ("linked", "1.2"), ("vector", "1.0")]
+    records.write_text(json.dumps([record(f"X-{name}", version, "9", name) for name, version in known]))
+    try:
+        made.write("whole/pixi.lock", with_git(made))
+        with osv.standing_in(records) as address:
+            assert address == osv.ADDRESS
+            ended = made.call("outdated", "--format", "json")
+    finally:
+        made.write("whole/pixi.lock", lock)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert {(row["image"], row["kind"], row["change"].partition(" --image ")[2]) for row in found["rows"]} == {
+        ("parts", "vulnerability", "parts --package packed"),
+        ("parts", "vulnerability", "parts --package linked"),
+        ("whole", "vulnerability", "whole --package vector"),
+    }
+    assert [note.partition(" of ")[0] for note in found["notes"]] == ["cuda: 1", "parts: 2", "whole: 1"]
+
+
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("connection")
 @pytest.mark.parametrize("image", ["whole", "parts"])
@@ -230,17 +276,23 @@ async def test_packages_by_path_are_the_same_bytes(made: Checkout, image: str) -
 
 def test_a_package_from_git_needs_git(made: Checkout) -> None:
     """Base and package are named, before pixi is asked."""
-    lock = made.read("whole/pixi.lock")
-    url = f"git+https://github.com/scikit-hep/vector?rev=main#{'0' * 40}"
+    lock, manifest = made.read("whole/pixi.lock"), made.read("whole/pyproject.toml")
     try:
-        used, entry = f"- pypi: {url}", f"- pypi: {url}\n  name: vector\n  version: '1.0'\n"
-        lines = lock.splitlines(keepends=True)
-        last = max(number for number, line in enumerate(lines) if line.startswith("      - "))
-        made.write("whole/pixi.lock", "".join([*lines[: last + 1], f"      {used}\n", *lines[last + 1 :], entry]))
-        said = made.refusal("build", "--image", "whole")
-        assert said == (
-            f"whole: package 'vector' of whole/pixi.lock comes from git, and the base image {BASE} has no program git; "
-            "choose a base that has it as 'base' in whole/image.toml"
-        )
+        made.write("whole/pixi.lock", with_git(made))
+        for call in (("build",), ("lock", "--check")):
+            assert made.refusal(*call, "--image", "whole") == (
+                f"whole: package 'vector' of whole/pixi.lock comes from git, and the base image {BASE} has no program "
+                "git; choose a base that has it as 'base' in whole/image.toml"
+            )
+        made.write("whole/pixi.lock", lock)
+        made.write("whole/pyproject.toml", f'{manifest}vector = {{ git = "https://github.com/scikit-hep/vector" }}\n')
+        for options in ((), ("--package", "vector")):
+            said = made.refusal("lock", "--image", "whole", *options)
+            assert said.startswith("whole: pixi cannot lock what whole/pyproject.toml asks for: ")
+            assert said.endswith(
+                "'git' is missing: choose a 'base' in whole/image.toml that has it, or ask for it in "
+                "whole/pyproject.toml"
+            )
     finally:
         made.write("whole/pixi.lock", lock)
+        made.write("whole/pyproject.toml", manifest)

@@ -24,10 +24,10 @@ RECORD = {
 }
 
 
-def record(name: str, version: str, immutable: str) -> dict[str, Any]:
-    """What OSV has of a vulnerability of one version of jinja2."""
-    ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"immutable": immutable}]}]
-    affected = {"package": {"name": "jinja2", "ecosystem": "PyPI"}, "ranges": ranges, "versions": [version]}
+def record(name: str, version: str, fixed: str, package: str = "jinja2") -> dict[str, Any]:
+    """What OSV has of a vulnerability of one version of a package."""
+    ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fixed}]}]
+    affected = {"package": {"name": package, "ecosystem": "PyPI"}, "ranges": ranges, "versions": [version]}
     return {**RECORD, "id": name, "aliases": [f"CVE-{name}"], "affected": [affected]}
 
 

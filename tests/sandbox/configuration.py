@@ -51,6 +51,8 @@ FILES: Final = Template("""\
 #: Files for those only who know the password: as a user's, or as a bearer token.
 PRIVATE_FILES: Final = Template("""\
         root /srv/$name;
+        # Of an index of PyPI packages clients take no other.
+        types { text/html html; }
         location / {
             auth_basic "$name";
             auth_basic_user_file $config/$name.htpasswd;

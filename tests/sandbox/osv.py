@@ -15,6 +15,8 @@ from typing import Any, Final
 PORT: Final = 9480
 #: The registry on whose address it listens, at a port of its own.
 HOST: Final = "registry-1.docker.io"
+#: Where it is asked.
+ADDRESS: Final = f"http://{HOST}:{PORT}/v1/query"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -50,7 +52,7 @@ def standing_in(records: Path) -> Iterator[str]:
     host = registry(HOST)
     command = [sys.executable, __file__, host.address, str(PORT), str(records)]
     with proxies.running(Machine(current()), host, command, PORT):
-        yield f"http://{host.name}:{PORT}/v1/query"
+        yield ADDRESS
 
 
 if __name__ == "__main__":

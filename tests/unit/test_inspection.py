@@ -16,7 +16,8 @@ from pipeline.inspection import (
     human,
     read_facts,
 )
-from pipeline.locks.image_lock import LockFiles, check_base, check_lock
+from pipeline.locks.cuda import check_base
+from pipeline.locks.image_lock import LockFiles, check_lock
 from tests.unit.conftest import CheckoutFolder
 
 PREFIX = "/app/.pixi/envs/default"

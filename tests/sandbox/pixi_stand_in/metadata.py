@@ -15,6 +15,7 @@ from typing import Final
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from . import logins
 from .failures import PixiError
 from .manifest import expanded, parse
 
@@ -37,7 +38,8 @@ def fetch(url: str) -> bytes:
         OSError: it cannot be reached; also urllib's errors are.
     """
     context = ssl.create_default_context(cafile=CERTIFICATES if CERTIFICATES.exists() else None)
-    with urllib.request.urlopen(url, context=context, timeout=60) as answer:  # noqa: S310 -- of an index, or of a lock
+    asking = urllib.request.Request(url, headers=logins.header(url))  # noqa: S310 -- of an index, or of a lock
+    with urllib.request.urlopen(asking, context=context, timeout=60) as answer:  # noqa: S310
         content: bytes = answer.read()
         return content
 

@@ -5,9 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from . import logins
 from .config import cache_folder
 from .failures import PixiError
 from .lock import indexes_of
@@ -28,9 +30,11 @@ def uv(arguments: list[str], folder: Path) -> str:
         "UV_NATIVE_TLS": "1",
     }
     environment.pop("VIRTUAL_ENV", None)
-    ended = subprocess.run(
-        [program, *arguments], check=False, capture_output=True, text=True, cwd=folder, env=environment
-    )
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:  # no disk gets a secret
+        environment |= logins.environment(Path(memory))
+        ended = subprocess.run(
+            [program, *arguments], check=False, capture_output=True, text=True, cwd=folder, env=environment
+        )
     if ended.returncode == 0:
         return ended.stdout
     raise PixiError(*(causes(ended.stderr) or [f"uv exited with {ended.returncode}"]))

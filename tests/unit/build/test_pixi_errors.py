@@ -1,8 +1,12 @@
 """The output of pixi, word for word as 0.15.2 and 0.77.0 printed it, and the sentences that are made of it."""
 
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from pipeline.build.pixi_errors import explain_install, http_status
+from pipeline.build.pixi_errors import WITHIN, explain_install, http_status
 from pipeline.build.pixi_output import causes, read
 from pipeline.errors import LockError, PipelineError
 
@@ -268,7 +272,6 @@ NOT_LET_IN = """
             LockError,
             "(pixi: lock file not up-to-date with the workspace); run 'dagger call lock --image small'",
         ),
-        (NEW_STALE_VERBOSE, LockError, "small/pixi.toml (pixi: it does not exist in the lock file.); run 'dagger call"),
         (
             NEW_NOT_FOUND,
             PipelineError,
@@ -317,6 +320,24 @@ def test_a_pixi_that_was_killed_is_explained() -> None:
     found = str(explain_install("small", "default", 137, NOT_FOUND))
     assert "it was killed (exit code 137), mostly because the machine has too little memory" in found
     assert "no longer has" not in found
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ended", "code"),
+    [(60, 0, 0), (60, 3, 3), (60, 137, 137), (60, 124, 124), (1, 137, 124), (1, 0, 0)],
+    ids=["well", "badly", "killed by somebody else", "ended in time", "killed in time", "well in the last moment"],
+)
+def test_a_kill_after_the_time_is_told_from_others(tmp_path: Path, seconds: int, ended: int, code: int) -> None:
+    """By the clock: `timeout` exits with the same code when it had to kill, as when somebody else did."""
+    program = tmp_path / "timeout"
+    program.write_text(f'#!/bin/sh\necho "$@"\nsleep 1.1\nexit {ended}\n')
+    program.chmod(0o755)
+    command = ["sh", "-euc", f'{WITHIN}within "$@"\necho well', "sh", str(seconds), "pixi", "two words"]
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    found = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": path})
+    assert found.returncode == code, found.stderr
+    said = [f"--kill-after=10 {seconds} pixi two words", *(["well"] if code == 0 else [])]
+    assert found.stdout.splitlines() == said
 
 
 @pytest.mark.parametrize(

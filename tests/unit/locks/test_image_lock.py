@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.config.image_toml import ImageSpec, load_spec
 from pipeline.errors import LockError, PipelineError
-from pipeline.locks.image_lock import LockFiles, check_base, check_lock
+from pipeline.locks.image_lock import LockFiles, check_lock
 from tests.unit.conftest import LOCK, CheckoutFolder
 from tests.unit.lockfiles import conda, locked, pypi, write
 
@@ -119,41 +119,6 @@ def test_two_platforms_of_one_kind_are_two_candidates(checkout: CheckoutFolder) 
     ]
 
 
-def test_what_pixi_reads_is_found(checkout: CheckoutFolder) -> None:
-    """Packages by path, folders of wheels and scripts, each once, in the shortest way; not what is not there."""
-    for file in ("libs/mine/pyproject.toml", "libs/other.py", "wheels/a.whl", "on.sh", "set/x.sh"):
-        checkout.write(f"small/{file}", "")
-    manifest = """
-        [pypi-dependencies]
-        mine = { path = "libs/mine" }
-        gone = { path = "./gone" }
-        [pypi-options]
-        find-links = [{ path = "wheels" }]
-        [activation]
-        scripts = ["on.sh"]
-        [feature.x.target.win-64.activation]
-        scripts = ["set/x.sh"]
-        [feature.x.pypi-dependencies]
-        all = { path = "./libs/" }
-        """
-    checkout.write("small/pixi.toml", manifest)
-    held = check_lock(LockFiles(checkout.image), SPEC)
-    assert held.sources == {"libs": True, "on.sh": False, "set/x.sh": False, "wheels": True}
-    assert held.scripts == ("on.sh",)
-
-
-def test_a_package_of_the_folder_itself_is_all_that_is_in_it(checkout: CheckoutFolder) -> None:
-    """But for the manifest and the lock, which are there anyway, and what belongs to us and to tools."""
-    for file in ("pyproject.toml", "src/mine/a.py", "README.md", ".pixi/envs/x", "base.lock", "__pycache__/a.pyc"):
-        checkout.write(f"small/{file}", "")
-    checkout.write("small/pixi.toml", '[pypi-dependencies]\nmine = { path = ".", editable = true }\n')
-    assert check_lock(LockFiles(checkout.image), SPEC).sources == {
-        "README.md": False,
-        "pyproject.toml": False,
-        "src": True,
-    }
-
-
 def test_git_is_needed_for_a_package_from_git(checkout: CheckoutFolder) -> None:
     """The package is named, for a base image that has no git."""
     url = "git+https://example.org/a/b?rev=1#" + "0" * 40
@@ -163,34 +128,6 @@ def test_git_is_needed_for_a_package_from_git(checkout: CheckoutFolder) -> None:
     assert check_lock(LockFiles(checkout.image), SPEC).git == "mine"
     checkout.write("small/pixi.lock", write([NUMPY, pypi("mine", "1.0")]))
     assert check_lock(LockFiles(checkout.image), SPEC).git == ""
-
-
-@pytest.mark.parametrize(("ours", "theirs"), [("12", "12.0"), ("12.0", "12"), ("12.10", "12.9"), ("13", "12.8")])
-def test_cuda_versions_compare_as_versions(checkout: CheckoutFolder, ours: str, theirs: str) -> None:
-    """A number alone is the first of its releases."""
-    checkout.write("small/pixi.toml", f'[system-requirements]\ncuda = "{theirs}"\n')
-    assert check_lock(LockFiles(checkout.image), ImageSpec(description="x", cuda=ours)).candidates
-
-
-def test_an_older_cuda_than_required_is_refused(checkout: CheckoutFolder) -> None:
-    """pixi refuses to install for a CUDA that the manifest excludes; this is told before."""
-    checkout.write("small/pixi.toml", '[system-requirements]\ncuda = "12.8"\n')
-    with pytest.raises(
-        LockError, match=r"key 'cuda' is 12\.6, but environment 'default' of small/pixi\.toml requires CUDA 12\.8"
-    ):
-        check_lock(LockFiles(checkout.image), ImageSpec(description="x", cuda="12.6"))
-
-
-@pytest.mark.parametrize("base_cuda", [None, "12.8", "12.8.1", "13.0.0", "13"])
-def test_a_base_of_the_same_or_a_newer_cuda_is_accepted(base_cuda: str | None) -> None:
-    """Libraries of the environment run on a base of their CUDA or a newer one, or one that says nothing."""
-    check_base("small", ImageSpec(description="x", cuda="12.8"), "base:tag", base_cuda)
-
-
-def test_a_base_of_an_older_cuda_is_refused() -> None:
-    """A base that is older than what was locked is told with its name."""
-    with pytest.raises(LockError, match=r"the base image base:tag is of CUDA 12\.6\.3; choose a newer base"):
-        check_base("small", ImageSpec(description="x", cuda="12.8"), "base:tag", "12.6.3")
 
 
 def test_folders_of_the_image_are_found_whole(checkout: CheckoutFolder) -> None:

@@ -1,6 +1,8 @@
 """The stand-in for a current pixi decides as pixi does: platforms, features, requirements, how a failure looks."""
 
 import json
+import os
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from tests.sandbox.pixi_stand_in import (
     install,
     listing,
     lock,
+    logins,
     manifest,
     pypi_install,
     uv,
@@ -352,3 +355,22 @@ def test_groups_name_each_other() -> None:
     """A project's own extras stand for what they hold."""
     groups = {"a": ["x"], "b": ["Mine[a]", "y"]}
     assert manifest.expanded("mine", groups, groups["b"]) == ["x", "y"]
+
+
+def test_the_pypi_half_logs_in_as_channels_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a password or a bearer token, for the host that has it; a netrc is left to uv where nobody has any."""
+    monkeypatch.delenv("RATTLER_AUTH_FILE", raising=False)
+    assert logins.environment(tmp_path) == {}
+    assert logins.header("https://a.example/x") == {}
+    pair = {"username": "me", "password": 'a"b'}
+    file = tmp_path / "credentials.json"
+    file.write_text(json.dumps({"a.example": {"BasicHTTP": pair}, "b.example": {"BearerToken": "secret"}}))
+    monkeypatch.setenv("RATTLER_AUTH_FILE", str(file))
+    assert logins.header("https://a.example/x") == {"Authorization": "Basic bWU6YSJi"}
+    assert logins.header("https://b.example:8443/") == {"Authorization": "Bearer secret"}
+    assert logins.header("https://c.example/a.example") == {}
+    assert logins.environment(tmp_path) == {"UV_CREDENTIALS_DIR": str(tmp_path), "NETRC": os.devnull}
+    assert tomllib.loads((tmp_path / "credentials.toml").read_text())["credential"] == [
+        {"service": "https://a.example/", "scheme": "basic", **pair},
+        {"service": "https://b.example/", "scheme": "bearer", "token": "secret"},
+    ]
