@@ -22,6 +22,7 @@ LEFT_OUT: Final = (
     "tests",
     "*.lock",
     "*.md",
+    "CITATION.cff",
     "dev",
 )
 #: The same patterns for the preparation of a release, which needs CHANGELOG.md.

@@ -36,7 +36,8 @@ the conda channel. All commands but status, down, stop and lint start first what
 
   test [ARGUMENTS…]  pytest in this checkout; tests/unit alone, or -m "not engine", needs no sandbox
   bench [OPTIONS]    measure the pipeline against a Dockerfile: seconds, and bytes that a change pushes
-  lint               ruff, mypy, zizmor and actionlint, gofmt; needs no sandbox
+  lint [--quick] [CHECK…]  ruff, mypy, shellcheck, zizmor, actionlint …, and the unit tests under coverage; --quick is
+                     without the tests, in seconds, and a name means that check alone; needs no sandbox
 
 Everything is kept below ~/.cache/maniac-pipeline (or $XDG_CACHE_HOME); logs are in sandbox/log there.
 """
@@ -107,15 +108,18 @@ def _run_own(command: str, options: argparse.Namespace) -> int:
             for name, value in _up().environment().items():
                 print(f"export {name}={shlex.quote(value)}")
         case "lint":
-            return commands.lint()
+            return commands.lint(options.checks, quick=options.quick)
     return 0
 
 
 def _parse(command: str, rest: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev", usage="./dev --help lists the commands", add_help=False)
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND", prog="./dev")
-    for name in ("up", "env", "lint"):
+    for name in ("up", "env"):
         commands_.add_parser(name)
+    linting = commands_.add_parser("lint")
+    linting.add_argument("checks", nargs="*", metavar="CHECK")
+    linting.add_argument("--quick", action="store_true")
     commands_.add_parser("down").add_argument("--delete", action="store_true")
     commands_.add_parser("status").add_argument("--json", action="store_true")
     stopping = commands_.add_parser("stop")
