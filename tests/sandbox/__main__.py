@@ -21,7 +21,7 @@ HELP: Final = """\
 usage: ./dev COMMAND [ARGUMENTS]
 
 Runs the pipeline on this machine alone: a real Dagger engine, and servers under the real names of the registries and
-the conda channel. All commands but status, down, stop and lint start first what is not running.
+the conda channel. All commands but status, down, stop, lint and relock start first what is not running.
 
   up                 start the sandbox, make it where it is missing, repair it where it is broken
   down [--delete]    stop it; --delete also removes what it keeps (images, results, passwords), but not the built parts
@@ -38,6 +38,7 @@ the conda channel. All commands but status, down, stop and lint start first what
   bench [OPTIONS]    measure the pipeline against a Dockerfile: seconds, and bytes that a change pushes
   lint [--quick] [CHECK…]  ruff, mypy, shellcheck, zizmor, actionlint …, and the unit tests under coverage; --quick is
                      without the tests, in seconds, and a name means that check alone; needs no sandbox
+  relock [TIME]      lock the newest Python packages that are a week old, in every lock that there is of them
 
 Everything is kept below ~/.cache/maniac-pipeline (or $XDG_CACHE_HOME); logs are in sandbox/log there.
 """
@@ -82,6 +83,8 @@ def _run(command: str, rest: list[str]) -> int:
             commands.run_bench(_up(), rest)
         case "test":
             commands.run_tests(_up() if commands.needs_sandbox(rest) else None, rest)
+        case "relock":
+            commands.relock(rest)
         case "-h" | "--help" | "help":
             print(HELP, end="")
             return 0

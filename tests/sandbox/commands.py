@@ -100,6 +100,13 @@ def run_bench(sandbox: Up, arguments: list[str]) -> NoReturn:
     _become([sys.executable, "-m", "tests.bench", *arguments], sandbox.environment())
 
 
+def relock(arguments: list[str]) -> NoReturn:
+    """Become the script that locks Python's packages, with the uv of the virtual environment."""
+    os.chdir(CHECKOUT)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    _become(["bash", "tests/relock", *arguments], {"PATH": path})
+
+
 def needs_sandbox(arguments: list[str]) -> bool:
     """Whether pytest with these arguments may run an engine test: not when all paths are unit or browser tests."""
     if any("not engine" in argument for argument in arguments):
