@@ -21,7 +21,8 @@ def main(arguments: Sequence[str]) -> int:
     modules = find_modules(PACKAGE)
     with tempfile.TemporaryDirectory() as folder:
         # The quick way to measure, which Python 3.12 has for lines; and a file for each of the processes.
-        environment = {**os.environ, "COVERAGE_CORE": "sysmon", "COVERAGE_FILE": f"{folder}/coverage"}
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+        environment = {**outside, "COVERAGE_CORE": "sysmon", "COVERAGE_FILE": f"{folder}/coverage"}
         tests = ["pytest", "-q", "-p", "no:cacheprovider", *(arguments or ["tests/unit"])]
         ended = subprocess.run([*_COVERAGE, "run", "-m", *tests], env=environment, check=False)
         if ended.returncode:
