@@ -124,7 +124,7 @@ def jobs(
     if not (called and "workflow_call" in workflow["on"]) and not starts(workflow, event):
         return
     contexts = event.contexts(secrets, _inputs(workflow, event, called=called))
-    succeeded = set()
+    succeeded: set[str] = set()
     for id_, job in workflow["jobs"].items():
         if "uses" in job:
             _only(job, {"name", "if", "needs", "permissions", "uses"})
