@@ -43,6 +43,6 @@ def require_filter(version: str) -> None:
     if version in WITHOUT_IGNORE:
         raise PipelineError(
             Code.ENGINE_UNSUPPORTED,
-            f"Dagger {version} uploads the whole checkout, with the tokens in .git/config, so nothing was read; install "
-            "another release, such as v0.21.8 (docs/running.md lists those that work)",
+            f"Dagger {version} uploads the whole checkout, with the tokens in .git/config, so nothing was read; "
+            "install another release, such as v0.21.8 (docs/running.md lists those that work)",
         )

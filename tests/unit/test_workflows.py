@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.sources import WITHOUT_IGNORE
+from pipeline.git.upload_filter import WITHOUT_IGNORE
 from tests.actions import Event, Job, evaluate, fill, group, jobs, load, starts
 from tests.sandbox.hosts import REGISTRIES
 from tests.sandbox.parts import ENGINE_VERSION
