@@ -27,6 +27,12 @@ class Code(enum.Enum):
         self.meaning = meaning
         self.remedy = remedy
 
+    # Engine
+    ENGINE_UNSUPPORTED = (
+        "engine-unsupported",
+        "This release of Dagger ignores the upload filter, so it would upload tokens in .git/config as well.",
+        "Install another release, such as v0.21.8; docs/running.md lists those that work.",
+    )
     # Configuration
     IMAGE_UNKNOWN = (
         "image-unknown",

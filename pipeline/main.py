@@ -14,7 +14,7 @@ from pipeline.config.image_kind import ImageKind
 from pipeline.credentials.channel_auth import ChannelAuth, check_arguments
 from pipeline.credentials.registry_auth import RegistryAuth
 from pipeline.errors import PipelineError
-from pipeline.git.upload_filter import HISTORY_LEFT_OUT, LEFT_OUT
+from pipeline.git.upload_filter import HISTORY_LEFT_OUT, LEFT_OUT, require_filter
 from pipeline.output.formats import Format, ResultFormat, SbomFormat
 
 if TYPE_CHECKING:
@@ -332,6 +332,7 @@ class Pipeline:
         """Prepare a release: offer to write its version and changelog entry, and print how to tag it"""
         from pipeline.commands.release import release
 
+        require_filter(await dagger.dag.version())
         return await release(checkout, version, date)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
@@ -393,4 +394,5 @@ class Pipeline:
         from pipeline.checkout import Checkout
         from pipeline.credentials.logins import log_in
 
+        require_filter(await dagger.dag.version())
         return await Checkout.open(self.source, await log_in(self.auths, docker_config, self.channel_auths))

@@ -5,7 +5,7 @@ Whatever is not known here is an error, so that a test does not pass over it.
 
 import fnmatch
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -39,7 +39,7 @@ class Event:
             return f"refs/pull/{self.ref_name}"
         return f"refs/{'tags' if self.tag else 'heads'}/{self.ref_name}"
 
-    def contexts(self, secrets: Mapping[str, str]) -> dict[str, str]:
+    def contexts(self, secrets: Mapping[str, str], inputs: Mapping[str, str]) -> dict[str, str]:
         """Every name that an expression may ask for; those of secrets that are not set are empty."""
         known = {
             "github.event_name": self.name,
@@ -47,8 +47,8 @@ class Event:
             "github.sha": self.sha,
             "github.run_id": "4711",
             "github.event.pull_request.number": self.number,
-            "inputs.tag": self.inputs.get("tag", ""),
         }
+        known |= {f"inputs.{name}": value for name, value in inputs.items()}
         return known | {f"secrets.{name}": value for name, value in secrets.items()}
 
 
@@ -72,6 +72,10 @@ class Job:
     name: str
     permissions: dict[str, str]
     steps: tuple[Step, ...]
+    uses: str = ""
+    """The workflow that it calls, in place of steps of its own."""
+
+    environment: str = ""
 
 
 def load(file: Path) -> dict[str, Any]:
@@ -99,26 +103,63 @@ def starts(workflow: Mapping[str, Any], event: Event) -> bool:
     return True
 
 
-def jobs(workflow: Mapping[str, Any], event: Event, secrets: Mapping[str, str]) -> Iterator[Job]:
-    """The jobs that an event starts, as a runner gets them."""
+def jobs(
+    workflow: Mapping[str, Any],
+    event: Event,
+    secrets: Mapping[str, str],
+    *,
+    failed: Collection[str] = (),
+    called: bool = False,
+) -> Iterator[Job]:
+    """The jobs that run, as a runner gets them.
+
+    Args:
+        workflow: as ``load`` returns it.
+        event: what happened.
+        secrets: by name.
+        failed: ids of jobs that fail, so that those that need them do not run.
+        called: by another workflow, which the event has started.
+    """
     _only(workflow, {"name", "on", "permissions", "concurrency", "env", "jobs"})
-    if not starts(workflow, event):
+    if not (called and "workflow_call" in workflow["on"]) and not starts(workflow, event):
         return
-    contexts = event.contexts(secrets)
-    for job in workflow["jobs"].values():
-        _only(job, {"name", "if", "runs-on", "timeout-minutes", "environment", "permissions", "steps"})
-        if evaluate(job.get("if", "'always'"), contexts):
-            shared = workflow.get("env", {})
-            yield Job(
-                name=job["name"],
-                permissions=job.get("permissions", workflow["permissions"]),
-                steps=tuple(_step(step, shared, contexts) for step in job["steps"]),
-            )
+    contexts = event.contexts(secrets, _inputs(workflow, event, called=called))
+    succeeded: set[str] = set()
+    for id_, job in workflow["jobs"].items():
+        if "uses" in job:
+            _only(job, {"name", "if", "needs", "permissions", "uses"})
+        else:
+            _only(job, {"name", "if", "needs", "runs-on", "timeout-minutes", "environment", "permissions", "steps"})
+        # An `if` adds to this and does not replace it: the functions that would are not understood here.
+        needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
+        if not succeeded.issuperset(needs) or not evaluate(job.get("if", "'always'"), contexts):
+            continue
+        if id_ not in failed:
+            succeeded.add(id_)
+        shared = workflow.get("env", {})
+        yield Job(
+            name=job["name"],
+            permissions=job.get("permissions", workflow["permissions"]),
+            steps=tuple(_step(step, shared, contexts) for step in job.get("steps", ())),
+            uses=job.get("uses", ""),
+            environment=job.get("environment", ""),
+        )
+
+
+def _inputs(workflow: Mapping[str, Any], event: Event, *, called: bool) -> dict[str, str]:
+    """Each input of a workflow: as it was given, its default, or nothing where what started it has none."""
+    triggers = {name: (trigger or {}) for name, trigger in workflow["on"].items() if name != "schedule"}
+    started = triggers.get("workflow_call" if called else event.name, {}).get("inputs", {})
+    known = {name for trigger in triggers.values() for name in trigger.get("inputs", {})}
+    given = {} if called else event.inputs
+    values = {name: given.get(name, started.get(name, {}).get("default", "")) for name in known}
+    # A truth value is one in an expression, and not its name.
+    return {name: "" if value == "false" else value for name, value in values.items()}
 
 
 def group(workflow: Mapping[str, Any], event: Event) -> tuple[str, bool]:
     """The concurrency group of a run, and whether a newer run ends an older one in it."""
-    contexts = event.contexts({})
+    contexts = event.contexts({}, {})
     found = workflow["concurrency"]
     cancels = fill(found["cancel-in-progress"], contexts)
     return fill(found["group"], contexts), cancels == "true"

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from pipeline.errors import Code, PipelineError
+
 #: Patterns of files that are not uploaded, so that a change to them does not rebuild an image. The files of git that
 #: identify the commit are uploaded; its configuration is not, because it holds a token in checkouts on CI.
 LEFT_OUT: Final = (
@@ -20,7 +22,27 @@ LEFT_OUT: Final = (
     "tests",
     "*.lock",
     "*.md",
+    "CITATION.cff",
     "dev",
 )
 #: The same patterns for the preparation of a release, which needs CHANGELOG.md.
 HISTORY_LEFT_OUT: Final = tuple(pattern for pattern in LEFT_OUT if pattern != "*.md")
+#: Releases of Dagger that parse a module instead of running it, and do not find the patterns of `Ignore`.
+WITHOUT_IGNORE: Final = frozenset({"v0.20.7", "v0.21.0"})
+
+
+def require_filter(version: str) -> None:
+    """Reject a release of Dagger that uploads a checkout unfiltered.
+
+    Args:
+        version: version of the engine, such as v0.21.8.
+
+    Raises:
+        PipelineError: the release is one of those.
+    """
+    if version in WITHOUT_IGNORE:
+        raise PipelineError(
+            Code.ENGINE_UNSUPPORTED,
+            f"Dagger {version} uploads the whole checkout, with the tokens in .git/config, so nothing was read; "
+            "install another release, such as v0.21.8 (docs/running.md lists those that work)",
+        )

@@ -3,7 +3,7 @@
 while [ $# -gt 0 ]; do
     with_text=$1 path=$2
     shift 2
-    if [ -d "$path" ]; then kind=folder; elif [ -f "$path" ]; then kind=file; elif [ -e "$path" ]; then kind=other; else kind=; fi
+    if [ -d "$path" ]; then kind=folder; elif [ -f "$path" ]; then kind='file'; elif [ -e "$path" ]; then kind=other; else kind=; fi
     printf '%s\0%s\0' "$kind" "$([ -z "$kind" ] || stat -L -c '%a %U %u' "$path")"
     if [ "$with_text $kind" = "yes file" ]; then
         head -c 1000000 "$path" | tr -d '\000'

@@ -16,6 +16,7 @@ find /root /home /etc /run /tmp /workspace /app -xdev -type f \( -name .netrc -o
     -o -name .npmrc -o -name 'id_*' ! -name '*.pub' -path '*/.ssh/*' -o -path '*/.docker/config.json' \
     -o -path '*/.aws/credentials' -o -path '/run/secrets/*' \) -print 2>/dev/null | report secret
 for script in /.singularity.d/env/91-environment.sh /etc/profile.d/91-environment.sh; do
+    # shellcheck disable=SC2016 # the shell that it is for puts in its own variables
     printf 'active\t%s\n' "$(env -i sh -c '. "$1"; echo "$1 $CONDA_PREFIX $PATH"' sh "$script" 2>&1 | tail -n 1)"
 done
 printf 'size\t%s\n' "$(du -skx / 2>/dev/null | cut -f 1)"

@@ -21,7 +21,7 @@ HELP: Final = """\
 usage: ./dev COMMAND [ARGUMENTS]
 
 Runs the pipeline on this machine alone: a real Dagger engine, and servers under the real names of the registries and
-the conda channel. All commands but status, down, stop, lint and docs start first what is not running.
+the conda channel. All commands but status, down, stop, lint, docs and relock start first what is not running.
 
   up                 start the sandbox, make it where it is missing, repair it where it is broken
   down [--delete]    stop it; --delete also removes what it keeps (images, results, passwords), but not the built parts
@@ -36,8 +36,10 @@ the conda channel. All commands but status, down, stop, lint and docs start firs
 
   test [ARGUMENTS…]  pytest in this checkout; tests/unit alone, or -m "not engine", needs no sandbox
   bench [OPTIONS]    measure the pipeline against a Dockerfile: seconds, and bytes that a change pushes
-  lint               ruff, mypy, zizmor and actionlint, gofmt, the documents; needs no sandbox
+  lint [--quick] [CHECK…]  ruff, mypy, shellcheck, zizmor, actionlint, documents …, and the unit tests under coverage;
+                     --quick is without the tests, and a name means that check alone; needs no sandbox
   docs               write the generated pages, and build the site of the documents into docs/site; needs no sandbox
+  relock [TIME]      lock the newest Python packages that are a week old, in every lock that there is of them
 
 Everything is kept below ~/.cache/maniac-pipeline (or $XDG_CACHE_HOME); logs are in sandbox/log there.
 """
@@ -82,6 +84,8 @@ def _run(command: str, rest: list[str]) -> int:
             commands.run_bench(_up(), rest)
         case "test":
             commands.run_tests(_up() if commands.needs_sandbox(rest) else None, rest)
+        case "relock":
+            commands.relock(rest)
         case "-h" | "--help" | "help":
             print(HELP, end="")
             return 0
@@ -108,7 +112,7 @@ def _run_own(command: str, options: argparse.Namespace) -> int:
             for name, value in _up().environment().items():
                 print(f"export {name}={shlex.quote(value)}")
         case "lint":
-            return commands.lint()
+            return commands.lint(options.checks, quick=options.quick)
         case "docs":
             return commands.make_documents()
     return 0
@@ -117,8 +121,11 @@ def _run_own(command: str, options: argparse.Namespace) -> int:
 def _parse(command: str, rest: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev", usage="./dev --help lists the commands", add_help=False)
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND", prog="./dev")
-    for name in ("up", "env", "lint", "docs"):
+    for name in ("up", "env", "docs"):
         commands_.add_parser(name)
+    linting = commands_.add_parser("lint")
+    linting.add_argument("checks", nargs="*", metavar="CHECK")
+    linting.add_argument("--quick", action="store_true")
     commands_.add_parser("down").add_argument("--delete", action="store_true")
     commands_.add_parser("status").add_argument("--json", action="store_true")
     stopping = commands_.add_parser("stop")

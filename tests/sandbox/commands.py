@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -99,6 +100,13 @@ def run_bench(sandbox: Up, arguments: list[str]) -> NoReturn:
     _become([sys.executable, "-m", "tests.bench", *arguments], sandbox.environment())
 
 
+def relock(arguments: list[str]) -> NoReturn:
+    """Become the script that locks Python's packages, with the uv of the virtual environment."""
+    os.chdir(CHECKOUT)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    _become(["bash", "tests/relock", *arguments], {"PATH": path})
+
+
 def needs_sandbox(arguments: list[str]) -> bool:
     """Whether pytest with these arguments may run an engine test: not when all paths are unit or browser tests."""
     if any("not engine" in argument for argument in arguments):
@@ -124,24 +132,18 @@ def with_overlay(command: list[str], instead: dict[Path, Path], checkout: Path =
     return ["unshare", "--mount", "--propagation=private", "sh", "-euc", OVER, "sh", *pairs, "--", *command]
 
 
-def lint() -> int:
-    """Run every check, and return 1 when one found something.
+def lint(names: Sequence[str] = (), *, quick: bool = False) -> int:
+    """Run every check, or those of these names, and return 1 when one found something; quick ones are without tests.
 
     Raises:
-        SandboxError: a check cannot be made.
+        SandboxError: there is no check of a name, or one cannot be made.
     """
     os.chdir(CHECKOUT)
-    checks = {
-        "ruff check": [sys.executable, "-m", "ruff", "check"],
-        "ruff format": [sys.executable, "-m", "ruff", "format", "--check"],
-        "mypy": [sys.executable, "-m", "mypy"],
-        "import-linter": [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo"],
-        "documents": [sys.executable, "-m", "tests.documents", "check"],
-        **workflow_checks(Path(".github/workflows")),
-    }
-    failed = [name for name, command in checks.items() if not _passes(name, command)]
-    if not _is_go_formatted():
-        failed.append("gofmt")
+    known = checks()
+    if unknown := set(names) - set(known):
+        raise SandboxError(f"There is no check {', '.join(sorted(unknown))}; there are: {', '.join(known)}.")
+    chosen = names or [name for name in known if not (quick and name == "coverage")]
+    failed = [name for name, command in known.items() if name in chosen and not _passes(name, command)]
     if failed:
         print(f"lint: {', '.join(failed)} found something", file=sys.stderr)
     return 1 if failed else 0
@@ -150,6 +152,34 @@ def lint() -> int:
 def make_documents() -> int:
     """Write what is generated of the documents, build the site, and return an exit code."""
     return subprocess.run([sys.executable, "-m", "tests.documents", "build"], check=False, cwd=CHECKOUT).returncode
+
+
+def checks() -> dict[str, list[str]]:
+    """Every check of the checkout in the current folder, by name.
+
+    Raises:
+        SandboxError: actionlint is not there and cannot be compiled.
+    """
+    python, programs_ = [sys.executable, "-m"], Path(sys.executable).parent
+    validate = [str(programs_ / "check-jsonschema"), "--builtin-schema"]
+    forms = Path(".github/ISSUE_TEMPLATE")
+    return {
+        "ruff-check": [*python, "ruff", "check"],
+        "ruff-format": [*python, "ruff", "format", "--check"],
+        "mypy": [*python, "mypy"],
+        "import-linter": [str(programs_ / "lint-imports"), "--no-cache", "--no-logo"],
+        "words": [*python, "tests.words"],
+        "documents": [*python, "tests.documents", "check"],
+        "shellcheck": [*python, "tests.lint.shell"],
+        "pre-commit": [str(programs_ / "pre-commit"), "validate-config"],
+        "citation": [*validate, "vendor.citation-file-format", "CITATION.cff"],
+        "dependabot": [*validate, "vendor.dependabot", ".github/dependabot.yml"],
+        "issue-forms": [*validate, "vendor.github-issue-forms", *map(str, sorted(forms.glob("[!c]*.yml")))],
+        "issue-chooser": [*validate, "vendor.github-issue-config", str(forms / "config.yml")],
+        **workflow_checks(Path(".github/workflows")),
+        "gofmt": [*python, "tests.lint.gofmt"],
+        "coverage": [*python, "tests.lint.coverage"],
+    }
 
 
 def workflow_checks(folder: Path) -> dict[str, list[str]]:
@@ -163,30 +193,17 @@ def workflow_checks(folder: Path) -> dict[str, list[str]]:
         return {}
     zizmor = Path(sys.executable).with_name("zizmor")
     actionlint = programs.program("actionlint", lambda text: print(f"lint: {text}", file=sys.stderr))
-    # The same everywhere: it would call these two other checkers where a machine happens to have them.
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    # The same everywhere: it would call another checker where a machine happens to have it.
     return {
         "zizmor": [str(zizmor), "--offline", *workflows],
-        "actionlint": [str(actionlint), "-shellcheck=", "-pyflakes=", *workflows],
+        "actionlint": [str(actionlint), f"-shellcheck={shellcheck}", "-pyflakes=", *workflows],
     }
 
 
 def _passes(name: str, command: list[str]) -> bool:
     print(f"lint: {name}", file=sys.stderr, flush=True)
     return subprocess.run(command, check=False).returncode == 0
-
-
-def _is_go_formatted() -> bool:
-    files = [str(file) for file in Path("tests").rglob("*.go")]
-    if not files:
-        return True
-    gofmt = shutil.which("gofmt")
-    if gofmt is None:
-        print("lint: gofmt is not on PATH; install Go and add its bin folder to PATH", file=sys.stderr)
-        return False
-    print("lint: gofmt", file=sys.stderr, flush=True)
-    found = subprocess.run([gofmt, "-l", *files], capture_output=True, text=True, check=False)
-    print(found.stdout + found.stderr, end="")
-    return found.returncode == 0 and not found.stdout
 
 
 def _become(command: list[str], environment: dict[str, str]) -> NoReturn:

@@ -28,9 +28,10 @@ PATIENCE: Final = 30
 
 #: Arguments: an address, the port that is asked for, and the one that answers instead.
 UNLEAD: Final = """
+# shellcheck disable=SC2086 # a rule is several words
 rule="-d $1 -p tcp --dport $2 -j DNAT --to-destination $1:$3"
 for chain in PREROUTING OUTPUT; do
-    while iptables -w -t nat -D $chain $rule 2>/dev/null; do :; done
+    while iptables -w -t nat -D "$chain" $rule 2>/dev/null; do :; done
 done
 """
 #: Connections that are kept open would go on without the proxy: they are cut.
@@ -38,7 +39,7 @@ LEAD: Final = (
     UNLEAD
     + """
 for chain in PREROUTING OUTPUT; do
-    iptables -w -t nat -I $chain $rule
+    iptables -w -t nat -I "$chain" $rule
 done
 ss --kill --tcp --numeric state established src "$1" sport = "$2"
 ss --kill --tcp --numeric state established dst "$1" dport = "$2"

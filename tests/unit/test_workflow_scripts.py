@@ -17,6 +17,8 @@ echo '| image | probe |'
 echo '| small | root  | [traceparent:1-2]'
 exit 3
 """
+#: Those of the workflow.
+PATTERNS = (":(glob)*/pixi.lock", ":(glob)*/base.lock")
 #: Writes down what it is asked, knows the open request, and shows what a new one is to say.
 GH = """\
 #!/bin/sh
@@ -115,7 +117,7 @@ class Proposal:
     def run(self, **environment: str) -> str:
         """Run the script, and return what it printed."""
         return subprocess.run(
-            [FOLDER / "propose-locks", self.changes],
+            [FOLDER / "propose-locks", "locks", "Lock the newest packages", self.changes, *PATTERNS],
             cwd=self.clone,
             env={**self.environment, **environment},
             capture_output=True,

@@ -54,6 +54,38 @@ def test_workflows_are_linted_where_there_are_any(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
+    ("arguments", "run"),
+    [
+        ([], ["first", "second", "coverage"]),
+        (["--quick"], ["first", "second"]),
+        (["second"], ["second"]),
+        (["coverage", "--quick"], ["coverage"]),
+    ],
+)
+def test_checks_are_chosen(monkeypatch: pytest.MonkeyPatch, arguments: list[str], run: list[str]) -> None:
+    """All of them, those that are quick, or those that are named; one that finds something fails them all."""
+    known = {name: ["sh", "-c", f"exit {int(name == 'second')}"] for name in ("first", "second", "coverage")}
+    passed = []
+    passes = commands._passes  # noqa: SLF001 -- to see what is run
+
+    def note(name: str, command: list[str]) -> bool:
+        passed.append(name)
+        return passes(name, command)
+
+    monkeypatch.setattr(commands, "checks", lambda: known)
+    monkeypatch.setattr(commands, "_passes", note)
+    assert command_line.main(["lint", *arguments]) == int("second" in run)
+    assert passed == run
+
+
+def test_an_unknown_check_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the names of those that there are."""
+    monkeypatch.setattr(commands, "checks", lambda: {"mypy": ["false"]})
+    assert command_line.main(["lint", "mypi"]) == 1
+    assert "There is no check mypi; there are: mypy." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("manifest", "version"),
     [
         ({}, "12.8"),
@@ -71,7 +103,20 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     """And so does a call without any argument."""
     assert command_line.main(["--help"]) == 0
     text = capsys.readouterr().out
-    for command in ("up", "down", "status", "stop", "env", "call", "functions", "dagger", "exec", "test", "lint"):
+    for command in (
+        "up",
+        "down",
+        "status",
+        "stop",
+        "env",
+        "call",
+        "functions",
+        "dagger",
+        "exec",
+        "test",
+        "lint",
+        "relock",
+    ):
         assert f"\n  {command} " in text
     assert command_line.main([]) == 0
 
