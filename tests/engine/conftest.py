@@ -1,16 +1,22 @@
 """A real engine for these tests: the Dagger CLI as a person types it, and checkouts to type it in."""
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import dagger
 import pytest
 import pytest_asyncio
+from dagger import dag
 
+from pipeline.errors import PipelineError
+from pipeline.git.upload_filter import LEFT_OUT
+from pipeline.main import Pipeline
 from tests.sandbox.state import current
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +37,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 CODED = re.compile(r"(?P<sentence>.*) \[(?P<code>[a-z-]+)\]")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def turn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Share the sandbox with the files of other processes; those in ``alone`` wait until they have it to themselves.
+
+    Who waits for it alone keeps the next ones at the gate, so that its turn comes.
+    """
+    alone = request.path.is_relative_to(Path(__file__).parent / "alone")
+    folder = current().folder
+    with (folder / "gate.lock").open("w") as gate, (folder / "turn.lock").open("w") as taken:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(taken, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        yield
+
+
 class Checkout:
     """A checkout of this module with one image, in a folder that a test may change."""
 
@@ -47,18 +68,14 @@ class Checkout:
         """The text of a file."""
         return (self.path / name).read_text(encoding="utf-8")
 
-    def call(self, *arguments: str, repair: bool = True) -> subprocess.CompletedProcess[str]:
-        """Type ``./dev call ARGUMENTS`` in this checkout, and wait for its end.
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Type ``dagger call ARGUMENTS`` in this checkout, and wait for its end."""
+        return self.dagger("call", *arguments)
 
-        Args:
-            arguments: of ``dagger call``.
-            repair: let ``./dev`` start first what is down; otherwise the Dagger CLI is called as it is.
-        """
-        return self.dagger("call", *arguments, repair=repair)
-
-    def dagger(self, *arguments: str, repair: bool = True) -> subprocess.CompletedProcess[str]:
-        """Type ``./dev dagger ARGUMENTS`` in this checkout, and wait for its end, as :meth:`call` does."""
-        command = [str(ROOT / "dev"), "dagger"] if repair else ["dagger"]
+    def dagger(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Type ``dagger ARGUMENTS`` in this checkout, and wait for its end."""
+        # What ``./dev`` adds to the CLI, it adds for its own checkout alone; it takes half a second of each call.
+        command = [str(ROOT / "dev"), "dagger"] if self.path == ROOT else ["dagger"]
         return subprocess.run(
             [*command, "--progress=plain", *arguments],
             cwd=self.path,
@@ -69,9 +86,9 @@ class Checkout:
             timeout=PATIENCE,
         )
 
-    def refusal(self, *arguments: str, repair: bool = True) -> str:
+    def refusal(self, *arguments: str) -> str:
         """The sentence that :meth:`call` ends with, which must fail and show no traceback."""
-        ended = self.call(*arguments, repair=repair)
+        ended = self.call(*arguments)
         assert ended.returncode != 0, ended.stdout
         assert "Traceback" not in ended.stderr
         return sentence(ended.stderr)
@@ -101,6 +118,26 @@ def copy_module(target: Path, names: Sequence[str] = MODULE) -> None:
             shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
+
+
+async def answer(checkout: Checkout, function: str, **arguments: object) -> Any:  # noqa: ANN401  # each function has its own
+    """What a function of the module returns, called in this process on the real engine: there has to be a session.
+
+    Nothing is left out but the CLI, which loads the module and starts a container for it: seconds that a test of what
+    the function says does not need. One test a function types it in a shell. What the module asks without the engine
+    (`lock` with `check`, `outdated`) has to be typed: this process does not know the names of the sandbox.
+    """
+    source = dag.host().directory(str(checkout.path), exclude=[*LEFT_OUT], no_cache=True)
+    return await getattr(Pipeline(source=source), function)(**arguments)  # type: ignore[call-arg]  # made by dagger
+
+
+async def refused(checkout: Checkout, function: str, **arguments: object) -> str:
+    """The sentence that :func:`answer` fails with, without its code and a report that may follow."""
+    with pytest.raises(PipelineError) as caught:
+        await answer(checkout, function, **arguments)
+    coded = CODED.fullmatch(str(caught.value).partition("\n")[0])
+    assert coded, caught.value
+    return coded["sentence"]
 
 
 @pytest.fixture

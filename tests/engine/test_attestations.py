@@ -19,7 +19,6 @@ from pipeline.registry.oci_layout import make_artifact
 from tests.engine.conftest import overlay
 from tests.engine.publishing import COMMIT, FIXED, MOVING, Shop, a_session, digest_of, open_shop, skopeo, tags_of
 from tests.engine.test_publish import log_sizes, writes
-from tests.sandbox import faults
 from tests.sandbox.hosts import REGISTRIES as HOSTS
 from tests.sandbox.machine import Machine
 from tests.sandbox.state import current
@@ -29,15 +28,6 @@ pytestmark = pytest.mark.asyncio
 CYCLONEDX: Final = "application/vnd.cyclonedx+json"
 SPDX: Final = "application/spdx+json"
 IN_TOTO: Final = "application/vnd.in-toto+json"
-#: Refuses manifests of what is attached, and takes those of images.
-REFUSING: Final = """
-from mitmproxy import http
-
-
-def request(flow):
-    if flow.request.method == "PUT" and b'"subject"' in flow.request.content:
-        flow.response = http.Response.make(403, b'{"errors":[{"code":"DENIED","message":"no attachments here"}]}')
-"""
 
 
 @pytest.fixture
@@ -130,25 +120,6 @@ async def test_the_provenance_names_commit_lock_and_base(shop: Shop) -> None:
     repository, _, tag = Settings().base.rpartition(":")
     base = digest_of(repository, tag).removeprefix("sha256:")
     assert [dict(part.digest) for part in found] == [{"gitCommit": COMMIT}, {"sha256": lock}, {"sha256": base}]
-
-
-async def test_a_registry_that_takes_no_attachments(tmp_path: Path) -> None:
-    """It has the immutable tags, the others have everything but the floating ones, and the same command finishes it."""
-    shop = open_shop(tmp_path, timeout=10, tries=2, seconds=2)
-    addon = tmp_path / "addon.py"
-    addon.write_text(REFUSING)
-    with faults.mitmproxy("ghcr.io", addon):
-        outcome = await shop.publish()
-    refusing, *others = shop.repositories
-    assert f"SBOM (CycloneDX) in {refusing}" in outcome.failure
-    assert outcome.reason(refusing) == "attaching SBOM (CycloneDX) failed: DENIED: no attachments here"
-    assert [set(tags) for tags in shop.standing()] == [set(FIXED)] * 3
-    assert outcome.of(refusing)["provenance"] == "missing"
-    assert {outcome.of(other)["provenance"] for other in others} == {"pushed"}
-    outcome = await shop.publish()
-    assert outcome.failure == ""
-    assert [set(tags) for tags in shop.standing()] == [{*FIXED, *MOVING}] * 3
-    assert referrers(refusing, digest_of(refusing, "latest")).keys() == {CYCLONEDX, SPDX, IN_TOTO}
 
 
 async def test_each_platform_has_a_bill_of_its_own(shop: Shop) -> None:

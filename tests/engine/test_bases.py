@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.engine.conftest import Checkout
+from tests.engine.conftest import Checkout, refused
 from tests.engine.publishing import digest_of, docker_config, skopeo
 
 NOBLE = "ghcr.io/prefix-dev/pixi:noble"
@@ -80,20 +80,24 @@ def test_a_package_is_locked_without_its_base(checkout: Checkout, base: Base) ->
     assert checkout.read("small/base.lock") == before
 
 
-def test_a_base_image_that_is_not_locked_is_refused(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_base_image_that_is_not_locked_is_refused(checkout: Checkout) -> None:
     """By a build, by the check of the lock, and by the check of a pull request, which names the line."""
     checkout.write("small/base.lock", "[digests]\n")
     problem = f"small/base.lock does not fit: it lacks {CUDA}, which is 'base' in pyproject.toml"
-    assert checkout.refusal("build", "--image", "small").startswith(problem)
-    assert checkout.refusal("lock", "--image", "small", "--check").startswith(problem)
-    said = checkout.refusal("locks-fresh")
+    assert (await refused(checkout, "build", image="small")).startswith(problem)
+    assert (await refused(checkout, "lock", image="small", check=True)).startswith(problem)
+    said = await refused(checkout, "locks_fresh")
     assert re.match(rf"{re.escape(problem)}:\d+; run 'dagger call lock --image small' and commit base\.lock", said)
 
 
-def test_a_digest_that_is_gone_is_told(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_digest_that_is_gone_is_told(checkout: Checkout) -> None:
     """What the registry no longer has cannot be built on: locking again takes what it has."""
     gone = f"sha256:{'0' * 64}"
     checkout.write("small/base.lock", f'[digests]\n"{CUDA}" = "{gone}"\n')
-    said = checkout.refusal("build", "--image", "small")
+    said = await refused(checkout, "build", image="small")
     assert said.startswith(f"small: base image {CUDA}@{gone} cannot be pulled: ")
     assert said.endswith("; if it no longer has this digest, run 'dagger call lock --image small' and commit base.lock")

@@ -18,7 +18,7 @@ import pytest
 from dagger import dag
 
 from pipeline.credentials.logins import Logins
-from tests.engine.conftest import ROOT, Checkout, copy_module, overlay
+from tests.engine.conftest import PATIENCE, ROOT, Checkout, copy_module, overlay, refused
 from tests.engine.publishing import docker_config, skopeo
 from tests.sandbox import credentials
 from tests.sandbox.channel import index, package
@@ -94,7 +94,7 @@ GZIP = b"\x1f\x8b"
 
 def inside(*command: str) -> None:
     """Run a command in the sandbox's machine."""
-    subprocess.run([str(ROOT / "dev"), "exec", *command], check=True, capture_output=True, timeout=60)
+    subprocess.run([str(ROOT / "dev"), "exec", *command], check=True, capture_output=True, timeout=PATIENCE)
 
 
 class Private:
@@ -176,7 +176,9 @@ def passed(checkout: Checkout, *arguments: str) -> subprocess.CompletedProcess[s
     return ended
 
 
-def test_an_image_with_a_private_channel(
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_an_image_with_a_private_channel(
     secretive: Checkout, private: Private, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Locked, built, tested and listed with credentials; refused in one sentence without, and with wrong ones."""
@@ -186,7 +188,7 @@ def test_an_image_with_a_private_channel(
 
     give = f"{PRIVATE.name} wants credentials: put 'with-channel-auth --host {PRIVATE.name} "
     rejected = f"{PRIVATE.name} rejects what 'with-channel-auth --host {PRIVATE.name} …' gave"
-    said = secretive.refusal("lock", "--image", "secretive")
+    said = await refused(secretive, "lock", image="secretive")
     assert said.startswith("secretive: pixi cannot lock what secretive/pixi.toml asks for: ")
     assert give in said
     assert rejected in secretive.refusal(*wrong, "lock", "--image", "secretive")
@@ -210,7 +212,7 @@ def test_an_image_with_a_private_channel(
     looked_up = r"secretive: 0 of \d+ packages are of Python, and were looked up; OSV knows no others of conda"
     assert re.fullmatch(looked_up, json.loads(output[-1].stdout)["notes"][0])
 
-    said = secretive.refusal("build", "--image", "secretive")
+    said = await refused(secretive, "build", image="secretive")
     assert "1 of " in said
     assert give in said
     assert rejected in secretive.refusal(*wrong, "build", "--image", "secretive")
@@ -233,16 +235,23 @@ def test_an_image_with_a_private_channel(
         assert b".logins" not in content
 
 
-def test_a_secret_in_an_address_is_refused(secretive: Checkout, private: Private) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_secret_in_an_address_is_refused(secretive: Checkout, private: Private) -> None:
     """With its line, before anything is asked, and without a repetition of it."""
     address = private.address.replace("https://", "https://me:unspeakable@")
     secretive.write("secretive/pixi.toml", MANIFEST.format(channel=address))
     shutil.copy(overlay("small") / "pixi.lock", secretive.path / "secretive")
-    for call in (("build",), ("lock",), ("lock", "--check")):
-        ended = secretive.call(*call, "--image", "secretive")
-        assert "secretive/pixi.toml:3 has a password in an address at packages.maniaclab.example; " in ended.stderr
-        assert "with-channel-auth --host packages.maniaclab.example" in ended.stderr
-        assert "unspeakable" not in ended.stdout + ended.stderr
+    known = "secretive/pixi.toml:3 has a password in an address at packages.maniaclab.example; "
+    ended = secretive.call("lock", "--image", "secretive")
+    for said in (
+        ended.stdout + ended.stderr,
+        await refused(secretive, "build", image="secretive"),
+        await refused(secretive, "lock", image="secretive", check=True),
+    ):
+        assert known in said
+        assert "with-channel-auth --host packages.maniaclab.example" in said
+        assert "unspeakable" not in said
 
 
 @pytest.mark.asyncio
@@ -259,14 +268,16 @@ async def test_a_step_neither_prints_nor_keeps_what_it_is_given() -> None:
     assert ".logins/" not in await step.rootfs().entries()
 
 
-def test_a_private_wheel(checkout: Checkout, private: Private) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_private_wheel(checkout: Checkout, private: Private) -> None:
     """pixi's PyPI half asks with the same credentials."""
     address, sha256 = private.add_wheel()
     lock = checkout.read("small/pixi.lock").replace("\npackages:\n", f"\n      - pypi: {address}\npackages:\n")
     lock += f"- kind: pypi\n  name: hushed\n  version: '1.0'\n  url: {address}\n  sha256: {sha256}\n"
     checkout.write("small/pixi.lock", lock)
     checkout.write("small/pixi.toml", f'{checkout.read("small/pixi.toml")}\n[pypi-dependencies]\nhushed = "*"\n')
-    said = checkout.refusal("build", "--image", "small")
+    said = await refused(checkout, "build", image="small")
     assert f"put 'with-channel-auth --host {PRIVATE.name} " in said
     python = ("with-exec", "--args=python,-c,import hushed; print(hushed.NAME)", "stdout")
     ended = passed(checkout, *private.credentials, "build", "--image", "small", *python)
@@ -274,7 +285,9 @@ def test_a_private_wheel(checkout: Checkout, private: Private) -> None:
     assert_hidden((ended.stdout + ended.stderr).encode())
 
 
-def test_a_private_index(private: Private, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_private_index(private: Private, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A current pixi finds packages there, locks and installs them; one of 0.15 knows no index but PyPI."""
     monkeypatch.setenv("WRONG", "not-the-secret")
     wrong = [word.partition("=env:")[0] + "=env:WRONG" if "=env:" in word else word for word in private.credentials]
@@ -285,14 +298,14 @@ def test_a_private_index(private: Private, tmp_path: Path, monkeypatch: pytest.M
     give = f"put 'with-channel-auth --host {PRIVATE.name} "
     rejected = f"{PRIVATE.name} rejects what 'with-channel-auth --host {PRIVATE.name} …' gave"
 
-    said = [checkout.refusal("lock", "--image", "indexed"), checkout.refusal(*wrong, "lock", "--image", "indexed")]
+    said = [await refused(checkout, "lock", image="indexed"), checkout.refusal(*wrong, "lock", "--image", "indexed")]
     assert give in said[0]
     assert rejected in said[1]
     output = [passed(checkout, "--auto-apply", *private.credentials, "lock", "--image", "indexed")]
     lock = checkout.read("indexed/pixi.lock")
     assert f"- pypi: {private.address}/hushed-1.0-py3-none-any.whl" in lock
 
-    said += [checkout.refusal("build", "--image", "indexed"), checkout.refusal(*wrong, "build", "--image", "indexed")]
+    said += [await refused(checkout, "build", image="indexed"), checkout.refusal(*wrong, "build", "--image", "indexed")]
     assert give in said[2]
     assert rejected in said[3]
     python = ("with-exec", "--args=python,-c,import hushed; print(hushed.NAME)", "stdout")
@@ -301,15 +314,17 @@ def test_a_private_index(private: Private, tmp_path: Path, monkeypatch: pytest.M
     assert_hidden("".join([*said, lock, *(ended.stdout + ended.stderr for ended in output)]).encode())
 
 
-def test_an_image_on_a_private_base(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_an_image_on_a_private_base(checkout: Checkout) -> None:
     """Built, tested and locked with credentials of the registry; refused in one sentence without."""
     name = f"ghcr.io/maniaclab/private-{time.time_ns():x}:1"
     config = docker_config()
     skopeo("copy", f"--authfile={config}", f"docker://{BASE}", f"docker://{name}")
     checkout.write("small/image.toml", f'description = "On a private base"\nbase = "{name}"\n')
     give = "put 'with-registry-auth --address ghcr.io --username NAME --secret env:PASSWORD' before the function"
-    for call in (["build"], ["lock"]):
-        said = checkout.refusal(*call, "--image", "small")
+    for function in ("build", "lock"):
+        said = await refused(checkout, function, image="small")
         assert said.startswith(f"small: base image {name} cannot be pulled: ")
         assert give in said
     output = [passed(checkout, *REGISTRY_AUTH, "smoke-test", "--image", "small")]
@@ -321,13 +336,15 @@ def test_an_image_on_a_private_base(checkout: Checkout) -> None:
     assert_hidden("".join(ended.stdout + ended.stderr for ended in output).encode())
 
 
-def test_a_dockerfile_on_a_private_base(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_dockerfile_on_a_private_base(checkout: Checkout) -> None:
     """FROM is pulled with the same credentials."""
     name = f"ghcr.io/maniaclab/private-{time.time_ns():x}:1"
     skopeo("copy", f"--authfile={docker_config()}", f"docker://{BASE}", f"docker://{name}")
     checkout.write("made/image.toml", 'description = "On a private base"\ndockerfile = "Dockerfile"\n')
     checkout.write("made/Dockerfile", f"FROM {name}\nRUN echo {time.time_ns()} > /stamp\n")
-    said = checkout.refusal("build", "--image", "made")
+    said = await refused(checkout, "build", image="made")
     assert said.startswith("made: made/Dockerfile was not built: ")
     assert "put 'with-registry-auth --address ghcr.io " in said
     passed(checkout, *REGISTRY_AUTH, "build", "--image", "made", "with-exec", "--args=true", "stdout")

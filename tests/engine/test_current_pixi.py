@@ -1,9 +1,13 @@
 """An image whose manifest only a current pixi reads, on a base that has one."""
 
 import pytest
+import pytest_asyncio
 
-from tests.engine.conftest import Checkout, copy_module
+from tests.engine.conftest import Checkout, answer, copy_module
+from tests.engine.inside import run
 from tests.sandbox.current_pixi import VERSION
+
+pytestmark = pytest.mark.asyncio
 
 #: pixi 0.15 knows no table of this name.
 MANIFEST = """\
@@ -24,33 +28,28 @@ scripts = ["python"]
 """
 
 
-@pytest.fixture(scope="module")
-def current(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+@pytest_asyncio.fixture(scope="module")
+async def current(tmp_path_factory: pytest.TempPathFactory, connection: None) -> Checkout:  # noqa: ARG001  # asked for first
     """A checkout with the image `current`, locked by the base's own pixi."""
     checkout = Checkout(tmp_path_factory.mktemp("checkout"))
     copy_module(checkout.path)
     checkout.write("current/image.toml", IMAGE)
     checkout.write("current/pixi.toml", MANIFEST)
-    ended = checkout.call("--auto-apply", "lock", "--image", "current")
-    assert ended.returncode == 0, ended.stderr
+    await (await answer(checkout, "lock", image="current")).export(str(checkout.path))
     return checkout
 
 
-def test_the_lock_is_of_the_newest_format(current: Checkout) -> None:
+async def test_the_lock_is_of_the_newest_format(current: Checkout) -> None:
     """pixi 0.15 writes format 4, and a current one format 7."""
     assert current.read("current/pixi.lock").startswith("version: 7\n")
 
 
-def test_it_is_built_and_works(current: Checkout) -> None:
+async def test_it_is_built_and_works(current: Checkout) -> None:
     """The environment that the lock says is installed, activated and probed."""
-    ended = current.call("smoke-test", "--image", "current")
-    assert ended.returncode == 0, ended.stderr
-    assert "python" in ended.stdout
+    assert "python" in await answer(current, "smoke_test", image="current")
 
 
-def test_the_base_has_no_python_of_its_own(current: Checkout) -> None:
+async def test_the_base_has_no_python_of_its_own(current: Checkout) -> None:
     """The stand-in runs on one that is nowhere on PATH, as the real pixi needs none."""
-    command = ["with-exec", "--args", "sh,-c,command -v python3", "stdout"]
-    ended = current.call("build", "--image", "current", *command)
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.strip() == "/app/.pixi/envs/default/bin/python3"
+    built = await answer(current, "build", image="current")
+    assert await run(built, "sh", "-c", "command -v python3") == "/app/.pixi/envs/default/bin/python3"

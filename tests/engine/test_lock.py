@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.engine.conftest import ROOT, Checkout, copy_module
+from tests.engine.conftest import PATIENCE, ROOT, Checkout, copy_module
 from tests.sandbox.channel import index, package
 from tests.sandbox.hosts import HOSTS
 from tests.sandbox.state import current
@@ -52,7 +52,7 @@ class Channel:
 
 def inside(*command: str) -> None:
     """Run a command in the sandbox's machine."""
-    subprocess.run([str(ROOT / "dev"), "exec", *command], check=True, capture_output=True, timeout=60)
+    subprocess.run([str(ROOT / "dev"), "exec", *command], check=True, capture_output=True, timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,22 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import pytest_asyncio
 from dagger import dag
 
 from pipeline.checkout import Checkout as Images
+from pipeline.output.formats import SbomFormat
 from pipeline.registry.oci_layout import make_artifact
-from tests.engine.conftest import Checkout, copy_module
-from tests.engine.test_outdated import record, settle
+from tests.engine import inside
+from tests.engine.alone.test_outdated import record, settle
+from tests.engine.conftest import Checkout, answer, copy_module, refused
+from tests.engine.inside import ANYBODY
 from tests.engine.test_same_bytes import number
 from tests.sandbox import osv
 from tests.sandbox.channel.awkward import SHARE
 from tests.sandbox.current_pixi import VERSION
 
+pytestmark = pytest.mark.asyncio
 BASE: Final = f"ghcr.io/prefix-dev/pixi:{VERSION}-noble"
 SPEC: Final = f'description = "Made for a test"\nbase = "{BASE}"\n'
 #: A project of Python's with one module, which says where it is.
@@ -99,8 +104,8 @@ def write_wheel(folder: Path, name: str) -> None:
             wheel.writestr(zipfile.ZipInfo(path), text)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+@pytest_asyncio.fixture(scope="module")
+async def made(tmp_path_factory: pytest.TempPathFactory, connection: None) -> Checkout:  # noqa: ARG001  # asked for first
     """A checkout with all these images, each locked by its base's own pixi."""
     checkout = Checkout(tmp_path_factory.mktemp("checkout"))
     copy_module(checkout.path)
@@ -114,44 +119,46 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         # As somebody has them whose files nobody else may read.
         for path in (checkout.path / image).rglob("*"):
             path.chmod(0o700 if path.is_dir() else 0o600)
-        ended = checkout.call("--auto-apply", "lock", "--image", image)
-        assert ended.returncode == 0, ended.stderr
+        await lock(checkout, image)
     return checkout
 
 
-def run(checkout: Checkout, image: str, *command: str) -> str:
+async def lock(checkout: Checkout, image: str, *package: str) -> None:
+    """Lock an image, or packages of it, and write what changed."""
+    changes = await answer(checkout, "lock", image=image, package=list(package))
+    await changes.export(str(checkout.path))
+
+
+async def run(checkout: Checkout, image: str, *command: str) -> str:
     """What a command prints in an image, by a user that it does not know, without the entrypoint."""
-    # A list of the CLI is a line of CSV.
-    words = ["--args=" + ",".join(f'"{word.replace('"', '""')}"' for word in command)]
-    ended = checkout.call("build", "--image", image, "with-user", "--name", "1234", "with-exec", *words, "stdout")
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.strip()
+    built = await answer(checkout, "build", image=image)
+    return await inside.run(built.with_user(ANYBODY), *command)
 
 
-def where(checkout: Checkout, image: str, module: str) -> str:
+async def where(checkout: Checkout, image: str, module: str) -> str:
     """Where a module is from, in Python without any variable of the image but Apptainer's own script."""
     script = f'. /.singularity.d/env/91-environment.sh; exec python -c "import {module}; print({module}.WHERE)"'
-    return run(checkout, image, "env", "-i", "sh", "-euc", script)
+    return await run(checkout, image, "env", "-i", "sh", "-euc", script)
 
 
 @pytest.mark.parametrize("image", list(IMAGES))
-def test_it_is_locked_built_and_works(made: Checkout, image: str) -> None:
+async def test_it_is_locked_built_and_works(made: Checkout, image: str) -> None:
     """Its probes pass, one of its packages is locked again, and its lock is fresh by pixi's own word."""
-    tested = made.call("smoke-test", "--image", image)
-    assert tested.returncode == 0, tested.stderr
-    locked = made.call("--auto-apply", "lock", "--image", image, "--package", "python")
-    assert locked.returncode == 0, locked.stderr
+    assert "passed" in await answer(made, "smoke_test", image=image)
+    await lock(made, image, "python")
+    # The channel is asked by the module itself, in its container: this process does not know the names of the sandbox.
     checked = made.call("lock", "--image", image, "--check")
     assert checked.returncode == 0, checked.stderr
     assert f"{image}/pixi.lock is fresh" in checked.stderr
 
 
-def test_packages_are_where_they_are_used_from(made: Checkout) -> None:
+async def test_packages_are_where_they_are_used_from(made: Checkout) -> None:
     """Sources of an editable package are at the same place below /app; those of a built one are not in the image."""
-    assert where(made, "whole", "whole") == "/app/src/whole/__init__.py"
-    assert where(made, "parts", "used") == "/app/libs/used/src/used/__init__.py"
-    assert where(made, "parts", "built") == f"{PREFIX}/lib/python3.12/site-packages/built/__init__.py"
-    assert run(made, "parts", "sh", "-c", "ls -d /app/libs/* /app/scripts/*; ls -a /app").split() == [
+    assert await where(made, "whole", "whole") == "/app/src/whole/__init__.py"
+    assert await where(made, "parts", "used") == "/app/libs/used/src/used/__init__.py"
+    assert await where(made, "parts", "built") == f"{PREFIX}/lib/python3.12/site-packages/built/__init__.py"
+    listed = await run(made, "parts", "sh", "-c", "ls -d /app/libs/* /app/scripts/*; ls -a /app")
+    assert listed.split() == [
         "/app/libs/used",
         "/app/scripts/on.sh",
         "/app/scripts/unix.sh",
@@ -159,59 +166,55 @@ def test_packages_are_where_they_are_used_from(made: Checkout) -> None:
     ]
 
 
-def test_modes_of_a_package_are_those_of_pixi_opened_to_all(made: Checkout) -> None:
+async def test_modes_of_a_package_are_those_of_pixi_opened_to_all(made: Checkout) -> None:
     """A current pixi drops what 0.15 drops, too: a setuid bit, modes of folders, and folders without a file."""
     paths = "closed closed/secret closed/open empty-file ../../bin/awkward-setuid"
-    said = run(made, "parts", "sh", "-euc", f"cd {PREFIX}/{SHARE}; stat --format='%a %s' {paths}; ls")
+    said = await run(made, "parts", "sh", "-euc", f"cd {PREFIX}/{SHARE}; stat --format='%a %s' {paths}; ls")
     modes = ["444 14", "644 14", "644 0", "755 16"]
     assert said.splitlines()[0].startswith("755 ")
     assert said.splitlines()[1:] == [*modes, "closed", "empty-file"]
 
 
 @pytest.mark.parametrize("start", ["", "env -i "], ids=["exec", "env -i"])
-def test_activation_scripts_are_not_lost(made: Checkout, start: str) -> None:
+async def test_activation_scripts_are_not_lost(made: Checkout, start: str) -> None:
     """What they set is there without the entrypoint, and where variables are ignored; what they print is no matter."""
     script = '. /.singularity.d/env/91-environment.sh; echo "$SAID|$ON_UNIX"'
     command = 'echo "$SAID|$ON_UNIX"' if not start else script
-    assert run(made, "parts", *start.split(), "sh", "-euc", command) == f"it's on|{PREFIX}"
+    assert await run(made, "parts", *start.split(), "sh", "-euc", command) == f"it's on|{PREFIX}"
 
 
-def test_the_sbom_has_packages_by_path(made: Checkout, tmp_path: Path) -> None:
+async def test_the_sbom_has_packages_by_path(made: Checkout) -> None:
     """With their versions, in both formats."""
     for image, names in {"whole": ["whole"], "parts": ["built", "used", "packed", "linked"]}.items():
-        for form in ("cyclonedx", "spdx"):
-            target = tmp_path / f"{image}-{form}.json"
-            ended = made.call("sbom", "--image", image, "--format", form, "export", "--path", str(target))
-            assert ended.returncode == 0, ended.stderr
-            document = json.loads(target.read_text())
-            key, version = ("components", "version") if form == "cyclonedx" else ("packages", "versionInfo")
+        for form in SbomFormat:
+            document = json.loads(await (await answer(made, "sbom", image=image, format=form)).contents())
+            key, version = ("components", "version") if form is SbomFormat.CYCLONEDX else ("packages", "versionInfo")
             found = {line["name"]: line.get(version) for line in document[key]}
             assert {name: found.get(name) for name in names} == dict.fromkeys(names, "1.2")
 
 
-def test_the_platform_is_the_one_that_pixi_takes(made: Checkout) -> None:
+async def test_the_platform_is_the_one_that_pixi_takes(made: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
     """With CUDA as image.toml says it; otherwise it says which one it takes instead, or that there is none."""
-    assert "numpy" in run(made, "cuda", "ls", f"{PREFIX}/conda-meta")
-    listed = made.call("build", "--image", "cuda")
-    assert "pixi takes" not in listed.stderr
+    assert "numpy" in await run(made, "cuda", "ls", f"{PREFIX}/conda-meta")
+    assert "pixi takes" not in capsys.readouterr().out
     spec, manifest = made.read("cuda/image.toml"), made.read("cuda/pixi.toml")
     try:
         made.write("cuda/image.toml", spec.replace('cuda = "12"\n', ""))
-        assert "numpy" not in run(made, "cuda", "ls", f"{PREFIX}/conda-meta")
+        assert "numpy" not in await run(made, "cuda", "ls", f"{PREFIX}/conda-meta")
         made.write("cuda/pixi.toml", manifest.replace(', "linux-64"]', "]"))
-        said = made.refusal("build", "--image", "cuda")
+        said = await refused(made, "build", image="cuda")
         assert "requires CUDA 12.0, but cuda/image.toml has no key 'cuda'; add cuda = \"12.0\"" in said
     finally:
         made.write("cuda/image.toml", spec)
         made.write("cuda/pixi.toml", manifest)
 
 
-def test_a_stale_lock_is_told_by_pixis_own_reason(made: Checkout) -> None:
+async def test_a_stale_lock_is_told_by_pixis_own_reason(made: Checkout) -> None:
     """Before anything is downloaded, and with the command that helps."""
     manifest = made.read("parts/pixi.toml")
     try:
         made.write("parts/pixi.toml", manifest.replace('python = "3.12.*"', 'python = "3.12.*"\nscipy = "*"'))
-        said = made.refusal("build", "--image", "parts")
+        said = await refused(made, "build", image="parts")
         assert said.startswith("parts/pixi.lock does not match parts/pixi.toml (pixi: ")
         assert "scipy" in said
         assert said.endswith("run 'dagger call lock --image parts' and commit pixi.lock")
@@ -219,13 +222,13 @@ def test_a_stale_lock_is_told_by_pixis_own_reason(made: Checkout) -> None:
         made.write("parts/pixi.toml", manifest)
 
 
-def test_other_functions_read_them_too(made: Checkout) -> None:
+async def test_other_functions_read_them_too(made: Checkout) -> None:
     """lock-diff, and the page."""
-    compared = made.call("lock-diff", "--image", "whole", "--from-file", "whole/pixi.lock")
-    assert compared.returncode == 0, compared.stderr
-    page = made.call("report", "--image", "parts", "contents")
-    assert page.returncode == 0, page.stderr
-    assert ">built" in page.stdout
+    compared = await answer(
+        made, "lock_diff", image="whole", from_file=dag.host().file(str(made.path / "whole/pixi.lock"))
+    )
+    assert "holds the same packages" in compared
+    assert ">built" in await (await answer(made, "report", image="parts")).contents()
 
 
 def with_git(made: Checkout) -> str:
@@ -238,7 +241,7 @@ def with_git(made: Checkout) -> str:
     return "".join([*lines[: last + 1], f"      {used}\n", *lines[last + 1 :], entry])
 
 
-def test_what_is_outdated_is_told_of_them(made: Checkout, tmp_path: Path) -> None:
+async def test_what_is_outdated_is_told_of_them(made: Checkout, tmp_path: Path) -> None:
     """Of packages whose version is locked, also of those from a file or from git; CUDA's platform is asked for."""
     records, lock = tmp_path / "records.json", made.read("whole/pixi.lock")
     known = [("packed", "1.2"), ("linked", "1.2"), ("vector", "1.0")]
@@ -260,8 +263,6 @@ def test_what_is_outdated_is_told_of_them(made: Checkout, tmp_path: Path) -> Non
     assert [note.partition(" of ")[0] for note in found["notes"]] == ["cuda: 1", "parts: 2", "whole: 1"]
 
 
-@pytest.mark.asyncio
-@pytest.mark.usefixtures("connection")
 @pytest.mark.parametrize("image", ["whole", "parts"])
 async def test_packages_by_path_are_the_same_bytes(made: Checkout, image: str) -> None:
     """Built and installed again by an engine that has no answer from before."""
@@ -274,20 +275,23 @@ async def test_packages_by_path_are_the_same_bytes(made: Checkout, image: str) -
     assert len(digests) == 1
 
 
-def test_a_package_from_git_needs_git(made: Checkout) -> None:
+async def test_a_package_from_git_needs_git(made: Checkout) -> None:
     """Base and package are named, before pixi is asked."""
     lock, manifest = made.read("whole/pixi.lock"), made.read("whole/pyproject.toml")
     try:
         made.write("whole/pixi.lock", with_git(made))
-        for call in (("build",), ("lock", "--check")):
-            assert made.refusal(*call, "--image", "whole") == (
+        for said in (
+            await refused(made, "build", image="whole"),
+            await refused(made, "lock", image="whole", check=True),
+        ):
+            assert said == (
                 f"whole: package 'vector' of whole/pixi.lock comes from git, and the base image {BASE} has no program "
                 "git; choose a base that has it as 'base' in whole/image.toml"
             )
         made.write("whole/pixi.lock", lock)
         made.write("whole/pyproject.toml", f'{manifest}vector = {{ git = "https://github.com/scikit-hep/vector" }}\n')
-        for options in ((), ("--package", "vector")):
-            said = made.refusal("lock", "--image", "whole", *options)
+        for packages in ([], ["vector"]):
+            said = await refused(made, "lock", image="whole", package=packages)
             assert said.startswith("whole: pixi cannot lock what whole/pyproject.toml asks for: ")
             assert said.endswith(
                 "'git' is missing: choose a 'base' in whole/image.toml that has it, or ask for it in "

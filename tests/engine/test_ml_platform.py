@@ -19,7 +19,7 @@ HEADERS = {"Authorization": "token probe"}
 
 def ask(path, data=None):
     request = urllib.request.Request(f"http://127.0.0.1:8899{path}", data, HEADERS)
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=240) as answer:
         return answer.read().decode()
 
 def wait_for_page():

@@ -7,12 +7,14 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+import pytest_asyncio
 
-from tests.engine.conftest import Checkout, copy_module, overlay
+from pipeline.output.formats import ResultFormat
+from tests.engine.conftest import Checkout, answer, copy_module, overlay
 
 SITE_PACKAGES = "/app/.pixi/envs/default/lib/python3.12/site-packages"
 #: The time limit of what hangs, in seconds.
-LIMIT = 10
+LIMIT = 20
 
 IMAGE = f"""
 description = "A small image with probes of every kind"
@@ -78,7 +80,7 @@ name = "answers"
 command = ["python", "-m", "http.server", "8000"]
 port = 8000
 user = "12345"
-timeout = 60
+timeout = 300
 body_matches = "entrypoint.sh"
 
 [[probes.servers]]
@@ -86,7 +88,7 @@ name = "another page"
 command = ["python", "-m", "http.server", "8000"]
 port = 8000
 user = "12345"
-timeout = 60
+timeout = 300
 path = "/nowhere"
 
 [[probes.servers]]
@@ -169,25 +171,29 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return made
 
 
-@pytest.fixture(scope="module")
-def results(images: Checkout) -> dict[str, dict[str, Any]]:
+@pytest_asyncio.fixture(scope="module")
+async def results(images: Checkout, connection: None) -> dict[str, dict[str, Any]]:  # noqa: ARG001  # asked for first
     """What came of the probes, by kind and name."""
-    ended = images.call("smoke-report", "--image", "small", "--format", "json", "contents")
-    assert ended.returncode == 0, ended.stderr
-    report = json.loads(ended.stdout)
+    report = json.loads(
+        await (await answer(images, "smoke_report", image="small", format=ResultFormat.JSON)).contents()
+    )
     assert report["passed"] is False
     return {f"{result['kind']} {result['name']}": result for result in report["results"]}
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize(("probe", "failure", "output"), ENDS)
-def test_each_probe_has_its_own_end(results: dict[str, dict[str, Any]], probe: str, failure: str, output: str) -> None:
+async def test_each_probe_has_its_own_end(
+    results: dict[str, dict[str, Any]], probe: str, failure: str, output: str
+) -> None:
     """What crashes, hangs or is wrong is told as such, with the end of what it printed, and hides nothing else."""
     result = results[probe]
     assert result["failure"] == failure
     assert output in result["output"]
 
 
-def test_every_probe_is_reported(results: dict[str, dict[str, Any]]) -> None:
+@pytest.mark.asyncio
+async def test_every_probe_is_reported(results: dict[str, dict[str, Any]]) -> None:
     """There is a result for each probe, and for nothing else."""
     assert list(results) == [probe for probe, _, _ in ENDS]
 
@@ -215,10 +221,11 @@ def test_an_image_without_python_is_probed(images: Checkout, tmp_path: Path) -> 
     assert [case.get("name") for case in suites.iter("testcase")] == ["cat /greeting", "/greeting"]
 
 
-def test_an_image_that_is_not_built_is_in_the_report(images: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_an_image_that_is_not_built_is_in_the_report(images: Checkout) -> None:
     """A report is made of what there is, and says of the rest why it is not there."""
     images.write("bare/Dockerfile", DOCKERFILE.replace("echo", "nowhere"))
-    ended = images.call("smoke-report", "--image", "bare", "--format", "json", "contents")
-    assert ended.returncode == 0, ended.stderr
-    (missing,) = json.loads(ended.stdout)["not_built"]
+    report = await answer(images, "smoke_report", image="bare", format=ResultFormat.JSON)
+    (missing,) = json.loads(await report.contents())["not_built"]
     assert missing["reason"].startswith("bare: bare/Dockerfile was not built: ")

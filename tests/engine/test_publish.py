@@ -4,11 +4,7 @@ import asyncio
 import gzip
 import json
 import os
-import random
 import secrets
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,12 +16,10 @@ from pipeline.build.image import Image
 from pipeline.config.project_toml import Settings
 from pipeline.errors import PipelineError
 from pipeline.registry.oci_layout import make_artifact
-from tests.engine.conftest import ROOT, overlay
+from tests.engine.conftest import overlay
 from tests.engine.publishing import (
-    COMMIT,
     FIXED,
     MOVING,
-    REGISTRIES,
     Shop,
     a_session,
     digest_of,
@@ -41,8 +35,6 @@ from tests.sandbox.state import current
 pytestmark = pytest.mark.asyncio
 
 ALL = {*FIXED, *MOVING}
-#: How often a publication is interrupted.
-INTERRUPTIONS = 10
 
 
 @pytest.fixture
@@ -227,61 +219,6 @@ async def test_two_runs_at_once_do_no_harm(tmp_path: Path) -> None:
     for tags in newer.standing():
         assert set(tags) == {"2026.2.0", "2026.2.1", "sha-0000000", "sha-1111111", "2026.2", "latest"}
         assert tags["latest"] == tags["2026.2"] == tags["2026.2.1"] != tags["2026.2.0"]
-
-
-async def test_interrupted_runs_are_finished_by_the_next_one(tmp_path: Path) -> None:
-    """Ctrl-C at ten moments of chance ends the command soon, and no tag moved before all registries had the image.
-
-    The same command again completes it each time.
-    """
-    seed = int.from_bytes(os.urandom(4))
-    print(f"seed of the moments: {seed}")  # noqa: T201  # pytest shows it with a failure
-    moments = random.Random(seed)  # noqa: S311  # no secret
-    shop = open_shop(tmp_path)
-    shop.named = True
-    lasted = 12.0
-    for _ in range(INTERRUPTIONS):
-        shop.registries = tuple(f"{host}/test-{secrets.token_hex(4)}" for host in REGISTRIES)
-        given = [f"--registries={registry}" for registry in shop.registries]
-        moment = moments.uniform(0, lasted)
-        print(f"interrupted after {moment:.1f} s")  # noqa: T201  # as above
-        interrupt(shop, given, moment)
-        for tags in shop.standing():
-            if set(tags) & set(MOVING):
-                assert all(set(FIXED) <= set(others) for others in shop.standing()), tags
-        started = time.monotonic()
-        outcome = await shop.publish()
-        lasted = min(lasted, time.monotonic() - started)
-        assert outcome.failure == ""
-        found = shop.standing()
-        assert [set(tags) for tags in found] == [ALL] * 3
-        assert len({digest for tags in found for digest in tags.values()}) == 1
-
-
-def interrupt(shop: Shop, given: list[str], moment: float) -> None:
-    """Start publishing, press Ctrl-C so many seconds after the function was called, and wait for the end."""
-    login = ["--docker-config", f"file:{docker_config()}"]
-    publish = ["publish", "--tag", "v2026.2.0", "--commit", COMMIT, "--image", "tiny", *login, *given]
-    command = [str(ROOT / "dev"), "dagger", "--progress=plain", "call", *publish]
-    with subprocess.Popen(
-        command,
-        cwd=shop.checkout.path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "publish" in line and "Pipeline" in line:
-                break
-        time.sleep(moment)
-        pressed = time.monotonic()
-        # A terminal sends it to all processes of the command.
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=60)
-        assert time.monotonic() - pressed < 20
 
 
 async def test_the_digest_is_that_of_the_image_alone(shop: Shop) -> None:

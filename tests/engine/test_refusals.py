@@ -1,137 +1,165 @@
-"""What a person can get wrong, typed in a shell: one sentence with file, key or image and the remedy; no traceback."""
+"""What a person can get wrong: one sentence with file, key or image and the remedy; no traceback."""
 
 import re
 
 import pytest
 
-from tests.engine.conftest import Checkout
+from tests.engine.conftest import Checkout, refused
 
 DESCRIPTION = 'description = "A small image"\n'
 
 
 def test_an_image_that_does_not_exist(checkout: Checkout) -> None:
-    """The nearest name is told."""
+    """The nearest name is told, and all that the shell shows at its end is this sentence."""
     said = checkout.refusal("build", "--image", "smal")
     assert said == "there is no image 'smal' (no smal/image.toml); did you mean 'small'?"
 
 
-def test_an_unknown_key(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_an_unknown_key(checkout: Checkout) -> None:
     """The nearest key is told."""
     checkout.write("small/image.toml", DESCRIPTION + 'enviroment = "default"\n')
-    said = checkout.refusal("build", "--image", "small")
+    said = await refused(checkout, "build", image="small")
     assert said == "small/image.toml: unknown key 'enviroment'; did you mean 'environment'?"
 
 
-def test_a_missing_lock(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_missing_lock(checkout: Checkout) -> None:
     """The file is named, and how to get it."""
     (checkout.path / "small/pixi.lock").unlink()
-    said = checkout.refusal("build", "--image", "small")
+    said = await refused(checkout, "build", image="small")
     assert said.startswith("small/pixi.lock is missing")
     assert "run 'dagger call lock --image small'" in said
 
 
-def test_an_unparsable_lock(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_an_unparsable_lock(checkout: Checkout) -> None:
     """The file and the place in it are named."""
     checkout.write("small/pixi.lock", "version: [\n")
-    said = checkout.refusal("build", "--image", "small")
+    said = await refused(checkout, "build", image="small")
     assert said.startswith("small/pixi.lock cannot be read: ")
     assert "line 2" in said
 
 
-def test_a_lock_that_lacks_a_package(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_lock_that_lacks_a_package(checkout: Checkout) -> None:
     """The package that was added to the manifest is named, before anything is installed."""
     checkout.write("small/pixi.toml", checkout.read("small/pixi.toml") + 'numpy = "*"\n')
-    said = checkout.refusal("build", "--image", "small")
+    said = await refused(checkout, "build", image="small")
     assert said.startswith("small/pixi.lock does not match small/pixi.toml (pixi: the dependencies of environment")
     assert "numpy" in said
     assert said.endswith("run 'dagger call lock --image small' and commit pixi.lock")
 
 
-def test_a_lock_that_only_pixi_finds_stale(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_lock_that_only_pixi_finds_stale(checkout: Checkout) -> None:
     """That the channels changed is told as well, by its own reason."""
     manifest = checkout.read("small/pixi.toml").replace('["conda-forge"]', '["conda-forge", "bioconda"]')
     checkout.write("small/pixi.toml", manifest)
-    said = checkout.refusal("build", "--image", "small")
+    said = await refused(checkout, "build", image="small")
     assert said.startswith("small/pixi.lock does not match small/pixi.toml (pixi: ")
 
 
-def test_an_environment_that_the_lock_lacks(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_an_environment_that_the_lock_lacks(checkout: Checkout) -> None:
     """A new environment of the manifest needs a new lock."""
     checkout.write("small/image.toml", DESCRIPTION + 'environment = "extra"\n')
     checkout.write("small/pixi.toml", checkout.read("small/pixi.toml") + "[environments]\nextra = []\n")
-    said = checkout.refusal("build", "--image", "small")
+    said = await refused(checkout, "build", image="small")
     assert said.startswith("small/pixi.lock has no environment 'extra', which small/image.toml names")
 
 
-def test_a_package_that_fails_to_download(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_package_that_fails_to_download(checkout: Checkout) -> None:
     """Package, address, answer and remedy are told."""
     lock = checkout.read("small/pixi.lock").replace("/linux-64/python-3.12.", "/linux-64/python-gone-3.12.")
     # Under its old hash the package would be found in the cache, and rightly so.
     checkout.write("small/pixi.lock", re.sub(r"sha256: [0-9a-f]{64}", f"sha256: {'a1' * 32}", lock))
-    said = checkout.refusal("build", "--image", "small")
+    said = await refused(checkout, "build", image="small")
     assert re.match(r"small: 1 of \d+ packages of small/pixi\.lock could not be fetched: python-3\.12\.", said)
     assert "https://conda.anaconda.org/conda-forge/linux-64/python-gone-3.12." in said
     assert "404" in said
     assert "run 'dagger call lock --image small'" in said
 
 
-def test_a_wrong_hash(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_wrong_hash(checkout: Checkout) -> None:
     """A package that is not the locked one is not installed; both hashes are told."""
     lock = re.sub(r"sha256: [0-9a-f]{64}", f"sha256: {'0' * 64}", checkout.read("small/pixi.lock"))
     checkout.write("small/pixi.lock", lock)
-    said = checkout.refusal("build", "--image", "small")
+    said = await refused(checkout, "build", image="small")
     assert f"but {'0' * 64} is locked" in said
     assert "do not trust the channel" in said
 
 
-def test_a_base_image_that_does_not_exist(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_base_image_that_does_not_exist(checkout: Checkout) -> None:
     """The address and the key are named."""
     checkout.write("small/image.toml", DESCRIPTION + 'base = "ghcr.io/prefix-dev/pixi:nobel"\n')
-    said = checkout.refusal("build", "--image", "small")
+    said = await refused(checkout, "build", image="small")
     assert said.startswith("small: base image ghcr.io/prefix-dev/pixi:nobel cannot be pulled: ")
     assert "check 'base' in small/image.toml" in said
 
 
-def test_a_wrong_probe(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_wrong_probe(checkout: Checkout) -> None:
     """The key is named as it stands in the file, and how to write it."""
     checkout.write("small/image.toml", DESCRIPTION + '[[probes.commands]]\ncommand = "git --version"\n')
-    said = checkout.refusal("smoke-test", "--image", "small")
+    said = await refused(checkout, "smoke_test", image="small")
     assert said == (
         "small/image.toml: key 'probes.commands.0.command': no shell splits a command here; "
         'write a list of its words: ["git", "--version"]'
     )
 
 
-def test_a_file_that_is_not_there(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_file_that_is_not_there(checkout: Checkout) -> None:
     """The key that names it is told."""
     checkout.write("small/image.toml", DESCRIPTION + "[[files]]\nsource = 'config'\npath = '/etc/config'\n")
-    said = checkout.refusal("build", "--image", "small")
+    said = await refused(checkout, "build", image="small")
     assert said.startswith("small/image.toml: key 'files.0.source': there is no file small/config; add it or correct")
 
 
-def test_a_file_outside_of_the_folder(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_file_outside_of_the_folder(checkout: Checkout) -> None:
     """Dots do not bring a file from elsewhere into an image."""
     checkout.write("secret", "")
     checkout.write("small/image.toml", DESCRIPTION + "[[files]]\nsource = '../secret'\npath = '/etc/config'\n")
-    assert checkout.refusal("build", "--image", "small") == (
+    assert await refused(checkout, "build", image="small") == (
         "small/image.toml: key 'files.0.source': '../secret' leaves the image's folder; name a file inside it"
     )
 
 
-def test_cuda_versions_that_disagree(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_cuda_versions_that_disagree(checkout: Checkout) -> None:
     """Both files are named, with the version that each has."""
     checkout.write("small/image.toml", DESCRIPTION + 'cuda = "11.8"\n')
     manifest = checkout.read("small/pixi.toml")
     checkout.write("small/pixi.toml", manifest + '[system-requirements]\ncuda = "12.8"\n')
-    said = checkout.refusal("build", "--image", "small")
+    said = await refused(checkout, "build", image="small")
     assert said.startswith(
         "small/image.toml: key 'cuda' is 11.8, but environment 'default' of small/pixi.toml requires CUDA 12.8"
     )
 
 
-@pytest.mark.parametrize("function", ["build", "smoke-test"])
-def test_a_spec_that_is_not_toml(checkout: Checkout, function: str) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+@pytest.mark.parametrize("function", ["build", "smoke_test"])
+async def test_a_spec_that_is_not_toml(checkout: Checkout, function: str) -> None:
     """The place in the file is told, whichever function read it."""
     checkout.write("small/image.toml", "description = A small image\n")
-    said = checkout.refusal(function, "--image", "small")
+    said = await refused(checkout, function, image="small")
     assert said.startswith("small/image.toml is not valid TOML: Invalid value (at line 1, column 15)")

@@ -1,6 +1,8 @@
 """The page about an image is drawn, from what is known of it."""
 
-from tests.engine.conftest import Checkout
+import pytest
+
+from tests.engine.conftest import Checkout, refused
 
 
 def test_a_page_is_drawn(checkout: Checkout) -> None:
@@ -18,7 +20,9 @@ def test_a_page_is_drawn(checkout: Checkout) -> None:
     assert "<h3>ghcr.io/maniaclab/small</h3>" in text
 
 
-def test_an_earlier_lock_that_is_not_there_is_said(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_an_earlier_lock_that_is_not_there_is_said(checkout: Checkout) -> None:
     """A page without the changes that were asked for is none."""
-    said = checkout.refusal("report", "--image", "small", "--from", "v1")
+    said = await refused(checkout, "report", image="small", reference="v1")
     assert said.startswith("the checkout has no folder .git to look up 'v1' in")

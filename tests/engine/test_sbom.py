@@ -2,7 +2,9 @@
 
 import json
 
-from tests.engine.conftest import Checkout
+import pytest
+
+from tests.engine.conftest import Checkout, refused
 
 
 def test_a_bill_of_materials_is_written(checkout: Checkout) -> None:
@@ -20,7 +22,9 @@ def test_a_bill_of_materials_is_written(checkout: Checkout) -> None:
     assert {ref["referenceLocator"] for package in packages for ref in package.get("externalRefs", [])} == urls
 
 
-def test_an_image_with_something_else_is_refused(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_an_image_with_something_else_is_refused(checkout: Checkout) -> None:
     """A file of image.toml that looks like an installed package was not locked."""
     checkout.write("small/METADATA", "Metadata-Version: 2.1\nName: stowaway\nVersion: 1.0\n")
     place = "/app/.pixi/envs/default/lib/python3.12/site-packages/stowaway-1.0.dist-info/METADATA"
@@ -28,7 +32,7 @@ def test_an_image_with_something_else_is_refused(checkout: Checkout) -> None:
         "small/image.toml",
         f'description = "A small image"\n[[files]]\nsource = "METADATA"\npath = "{place}"\n',
     )
-    said = checkout.refusal("sbom", "--image", "small")
+    said = await refused(checkout, "sbom", image="small")
     assert said.startswith(
         "small: what is in the image is not what small/pixi.lock holds: stowaway 1.0 is there, and not locked; "
     )

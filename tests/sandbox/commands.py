@@ -87,7 +87,7 @@ def run_inside(sandbox: Up, arguments: list[str]) -> NoReturn:
 def run_tests(sandbox: Up | None, arguments: list[str]) -> NoReturn:
     """Become pytest in the checkout; ``sandbox`` is None when unit tests alone are asked for."""
     os.chdir(CHECKOUT)
-    command = [sys.executable, "-m", "pytest", *arguments]
+    command = [sys.executable, "-m", "pytest", *spread(arguments), *arguments]
     if sandbox is None:
         _become(command, {})
     # Without the overlay: unit tests look at the files that users get, and engine tests type ./dev call.
@@ -116,6 +116,13 @@ def needs_sandbox(arguments: list[str]) -> bool:
     without = [CHECKOUT / "tests" / name for name in ("unit", "browser")]
     resolved = [(CHECKOUT / path).resolve() for path in tests]
     return not tests or not all(any(path.is_relative_to(folder) for folder in without) for path in resolved)
+
+
+def spread(arguments: list[str]) -> list[str]:
+    """What lets pytest use several processes: not where single files are asked for, which end sooner in one."""
+    paths = [Path(argument.partition("::")[0]) for argument in arguments if not argument.startswith("-")]
+    single = any((CHECKOUT / path).is_file() for path in paths)
+    return [] if single else ["--numprocesses=auto", "--dist=loadfile"]
 
 
 def with_overlay(command: list[str], instead: dict[Path, Path], checkout: Path = CHECKOUT) -> list[str]:

@@ -44,6 +44,8 @@ def _affects(record: dict[str, Any], package: dict[str, str], version: str) -> b
 def standing_in(records: Path) -> Iterator[str]:
     """Let it answer in the machine's network, for the engine's containers; yields the address to query."""
     # Imported here: as a script this file stands alone.
+    from filelock import FileLock  # noqa: PLC0415
+
     from tests.sandbox import proxies  # noqa: PLC0415
     from tests.sandbox.hosts import registry  # noqa: PLC0415
     from tests.sandbox.machine import Machine  # noqa: PLC0415
@@ -51,7 +53,8 @@ def standing_in(records: Path) -> Iterator[str]:
 
     host = registry(HOST)
     command = [sys.executable, __file__, host.address, str(PORT), str(records)]
-    with proxies.running(Machine(current()), host, command, PORT):
+    # There is one address: a test of another process waits.
+    with FileLock(current().folder / "osv.lock"), proxies.running(Machine(current()), host, command, PORT):
         yield ADDRESS
 
 

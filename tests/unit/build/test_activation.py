@@ -46,7 +46,7 @@ def test_what_an_activation_prints_is_no_variable(tmp_path: Path, said: str) -> 
 
 
 @given(TEXT)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=20)
 def test_any_value_is_read(tmp_path: Path, value: str) -> None:
     """Several lines, a `$`, quotes: the value is what the entrypoint set, to the letter."""
     quoted = value.replace("'", "'\\''")

@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.build.layer_plan import LARGE, MEDIUM, REST, Layer, Limits, Package, TooLargeError, assign, divide
@@ -41,7 +41,6 @@ sizes = st.one_of(
 environments = st.dictionaries(names, sizes, max_size=40)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(names, sizes, max_size=150), st.integers(20, 120))
 def test_each_file_is_in_one_layer_and_layers_are_few(packages: dict[str, int], most: int) -> None:
     """However many packages there are, and however large: each file once, no layer empty, no more layers than asked."""
@@ -56,7 +55,6 @@ def test_each_file_is_in_one_layer_and_layers_are_few(packages: dict[str, int], 
     assert [layer.name for layer in found] == sorted(layer.name for layer in found)
 
 
-@settings(deadline=None)
 @given(environments, names, sizes)
 def test_adding_or_removing_a_package_changes_its_own_layer(packages: dict[str, int], name: str, size: int) -> None:
     """With one package more, or less, all layers but its own hold what they held."""
@@ -66,7 +64,6 @@ def test_adding_or_removing_a_package_changes_its_own_layer(packages: dict[str, 
     assert changed == {assign({name: size}, 60)[name]}
 
 
-@settings(deadline=None)
 @given(environments.filter(len), st.data(), sizes)
 def test_updating_a_package_changes_the_layer_it_was_in_and_is_in(
     packages: dict[str, int], data: st.DataObject, size: int
@@ -77,7 +74,6 @@ def test_updating_a_package_changes_the_layer_it_was_in_and_is_in(
     assert {known for known in packages if before[known] != after[known]} <= {name}
 
 
-@settings(deadline=None)
 @given(st.dictionaries(names, st.integers(LARGE, 600_000_000), min_size=30, max_size=150))
 def test_too_many_large_packages_move_only_those_that_were_alone(packages: dict[str, int]) -> None:
     """Where there is no room for one more, some that were alone share layers from then on; the others stay."""
@@ -87,7 +83,6 @@ def test_too_many_large_packages_move_only_those_that_were_alone(packages: dict[
     assert all(packages[name] < packages[other] for name in moved for other in packages if after[other][0] == "1")
 
 
-@settings(deadline=None)
 @given(environments)
 def test_the_order_of_packages_says_nothing(packages: dict[str, int]) -> None:
     """The same packages in another order are the same layers."""

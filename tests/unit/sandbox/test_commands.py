@@ -29,6 +29,21 @@ def test_unit_tests_need_no_sandbox(arguments: list[str], needed: bool) -> None:
     assert commands.needs_sandbox(arguments) is needed
 
 
+@pytest.mark.parametrize(
+    ("arguments", "spread"),
+    [
+        ([], True),
+        (["tests/unit", "-x"], True),
+        (["-k", "publish"], True),
+        (["tests/unit/sandbox/test_cache.py"], False),
+        (["tests/unit", "tests/unit/sandbox/test_cache.py::test_a_part_is_made_once"], False),
+    ],
+)
+def test_folders_are_spread_over_processes(arguments: list[str], spread: bool) -> None:  # noqa: FBT001 -- a table
+    """Single files are not: they end sooner in one process, and a debugger works there."""
+    assert (commands.spread(arguments) != []) is spread
+
+
 def test_files_are_replaced_where_the_checkout_has_them(tmp_path: Path) -> None:
     """The command keeps its arguments, and runs in a mount namespace only when there is something to replace."""
     (tmp_path / "image").mkdir()

@@ -27,6 +27,7 @@ for line in said[1:]:
         sys.stdout.write(line[5:] or sys.stdin.read())
     else:
         print(line, file=sys.stderr, flush=True)
+(folder / "ended").touch()
 sys.exit(int(said[0]))
 """
 
@@ -98,12 +99,11 @@ def test_tries_have_a_limit(make_client: MakeClient, tmp_path: Path) -> None:
 
 
 def test_the_time_has_a_limit(make_client: MakeClient) -> None:
-    """No try begins later after the first failure than is allowed."""
-    client = make_client(("1", answered(503)), limits=Limits(timeout=5, tries=1000, seconds=0.5))
-    started = time.monotonic()
-    with pytest.raises(Failure):
+    """No try begins later after the first failure than is allowed: the pauses before the last one are longer."""
+    client = make_client(("1", answered(503)), limits=Limits(timeout=5, tries=9, seconds=0.5))
+    with pytest.raises(Failure) as caught:
         client.run("tag", "ls")
-    assert time.monotonic() - started < 5
+    assert caught.value.tries < 9
 
 
 def test_a_registry_says_how_long_to_wait(make_client: MakeClient) -> None:
@@ -114,20 +114,19 @@ def test_a_registry_says_how_long_to_wait(make_client: MakeClient) -> None:
     assert time.monotonic() - started >= 1
 
 
-def test_a_wait_beyond_the_limit_ends_it(make_client: MakeClient) -> None:
+def test_a_wait_beyond_the_limit_ends_it(make_client: MakeClient, tmp_path: Path) -> None:
     """regctl would wait an hour where the registry says so; it is stopped."""
     client = make_client(("1", answered(429, after=3600), "sleep 60"))
-    started = time.monotonic()
     with pytest.raises(Failure, match="429") as caught:
         client.run("tag", "ls")
     assert caught.value.kind is Kind.TRANSIENT
-    assert time.monotonic() - started < 10
+    assert not (tmp_path / "ended").exists()
 
 
 def test_a_wait_is_no_silence(make_client: MakeClient) -> None:
     """While it waits as long as the registry said, nothing moves, and that is right."""
     client = make_client(
-        ("0", answered(429, after=1), "sleep 1.2", answered(200)), limits=Limits(timeout=0.8, tries=10, seconds=30)
+        ("0", answered(429, after=20), "sleep 2.2", answered(200)), limits=Limits(timeout=2, tries=10, seconds=30)
     )
     assert client.run("tag", "ls").tries == 2
 
@@ -139,14 +138,13 @@ def test_a_long_upload_is_no_failure(make_client: MakeClient) -> None:
     assert make_client(("0", *parts), limits=limits).run("image", "copy").tries == 1
 
 
-def test_silence_ends(make_client: MakeClient) -> None:
+def test_silence_ends(make_client: MakeClient, tmp_path: Path) -> None:
     """A registry that says nothing and takes nothing is given up after its time."""
     client = make_client(("0", "sleep 60"), limits=Limits(timeout=0.2, tries=2, seconds=30))
-    started = time.monotonic()
     with pytest.raises(Failure, match=r"it did not answer within 0.2 s") as caught:
         client.run("tag", "ls")
     assert (caught.value.kind, caught.value.tries) == (Kind.TRANSIENT, 2)
-    assert time.monotonic() - started < 10
+    assert not (tmp_path / "ended").exists()
 
 
 def test_the_script_has_the_versions_of_the_module() -> None:

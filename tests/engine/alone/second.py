@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from tests.sandbox import cache
 from tests.sandbox.state import State
 
-DEV: Final = Path(__file__).parents[2] / "dev"
+DEV: Final = Path(__file__).parents[3] / "dev"
 #: What it does not share with the first one.
 OWN: Final = ("sandbox", "sandbox.lock", "second", "cargo-target", "log")
 

@@ -10,14 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.engine.conftest import ROOT, Checkout
+from tests.engine.conftest import PATIENCE, ROOT, Checkout
 from tests.sandbox import sandbox
 from tests.sandbox.hosts import HOSTS
 from tests.sandbox.machine import Machine
 from tests.sandbox.state import current
 
-#: Seconds that a build may take to get to the step in which something is killed, and to end after it.
-PATIENCE = 300
 CHANNEL_ADDRESS = next(host.address for host in HOSTS if not host.is_registry)
 
 
@@ -121,7 +119,7 @@ def test_a_registry_dies(checkout: Checkout) -> None:
     base = 'base = "ghcr.io/prefix-dev/pixi:noble"\n'
     # A call that was made before would be answered from the engine's cache.
     checkout.write("small/image.toml", f'description = "A small image, {time.time_ns()}"\n{base}')
-    said = checkout.refusal("build", "--image", "small", repair=False)
+    said = checkout.refusal("build", "--image", "small")
     assert said.startswith("small: base image ghcr.io/prefix-dev/pixi:noble cannot be pulled: ")
     up()
     assert checkout.call("build", "--image", "small").returncode == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import ROOT
+from tests.engine.conftest import PATIENCE, ROOT
 from tests.sandbox import faults, sigstore
 from tests.sandbox.errors import SandboxError
 from tests.sandbox.hosts import registry
@@ -22,7 +22,7 @@ NAME = "ghcr.io"
 ASK = """
 import http.client, sys, urllib.error, urllib.request
 try:
-    answer = urllib.request.urlopen(sys.argv[1], timeout=10)
+    answer = urllib.request.urlopen(sys.argv[1], timeout=60)
     print(answer.status, len(answer.read()))
 except urllib.error.HTTPError as error:
     print(error.code)
@@ -69,7 +69,7 @@ def query(text: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
         cwd="/",
-        timeout=120,
+        timeout=PATIENCE,
     )
 
 

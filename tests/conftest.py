@@ -1,0 +1,72 @@
+"""How tests are spread over processes, and chance that can be drawn again."""
+
+import os
+import random
+import secrets
+from pathlib import Path
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
+
+ENGINE: Final = Path(__file__).parent / "engine"
+#: Tests that need the sandbox for themselves, since they break what others use: one process runs all of them.
+ALONE: Final = "tests/engine/alone/"
+#: The engine is waited for most of the time, so that this many are worth their memory on two cores.
+WORKERS: Final = 3
+
+# A busy machine has no limit to how slow it is; and a failure shows how to draw its example again.
+settings.register_profile("here", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("here")
+
+
+class ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """One process a file, as what a module's tests share is made once; and one for all that are alone."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return ALONE if nodeid.startswith(ALONE) else str(super()._split_scope(nodeid))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a test that drew something by chance draw the same again."""
+    parser.addoption("--seed", type=int, help="of tests that draw by chance: a failed one shows its own")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    """Hand out whole files, in the order of the collection."""
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """As many as the cores, or as wait for the engine."""
+    return max(WORKERS, os.cpu_count() or 1) if config.option.numprocesses == "auto" else 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several processes, begin with what takes longest, and let unit tests run beside those that are alone.
+
+    A longer file takes longer, mostly: no process shall begin with one when the others have nothing left to do.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    sizes = {path: path.stat().st_size for path in {item.path for item in items}}
+
+    def turn(item: pytest.Item) -> tuple[bool, bool, int, str]:
+        engine, alone = item.path.is_relative_to(ENGINE), item.nodeid.startswith(ALONE)
+        return not engine, alone, -sizes[item.path], str(item.path)
+
+    items.sort(key=turn)
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """A source of chance whose seed is shown with a failure; ``--seed`` gives it back."""
+    given: int | None = request.config.getoption("--seed")
+    seed = secrets.randbelow(2**32) if given is None else given
+    print(f"drawn by chance; to draw the same again: ./dev test {request.node.nodeid} --seed {seed}")  # noqa: T201
+    return random.Random(seed)  # noqa: S311  # no secret
