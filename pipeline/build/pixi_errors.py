@@ -118,7 +118,8 @@ def _missing(image: str, text: str, manifest: str) -> str:
             "it was killed, mostly because the machine has too little memory: give the engine more, and run it again"
         )
     elif program:
-        clause = f"'{program[1]}' is missing: choose a 'base' in {spec} that has it, or ask for it in {manifest}"
+        name = program[1].replace("Git", "git")
+        clause = f"'{name}' is missing: choose a 'base' in {spec} that has it, or ask for it in {manifest}"
     else:
         clause = ""
     return clause

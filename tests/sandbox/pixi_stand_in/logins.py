@@ -1,4 +1,7 @@
-"""Who logs in to indexes of PyPI packages: pixi's PyPI half, which is uv, is given the credentials of channels."""
+"""Who logs in to indexes of PyPI packages: pixi's PyPI half, which is uv, is given the credentials of channels.
+
+pixi looks at a host alone, and uv at its port, too: this holds for hosts that listen where HTTPS does.
+"""
 
 import base64
 import json

@@ -250,6 +250,12 @@ def test_colours_do_not_matter() -> None:
     assert causes("  \x1b[31m×\x1b[0m lock-file \x1b[1mnot\x1b[0m up-to-date") == ["lock-file not up-to-date"]
 
 
+NO_GIT = """\
+Error:   × failed to solve the pypi requirements of environment 'default' for platform 'linux-64'
+  ├─▶ Failed to download and build `vector @ git+https://github.com/scikit-hep/vector`
+  ├─▶ Git operation failed
+  ╰─▶ Git executable not found. Ensure that Git is installed and available.
+"""
 #: As pixi 0.15 draws it, in the width of a terminal.
 NOT_LET_IN = """
   × Request error: HTTP status client error (401 Unauthorized) for url
@@ -287,6 +293,7 @@ NOT_LET_IN = """
         (UNREACHABLE, PipelineError, "Connection refused (os error 111); if the channel was out of reach"),
         (NOBODY, PipelineError, "'with-channel-auth --host 127.0.0.1 ("),
         (NO_COMPILER, PipelineError, "'gcc' is missing: choose a 'base' in small/image.toml"),
+        (NO_GIT, PipelineError, "'git' is missing: choose a 'base' in small/image.toml"),
         ("sh: 1: pixi: not found", PipelineError, "'pixi' is missing: choose a 'base'"),
         ("compiling\nsignal: 9 (SIGKILL)", PipelineError, "it was killed, mostly because"),
         ("", PipelineError, "it exited with 7 and printed nothing"),
