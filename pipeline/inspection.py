@@ -7,6 +7,7 @@ from typing import Final
 from pipeline.config.image_toml import FILE, ImageSpec
 from pipeline.config.toml_locations import first_line_of, place
 from pipeline.config.validation import listed
+from pipeline.scripts.sizes import size as format_size
 
 #: Paths that must not be in an image, by their class in ``scripts/inspect.sh``: the problem and the remedy.
 UNWANTED: Final = {
@@ -119,17 +120,9 @@ def find_excess(image: str, spec: ImageSpec, text: str, size: int) -> list[str]:
         return []
     where = place(f"{image}/{FILE}", first_line_of(text, (("size_budget",),)))
     return [
-        f"{where}: the files of image {image} take {human(size)}, more than the {human(spec.size_budget)} of "
-        "'size_budget'; leave packages or files out, or raise it"
+        f"{where}: the files of image {image} take {format_size(size)}, more than the "
+        f"{format_size(spec.size_budget)} of 'size_budget'; leave packages or files out, or raise it"
     ]
-
-
-def human(size: int) -> str:
-    """Format a size in powers of 1000, the units of size budgets."""
-    for unit, power in (("GB", 1_000_000_000), ("MB", 1_000_000)):
-        if size >= power:
-            return f"{size / power:.2f} {unit}"
-    return f"{size / 1000:.2f} kB"
 
 
 def _origin(image: str, spec: ImageSpec, text: str, paths: Sequence[str]) -> tuple[str, int | None]:

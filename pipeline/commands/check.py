@@ -25,11 +25,11 @@ from pipeline.inspection import (
     find_inactive,
     find_missing_labels,
     find_unwanted,
-    human,
     read_facts,
 )
 from pipeline.locks.base_images import used
 from pipeline.locks.cuda import check_base
+from pipeline.scripts.sizes import size as format_size
 
 #: Check of one image: returns its findings, and the line to print if there are none.
 Check = Callable[[ImageSource], Awaitable[tuple[list[str], str]]]
@@ -119,7 +119,7 @@ class Checker:
             for built in (await source.build_all()).values():
                 size = (await inspect_image(built.container)).size
                 findings += find_excess(image, spec, _text(source), size)
-                sizes.append(human(size) + (f" of {human(spec.size_budget)}" if spec.size_budget else ""))
+                sizes.append(format_size(size) + (f" of {format_size(spec.size_budget)}" if spec.size_budget else ""))
             return findings, ", ".join(sizes)
 
         return await self._each(check)

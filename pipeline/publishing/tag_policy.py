@@ -32,7 +32,7 @@ class Tags:
     """The tags that are pushed once and never moved; there is always one."""
 
     floating: tuple[str, ...]
-    """The tags that move from image to image, as far as :func:`movable` lets them."""
+    """The tags that move from image to image, unless :func:`obstacle` names a reason against it."""
 
     notes: tuple[str, ...] = ()
     """Sentences about tags that are left out."""
@@ -104,24 +104,6 @@ def plan_checkout(ref: str, commit: str | None, head: Commit | None) -> Tags:
     return plan(ref, head.sha)
 
 
-def movable(
-    tags: Tags,
-    existing: Collection[str],
-    *,
-    made: datetime | None = None,
-    latest_made: datetime | None = None,
-) -> tuple[str, ...]:
-    """Return the floating tags that may be moved to the published image, in a repository.
-
-    Args:
-        tags: the tags of the ref.
-        existing: all tags of the repository.
-        made: time of the published commit; None if unknown.
-        latest_made: time of the commit that ``latest`` is at now; None if unknown.
-    """
-    return tuple(tag for tag in tags.floating if not obstacle(tag, tags, existing, made=made, latest_made=latest_made))
-
-
 def obstacle(
     tag: str,
     tags: Tags,
@@ -130,7 +112,15 @@ def obstacle(
     made: datetime | None = None,
     latest_made: datetime | None = None,
 ) -> str:
-    """Return why a floating tag stays where it is; empty if it may move. The arguments are those of :func:`movable`."""
+    """Return why a floating tag stays where it is; empty if it may move.
+
+    Args:
+        tag: one of the floating tags.
+        tags: the tags of the ref.
+        existing: all tags of the repository.
+        made: time of the published commit; None if unknown.
+        latest_made: time of the commit that ``latest`` is at now; None if unknown.
+    """
     if tags.version is not None:
         others = [version for version in map(_release, existing) if version is not None]
         if tag != LATEST:

@@ -1,4 +1,5 @@
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,7 +15,6 @@ from pipeline.publishing.tag_policy import (
     TagPlan,
     Tags,
     draw,
-    movable,
     obstacle,
     plan,
     plan_checkout,
@@ -31,6 +31,11 @@ releases = st.tuples(numbers, numbers, numbers).map(lambda parts: ".".join(map(s
 suffixes = st.sampled_from(["rc1", "-rc.1", "a0", "b2", ".dev3", "-alpha", "RC4"])
 prefixes = st.sampled_from(["", "v", "V"])
 commits = st.text("0123456789abcdef", min_size=7, max_size=40)
+
+
+def movable(tags: Tags, existing: Collection[str], **made: datetime | None) -> tuple[str, ...]:
+    """The floating tags that may move."""
+    return tuple(tag for tag in tags.floating if not obstacle(tag, tags, existing, **made))
 
 
 @pytest.mark.parametrize(
