@@ -1,5 +1,6 @@
 """Channels, package indexes and registries that ask who one is: a build with, without and with wrong credentials."""
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -197,7 +198,7 @@ async def test_an_image_with_a_private_channel(
     lock = secretive.read("secretive/pixi.lock")
     assert f"{private.address}/noarch/hidden-1.0-h_0.conda" in lock
 
-    private.add_package("1.1")
+    await asyncio.to_thread(private.add_package, "1.1")  # it has a loop of its own
     package_only = ("lock", "--image", "secretive", "--package", "hidden")
     assert give in secretive.refusal("lock", "--image", "secretive", "--check")
     assert rejected in secretive.refusal(*wrong, *package_only)

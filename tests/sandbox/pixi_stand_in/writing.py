@@ -1,5 +1,6 @@
 """A lock of the newest format: py-rattler writes it, and here is added what py-rattler does not write."""
 
+import json
 import re
 import tempfile
 from collections.abc import Mapping
@@ -46,7 +47,9 @@ def written(workspace: Workspace, solved: Solved) -> str:
         one.name: indexes_of(one) for one in workspace.environments.values() if any(map(one.pypi, one.platforms))
     }
     for (name, _), (records, _) in solved.items():
-        details |= {record.url: _purls(record, workspace) for record in records if name in indexes}
+        # py-rattler writes those of a record that a lock had before.
+        new = [record for record in records if json.loads(record.to_json()).get("purls") is None]
+        details |= {record.url: _purls(record, workspace) for record in new if name in indexes}
     return completed(text, details, indexes)
 
 
