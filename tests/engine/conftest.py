@@ -98,7 +98,7 @@ def sentence(output: str) -> str:
     """What a failed call says at its end."""
     failures = [line for line in output.splitlines() if "FunctionError:" in line]
     assert failures, output
-    said = re.sub(r" \[traceparent:.*\]$", "", failures[-1].partition("FunctionError:")[2].strip())
+    said = re.sub(r" \[traceparent:[^\]]*\]$", "", failures[-1].partition("FunctionError:")[2].strip())
     coded = CODED.fullmatch(said)
     assert coded, said
     return coded["sentence"]

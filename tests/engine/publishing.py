@@ -16,7 +16,7 @@ from dagger import dag
 
 from pipeline.checkout import Checkout as Images
 from pipeline.commands.publish import publish
-from pipeline.errors import PipelineError
+from pipeline.errors import Code, PipelineError
 from pipeline.output.formats import Format
 from tests.engine.conftest import Checkout, copy_module
 from tests.sandbox.machine import Machine
@@ -95,6 +95,16 @@ async def a_session() -> AsyncIterator[None]:
             yield
 
 
+#: Failures of a publication itself, once its images are built: an outcome. All others are raised.
+ENDS = {
+    Code.PUBLISH_INCOMPLETE,
+    Code.REGISTRY_UNREACHABLE,
+    Code.REPOSITORY_INVALID,
+    Code.SEVERAL_FAILURES,
+    Code.TAG_TAKEN,
+}
+
+
 @dataclass
 class Shop:
     """Where a test publishes: a checkout, and repositories that no other test has."""
@@ -134,7 +144,9 @@ class Shop:
                     form=Format.JSON,
                 )
             except PipelineError as error:
-                sentence, _, report = str(error).partition("\n")
+                if error.code not in ENDS:
+                    raise
+                sentence, _, report = error.message.partition("\n")
                 return Outcome(json.loads(report)["rows"] if report else [], sentence)
         return Outcome(json.loads(said)["rows"])
 
