@@ -38,6 +38,8 @@ export HOME="${{LOGINS_HOME:-${{HOME:-/root}}}}" # An older pixi looks for crede
 if pixi lock --help >/dev/null 2>&1; then
   set -- "$1" pixi lock
 else
+  # Of 160 solves on a busy machine 15 hung with several threads, and 5 with one.
+  export TOKIO_WORKER_THREADS=1
   set -- "$1" pixi list --no-install
 fi
 export PIXI_NO_WRAP=1

@@ -118,6 +118,9 @@ def copy_module(target: Path, names: Sequence[str] = MODULE) -> None:
             shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
+    # The sandbox solves in seconds, and its pixi hangs now and then: less is lost than with the time for real channels.
+    project = target / "pyproject.toml"
+    project.write_text(re.sub(r"(\[tool\.pipeline\]\n(?:.+\n)+)", r"\1solve_timeout = 30\n", project.read_text()))
 
 
 async def answer(checkout: Checkout, function: str, **arguments: object) -> Any:  # noqa: ANN401  # each function has its own

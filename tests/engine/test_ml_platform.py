@@ -126,7 +126,7 @@ def test_the_images_are_listed(repository: Checkout) -> None:
 def test_everything_is_explained(repository: Checkout) -> None:
     """`--help` of each function has its own line and one an argument."""
     listed = repository.call("--help")
-    assert "Build an image: its locked environment" in listed.stdout
+    assert "Build an image, and return it as a container" in listed.stdout
     for function, argument in (("build", "--image"), ("smoke-test", "--gpu"), ("smoke-test", "--image")):
         explained = repository.call(function, "--help").stdout
         line = next(line for line in explained.splitlines() if argument in line and "[" not in line.split("--")[0])
