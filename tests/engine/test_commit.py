@@ -36,7 +36,7 @@ def test_a_folder_without_git_has_no_commit(checkout: Checkout) -> None:
     """Nothing but the tag of the commit is missing then, and the call says so."""
     ended = checkout.call("tags", "--tag", "v2026.2.0", "--format", "markdown")
     assert ended.returncode == 0, ended.stderr
-    assert "| 2026.2.0 | fixed" in ended.stdout
+    assert "| 2026.2.0 | immutable" in ended.stdout
     assert "sha-… is left out: the checkout has no .git folder" in ended.stdout
 
 
