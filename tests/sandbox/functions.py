@@ -63,7 +63,9 @@ def explain(answer: str, width: int) -> str:
         width: of the page, in characters.
     """
     module = json.loads(answer)["moduleSource"]["asModule"]
-    main = module["objects"][0]["asObject"]
+    objects = [each["asObject"] for each in module["objects"]]
+    # The object of the module's own name has the functions; arguments of functions can be objects as well.
+    main = next(each for each in objects if kebab(each["name"]) == module["name"])
     text = io.StringIO()
     console = Console(file=text, width=width, highlight=False)
     console.print(Text(module["description"].strip()))

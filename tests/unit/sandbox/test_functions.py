@@ -13,6 +13,7 @@ ANSWER = {
             "name": "m",
             "description": "What it is for",
             "objects": [
+                {"asObject": {"name": "AnArgument", "constructor": None, "functions": []}},
                 {
                     "asObject": {
                         "name": "M",
@@ -33,7 +34,7 @@ ANSWER = {
                             }
                         ],
                     }
-                }
+                },
             ],
         }
     }
