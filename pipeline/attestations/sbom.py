@@ -1,6 +1,5 @@
 """SBOM of an image: its locked packages, compared with the installed ones, and the packages of its base image."""
 
-import importlib.resources
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
@@ -12,7 +11,7 @@ from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.build.pixi_image import environment_path
-from pipeline.build.tool_container import with_packages, with_scripts
+from pipeline.build.tool_container import read_script, with_packages, with_scripts
 from pipeline.checkout import ImageSource
 from pipeline.config.image_toml import Platform
 from pipeline.config.validation import listed
@@ -146,7 +145,7 @@ async def write(sbom: Sbom, form: SbomFormat, base: str) -> dagger.File:
         dag.container()
         .from_(base)
         .with_(with_packages("sbom.lock"))
-        .with_mounted_file("/sbom.py", _script("sbom.py"))
+        .with_mounted_file("/sbom.py", dag.file("sbom.py", read_script("sbom.py")))
         .with_mounted_file("/sbom.json", dag.file("sbom.json", sbom.model_dump_json()))
         .with_exec(["python", "/sbom.py", form.value, "/sbom.json", output])
     )
@@ -248,7 +247,3 @@ def of_lock(package: Package) -> Component | None:
 
 def _name(kind: str, name: str) -> str:
     return canonicalize_name(name) if kind == "pypi" else name.lower()
-
-
-def _script(name: str) -> dagger.File:
-    return dag.file(name, importlib.resources.files("pipeline.scripts").joinpath(name).read_text(encoding="utf-8"))

@@ -5,7 +5,6 @@ that fails. The volume holds the archives, which take a third of the unpacked si
 nothing: pixi cannot link files out of a volume, so each build would write them a second time.
 """
 
-import importlib.resources
 import json
 from collections.abc import Collection, Iterable
 from typing import Final, Literal
@@ -16,7 +15,7 @@ from dagger import dag
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.build.pixi_errors import http_status
-from pipeline.build.tool_container import with_packages
+from pipeline.build.tool_container import read_script, with_packages
 from pipeline.config.validation import listed
 from pipeline.credentials.channel_auth import explain_refusal, without_secrets
 from pipeline.credentials.logins import Logins
@@ -122,12 +121,11 @@ def fetch_stage(base: str, packages: list[Package], subdir: str, logins: Logins)
         subdir: conda's name of the platform that they are for.
         logins: credentials for channels.
     """
-    script = importlib.resources.files("pipeline.scripts").joinpath("fetch.py").read_text(encoding="utf-8")
     manifest = json.dumps([package.model_dump() for package in packages])
     return (
         fetcher(base)
         .with_(lambda container: with_package_cache(container, subdir))
-        .with_mounted_file("/fetch.py", dag.file("fetch.py", script))
+        .with_mounted_file("/fetch.py", dag.file("fetch.py", read_script("fetch.py")))
         .with_mounted_file("/packages.json", dag.file("packages.json", manifest))
         .with_(logins.mounted)
         .with_exec(["python", "/fetch.py", "/packages.json", ARCHIVES, DONE])

@@ -1,9 +1,10 @@
 """Reproducible layer of files that are copied over an image: everything that it touches gets one time."""
 
-import importlib.resources
 from typing import Final
 
 import dagger
+
+from pipeline.build.tool_container import read_script
 
 #: Mount point of the files during the copy. The engine makes this folder, and removes it afterwards.
 _TREE: Final = "/.tree"
@@ -19,6 +20,5 @@ def with_tree(container: dagger.Container, tree: dagger.Directory) -> dagger.Con
         container: the image, whose user is root; it has a shell, and `cp`, `rm` and `touch` of coreutils or BusyBox.
         tree: the files, at their paths below the root.
     """
-    script = importlib.resources.files("pipeline.scripts").joinpath("tree.sh").read_text(encoding="utf-8")
-    copied = container.with_mounted_directory(_TREE, tree).with_exec(["sh", "-euc", script, "sh", _TREE])
-    return copied.without_mount(_TREE)
+    copy = ["sh", "-euc", read_script("tree.sh"), "sh", _TREE]
+    return container.with_mounted_directory(_TREE, tree).with_exec(copy).without_mount(_TREE)

@@ -1,6 +1,5 @@
 """Checks of a checkout: all images at once, and all findings in one failure."""
 
-import importlib.resources
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -12,6 +11,7 @@ from pipeline.build.finalize import read_variables
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.permissions import IS_KEPT
 from pipeline.build.pixi_image import environment_path
+from pipeline.build.tool_container import read_script
 from pipeline.checkout import Checkout, ImageSource
 from pipeline.commands.lock import check_fresh
 from pipeline.config.image_toml import FILE, ImageSpec
@@ -164,8 +164,7 @@ def _text(source: ImageSource) -> str:
 
 async def inspect_image(container: dagger.Container) -> Facts:
     """Return the state of an image as its files show it, read by root whatever the image's user."""
-    script = importlib.resources.files("pipeline.scripts").joinpath("inspect.sh").read_text(encoding="utf-8")
-    mounted = container.with_user("0").with_mounted_file(_INSPECT, dag.file("inspect.sh", script))
+    mounted = container.with_user("0").with_mounted_file(_INSPECT, dag.file("inspect.sh", read_script("inspect.sh")))
     return read_facts(await mounted.with_exec(["sh", _INSPECT, *IS_KEPT]).stdout())
 
 
