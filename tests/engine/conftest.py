@@ -5,7 +5,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -123,24 +124,45 @@ def copy_module(target: Path, names: Sequence[str] = MODULE) -> None:
     project.write_text(re.sub(r"(\[tool\.pipeline\]\n(?:.+\n)+)", r"\1solve_timeout = 30\n", project.read_text()))
 
 
-async def answer(checkout: Checkout, function: str, **arguments: object) -> Any:  # noqa: ANN401  # each function has its own
+#: What stands before a function in a chain, such as a login.
+type Before = Callable[[Pipeline], Pipeline]
+
+
+async def answer(  # each function returns something else
+    checkout: Checkout, function: str, before: Before | None = None, **arguments: object
+) -> Any:  # noqa: ANN401
     """What a function of the module returns, called in this process on the real engine: there has to be a session.
 
     Nothing is left out but the CLI, which loads the module and starts a container for it: seconds that a test of what
     the function says does not need. One test a function types it in a shell. What the module asks without the engine
     (`lock` with `check`, `outdated`) has to be typed: this process does not know the names of the sandbox.
+
+    Args:
+        checkout: what the function is called on.
+        function: its name in Python.
+        before: what stands before it in the chain. The engine keeps a login until the end of :func:`a_session`.
+        arguments: the function's own.
     """
     source = dag.host().directory(str(checkout.path), exclude=[*LEFT_OUT], no_cache=True)
-    return await getattr(Pipeline(source=source), function)(**arguments)  # type: ignore[call-arg]  # made by dagger
+    pipeline = Pipeline(source=source)  # type: ignore[call-arg]  # made by dagger
+    return await getattr(before(pipeline) if before else pipeline, function)(**arguments)
 
 
-async def refused(checkout: Checkout, function: str, **arguments: object) -> str:
+async def refused(checkout: Checkout, function: str, before: Before | None = None, **arguments: object) -> str:
     """The sentence that :func:`answer` fails with, without its code and a report that may follow."""
     with pytest.raises(PipelineError) as caught:
-        await answer(checkout, function, **arguments)
+        await answer(checkout, function, before, **arguments)
     coded = CODED.fullmatch(str(caught.value).partition("\n")[0])
     assert coded, caught.value
     return coded["sentence"]
+
+
+@asynccontextmanager
+async def a_session() -> AsyncIterator[None]:
+    """A session with the engine, whose progress somebody reads: the CLI waits where nobody does."""
+    with Path(os.devnull).open("w") as nowhere:  # noqa: ASYNC230  # it does not block
+        async with dagger.connection(dagger.Config(log_output=nowhere)):
+            yield
 
 
 @pytest.fixture

@@ -1,24 +1,21 @@
 """Publishing for tests: tiny images, repositories of their own, and a client that is not ours to look at them."""
 
 import json
-import os
 import re
 import secrets
 import subprocess
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import dagger
 from dagger import dag
 
 from pipeline.checkout import Checkout as Images
 from pipeline.commands.publish import publish
 from pipeline.errors import Code, PipelineError
 from pipeline.output.formats import Format
-from tests.engine.conftest import Checkout, copy_module
+from tests.engine.conftest import Checkout, a_session, copy_module
 from tests.sandbox.machine import Machine
 from tests.sandbox.state import current
 
@@ -85,14 +82,6 @@ def tags_of(repository: str) -> dict[str, str]:
     tags = json.loads(said)["Tags"] if said else ()
     # Such a tag is a list of what is attached to an image.
     return {tag: digest_of(repository, tag) for tag in tags if not tag.startswith("sha256-")}
-
-
-@asynccontextmanager
-async def a_session() -> AsyncIterator[None]:
-    """A session with the engine, whose progress somebody reads: the CLI waits where nobody does."""
-    with Path(os.devnull).open("w") as nowhere:  # noqa: ASYNC230  # it does not block
-        async with dagger.connection(dagger.Config(log_output=nowhere)):
-            yield
 
 
 #: Failures of a publication itself, once its images are built: an outcome. All others are raised.

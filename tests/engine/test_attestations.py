@@ -16,8 +16,8 @@ from pipeline.checkout import Checkout as Images
 from pipeline.config.project_toml import Settings
 from pipeline.git.commit import Commit
 from pipeline.registry.oci_layout import make_artifact
-from tests.engine.conftest import overlay
-from tests.engine.publishing import COMMIT, FIXED, MOVING, Shop, a_session, digest_of, open_shop, skopeo, tags_of
+from tests.engine.conftest import a_session, overlay
+from tests.engine.publishing import COMMIT, FIXED, MOVING, Shop, digest_of, open_shop, skopeo, tags_of
 from tests.engine.test_publish import log_sizes, writes
 from tests.sandbox.hosts import REGISTRIES as HOSTS
 from tests.sandbox.machine import Machine

@@ -16,12 +16,11 @@ from pipeline.build.image import Image
 from pipeline.config.project_toml import Settings
 from pipeline.errors import PipelineError
 from pipeline.registry.oci_layout import make_artifact
-from tests.engine.conftest import overlay
+from tests.engine.conftest import a_session, overlay
 from tests.engine.publishing import (
     FIXED,
     MOVING,
     Shop,
-    a_session,
     digest_of,
     docker_config,
     open_shop,

@@ -13,7 +13,8 @@ from dagger import dag
 
 from pipeline.attestations.signing import PROGRAM, cosign
 from pipeline.config.project_toml import Settings
-from tests.engine.publishing import COMMIT, a_session, digest_of, docker_config, open_shop, write_tiny
+from tests.engine.conftest import a_session
+from tests.engine.publishing import COMMIT, digest_of, docker_config, open_shop, write_tiny
 from tests.engine.test_publish import log_sizes, stored_blobs, writes
 from tests.sandbox.state import current
 
