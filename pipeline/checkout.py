@@ -15,7 +15,7 @@ from pipeline.build.finalize import finalize
 from pipeline.build.image import Image
 from pipeline.build.inputs import BuildInputs
 from pipeline.config.image_toml import FILE, ImageSpec, Platform, find_images, load_spec
-from pipeline.config.project_toml import Settings, load_settings
+from pipeline.config.settings import Settings, load_settings
 from pipeline.config.toml_locations import located
 from pipeline.config.validation import nearest
 from pipeline.credentials.logins import Logins
@@ -189,7 +189,7 @@ class Checkout:
             logins: credentials for registries and channels; none by default.
 
         Raises:
-            SpecError: the settings in its pyproject.toml cannot be used.
+            SpecError: its settings cannot be used.
         """
         path = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
         await source.export(str(path))

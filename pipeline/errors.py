@@ -1,7 +1,7 @@
 """Errors: each message is one sentence that ends with a stable code, which docs/errors.md explains.
 
 PipelineError
-├── SpecError            image.toml, or [tool.pipeline] of pyproject.toml, cannot be used
+├── SpecError            image.toml, or the settings, cannot be used
 ├── LockError            pixi.lock or base.lock cannot be used
 ├── PreviousLockError    there is no previous lock to compare with
 ├── OutdatedError        upstream versions or vulnerabilities could not be looked up
@@ -51,12 +51,12 @@ class Code(enum.Enum):
     )
     KEY_INVALID = (
         "key-invalid",
-        "A key of image.toml, base.lock or `[tool.pipeline]` is unknown, missing, or has an invalid value.",
+        "A key of image.toml, base.lock or the settings is unknown, missing, or has an invalid value.",
         "Correct the key; the message names the nearest right one.",
     )
     FILE_MISSING = (
         "file-missing",
-        "A file that image.toml or `[tool.pipeline]` names is not there, or is outside of the folder.",
+        "A file that image.toml or the settings name is not there, or is outside of the folder.",
         "Add the file, or correct the key.",
     )
     PLATFORM_UNKNOWN = (
@@ -184,7 +184,7 @@ class Code(enum.Enum):
     PIXI_TIMEOUT = (
         "pixi-timeout",
         "pixi exceeded its time limit.",
-        "Run the command again, or raise `install_timeout` or `solve_timeout` of `[tool.pipeline]`.",
+        "Run the command again, or raise `install_timeout` or `solve_timeout` of the settings.",
     )
     PIXI_KILLED = (
         "pixi-killed",
@@ -345,7 +345,7 @@ class PipelineError(Exception):
 
 
 class SpecError(PipelineError):
-    """An image.toml, or the settings in pyproject.toml, cannot be used."""
+    """An image.toml, or the settings, cannot be used."""
 
 
 class LockError(PipelineError):

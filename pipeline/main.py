@@ -43,7 +43,7 @@ class Pipeline:
         dagger.Directory,
         DefaultPath("/"),
         Ignore([*LEFT_OUT]),
-        Doc("Checkout with the images, and with [tool.pipeline] in its pyproject.toml"),
+        Doc("Checkout with the images, and their settings in images.toml or in [tool.pipeline] of pyproject.toml"),
     ]
 
     auths: list[RegistryAuth] = field(default=list, init=False)

@@ -14,7 +14,7 @@ import dagger
 from dagger import dag
 
 from pipeline.attestations.sigstore import SIGNING_CONFIG, TRUSTED_ROOT, Sigstore, require_usable
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import SETTINGS, Settings
 from pipeline.errors import Code, PipelineError
 
 #: Name of the attachment in reports.
@@ -264,5 +264,5 @@ async def _require_valid(settings: Settings, signer: Signer, digest: str, file: 
         raise PipelineError(
             Code.SIGNING_FAILED,
             f"nothing was pushed, because its signature does not verify for {signer}: {_reason(error.stderr)}; "
-            "correct --certificate-identity, --certificate-oidc-issuer or 'trusted_root' of [tool.pipeline]",
+            f"correct --certificate-identity, --certificate-oidc-issuer or 'trusted_root' of {SETTINGS}",
         ) from error

@@ -13,7 +13,7 @@ from typing import Final
 
 import dagger
 
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.errors import Code, PipelineError
 
 #: Paths of these files in containers.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import dagger
 
 from pipeline.config.image_toml import FILE, ImageSpec, Platform
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.credentials.logins import Logins
 from pipeline.git.commit import Commit
 

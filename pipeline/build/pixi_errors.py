@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Final
 
 from pipeline.build.pixi_output import PixiFailure, read
+from pipeline.config.settings import SETTINGS
 from pipeline.credentials.channel_auth import explain_refusal
 from pipeline.errors import Code, LockError, PipelineError
 from pipeline.locks.image_lock import relock_remedy
@@ -147,7 +148,7 @@ def explain_install(  # noqa: PLR0913  # the sentence needs all of these
     if exit_code == TIMED_OUT:
         return PipelineError(
             Code.PIXI_TIMEOUT,
-            f"{image}: pixi did not end within the time that 'install_timeout' of [tool.pipeline] gives it; "
+            f"{image}: pixi did not end within the time that 'install_timeout' of {SETTINGS} gives it; "
             "run the same command again, or give it more",
         )
     what = f"{image}: environment '{environment}' of {image}/pixi.lock was not installed"

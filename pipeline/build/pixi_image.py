@@ -24,6 +24,7 @@ from pipeline.build.install import ENTRYPOINT as MADE_ENTRYPOINT
 from pipeline.build.install import LAYERS, POST_LINK, with_environment
 from pipeline.build.pixi_errors import explain_install
 from pipeline.build.pixi_list import with_inputs
+from pipeline.config.settings import SETTINGS
 from pipeline.credentials.logins import Logins
 from pipeline.credentials.registry_auth import explain_refused_pull
 from pipeline.errors import Code, PipelineError
@@ -222,11 +223,11 @@ async def pull(inputs: BuildInputs, key: str, address: str) -> dagger.Container:
 
 
 def refused_tool(image: str, key: str, address: str, error: dagger.QueryError, logins: Logins) -> PipelineError:
-    """Return the error to raise when an image of [tool.pipeline] cannot be pulled for a build step."""
+    """Return the error to raise when an image that the settings name cannot be pulled for a build step."""
     remedy = explain_refused_pull(str(error), address, logins.registries)
     return PipelineError(
         Code.BASE_IMAGE_UNAVAILABLE,
-        f"{image}: {address} of '{key}' in [tool.pipeline] cannot be pulled: {error}; "
+        f"{image}: {address} of '{key}' in {SETTINGS} cannot be pulled: {error}; "
         f"{remedy or 'check its name, and that the registry can be reached'}",
     )
 

@@ -16,6 +16,7 @@ from pipeline.build.finalize import APP
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.pixi_errors import KILLED, TIMED_OUT, WITHIN, advice, describe, is_stale, killed, remedy
 from pipeline.build.pixi_output import COLOURS, read
+from pipeline.config.settings import SETTINGS
 from pipeline.config.validation import listed
 from pipeline.errors import Code, LockError, PipelineError
 from pipeline.locks.image_lock import LOCK, ImageLock, Locked, relock_remedy
@@ -133,7 +134,7 @@ def explain(manifest: Manifest, environment: str, exit_code: int, output: str) -
         return PipelineError(
             Code.PIXI_TIMEOUT,
             f"{image}: pixi did not list the packages of {image}/{LOCK} within the time that 'solve_timeout' of "
-            "[tool.pipeline] gives it; run the same command again, or give it more",
+            f"{SETTINGS} gives it; run the same command again, or give it more",
         )
     if exit_code == KILLED:
         return PipelineError(Code.PIXI_KILLED, killed(f"{image}: pixi did not list the packages of {image}/{LOCK}"))

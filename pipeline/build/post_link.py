@@ -5,6 +5,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.config.settings import SETTINGS
 from pipeline.errors import Code, PipelineError
 from pipeline.scripts.post_link import MARK
 
@@ -57,7 +58,7 @@ def explain(image: str, output: str) -> PipelineError | None:
         return None
     failure = Failure.model_validate_json(marked[-1].removeprefix(MARK))
     if failure.code is None:
-        how = "did not end within the time that 'install_timeout' of [tool.pipeline] gives it"
+        how = f"did not end within the time that 'install_timeout' of {SETTINGS} gives it"
     elif failure.code < 0:
         how = f"was killed by signal {-failure.code}"
     else:

@@ -17,6 +17,7 @@ from pipeline.build.pixi_output import read
 from pipeline.checkout import Checkout, ImageSource
 from pipeline.config.image_toml import FILE as SPEC
 from pipeline.config.image_toml import ImageSpec
+from pipeline.config.settings import SETTINGS
 from pipeline.config.validation import listed, nearest
 from pipeline.errors import Code, LockError, PipelineError, SpecError
 from pipeline.locks import base_images, channel_check, image_lock
@@ -172,7 +173,7 @@ async def solve(inputs: BuildInputs, manifest: str) -> dagger.File:
     raise PipelineError(
         Code.PIXI_TIMEOUT,
         f"{image}: pixi found no solution for {image}/{manifest} in {TRIES} tries of up to {seconds} seconds; run the "
-        "same command again, or raise 'solve_timeout' of [tool.pipeline] in pyproject.toml",
+        f"same command again, or raise 'solve_timeout' of {SETTINGS}",
     )
 
 

@@ -11,7 +11,6 @@ from pipeline.build import pixi_image
 from pipeline.checkout import Checkout, ImageSource
 from pipeline.commands.report import IMPATIENT
 from pipeline.config.image_toml import FILE as SPEC
-from pipeline.config.project_toml import FILE as PROJECT
 from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of, known_logins
 from pipeline.errors import Code, OutdatedError, PipelineError
 from pipeline.locks import base_images
@@ -147,7 +146,7 @@ def find_bases(source: ImageSource) -> list[Base]:
     digests = source.digests
     bases = []
     for key, name in base_images.used(spec, settings).items():
-        place = f"'{key}' in {f'{image}/{SPEC}' if key in spec.model_fields_set else PROJECT}"
+        place = f"'{key}' in {f'{image}/{SPEC}' if key in spec.model_fields_set else settings.file.name}"
         written = parse(name).digest
         bases.append(
             Base(

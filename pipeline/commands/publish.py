@@ -20,7 +20,7 @@ from pipeline.attestations.signing import Signer, Signing, check_tools, find_sig
 from pipeline.attestations.sigstore import find_sigstore
 from pipeline.checkout import Checkout
 from pipeline.config.image_toml import ImageSpec
-from pipeline.config.project_toml import REGISTRY, Settings
+from pipeline.config.settings import REGISTRY, Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
 from pipeline.errors import Code, PipelineError
 from pipeline.git.commit import Commit

@@ -18,12 +18,11 @@ from tomlkit.exceptions import TOMLKitError
 
 from pipeline import changelog
 from pipeline.config.image_toml import find_images
-from pipeline.config.project_toml import FILE as PROJECT
 from pipeline.config.validation import listed
 from pipeline.errors import Code, PipelineError
 from pipeline.git.history import History, read_history
 from pipeline.git.versions import parse_version
-from pipeline.locks.manifest import PIXI_TOML, WORKSPACE
+from pipeline.locks.manifest import PIXI_TOML, PYPROJECT, WORKSPACE
 
 #: Byte order mark, which some editors write before a file's text; pixi skips it, tomlkit does not.
 MARK: Final = "\ufeff"
@@ -99,10 +98,10 @@ def find_places(checkout: Path) -> list[VersionLocation]:
     Raises:
         PipelineError: a file is missing or not TOML, a version is not valid, or two of them differ.
     """
-    places = [place for place in (_find(checkout, PROJECT, "project"),) if place is not None]
+    places = [place for place in (_find(checkout, PYPROJECT, "project"),) if place is not None]
     if not places:
         raise PipelineError(
-            Code.VERSION_INVALID, f'{PROJECT} has no version in [project]; add version = "YEAR.MINOR.PATCH" there'
+            Code.VERSION_INVALID, f'{PYPROJECT} has no version in [project]; add version = "YEAR.MINOR.PATCH" there'
         )
     for image in find_images(checkout):
         file = f"{image}/{PIXI_TOML}"
@@ -161,7 +160,7 @@ def check_next(version: Version, current: Version, released: Collection[Version]
         )
     if version < current:
         raise PipelineError(
-            Code.VERSION_INVALID, f"{version} is older than {current}, which {PROJECT} has; give a newer one"
+            Code.VERSION_INVALID, f"{version} is older than {current}, which {PYPROJECT} has; give a newer one"
         )
 
 

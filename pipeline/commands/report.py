@@ -10,7 +10,7 @@ from dagger import dag
 from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.checkout import Checkout
 from pipeline.commands.publish import repositories
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of
 from pipeline.errors import Code, PipelineError
 from pipeline.locks.image_lock import LOCK

@@ -221,5 +221,5 @@ async def _manifest_kind(inputs: BuildInputs) -> list[str]:
         raise PipelineError(
             Code.BASE_IMAGE_UNSUITABLE,
             f"{inputs.image}: base image {inputs.settings.base} has no shell: {error.stderr.strip()}; "
-            "choose one with a shell and pixi as 'base' of [tool.pipeline]",
+            f"choose one with a shell and pixi as 'base' of {inputs.settings.file}",
         ) from error

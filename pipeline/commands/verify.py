@@ -16,7 +16,7 @@ from pipeline.attestations.sigstore import find_sigstore
 from pipeline.build.tool_container import last_line, with_packages, with_scripts
 from pipeline.checkout import Checkout
 from pipeline.commands.publish import repositories
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
 from pipeline.errors import Code, PipelineError
 from pipeline.output.tables import draw_table

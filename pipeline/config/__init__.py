@@ -1,1 +1,1 @@
-"""Configuration files: image.toml and [tool.pipeline] of pyproject.toml, with the rules for their keys."""
+"""Configuration files: image.toml and the settings, with the rules for their keys."""

@@ -14,8 +14,7 @@ from pydantic_settings import SettingsConfigDict
 
 from pipeline.config.image_toml import FILE as SPEC
 from pipeline.config.image_toml import ImageSpec
-from pipeline.config.project_toml import FILE as PROJECT
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.config.validation import FileSettings, listed, read_toml, validate
 from pipeline.errors import Code, LockError, SpecError
 
@@ -85,9 +84,9 @@ def require_fitting(held: Mapping[str, str], image: str, spec: ImageSpec, settin
     for key, reference in required.items():
         if reference not in held:
             ours = key in spec.model_fields_set
-            file = f"{image}/{SPEC}" if ours else PROJECT
+            file = f"{image}/{SPEC}" if ours else settings.file.name
             problems.append(f"it lacks {reference}, which is '{key}' in {file}")
-            at[file] = ((key,) if ours else ("tool", "pipeline", key),)
+            at[file] = ((key,) if ours else (*settings.file.table, key),)
     for reference in sorted(held.keys() - required.values()):
         problems.append(f"it has {reference}, on which the image is not built")
         at.setdefault(f"{image}/{FILE}", f'"{reference}"')

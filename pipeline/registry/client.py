@@ -15,7 +15,7 @@ from dagger import dag
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.build.tool_container import last_line, with_packages, with_scripts
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, explain_refused_pull
 from pipeline.registry.attachment import Attachment
 from pipeline.registry.oci_layout import LAYOUT, Artifact

@@ -18,7 +18,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.build.tool_container import with_packages
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.errors import Code, OutdatedError
 from pipeline.locks.lockfile import Package
 

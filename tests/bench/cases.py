@@ -14,6 +14,7 @@ from tests.bench.builders import Dockerfile, Pipeline, blobs, skopeo
 from tests.bench.figures import Figure
 from tests.bench.measure import empty_module, import_seconds, missing, peak_disk, settled, size
 from tests.bench.synthetic import IMAGE, LARGE, SMALL, Synthetic, ml_platform
+from tests.engine.conftest import Checkout
 
 #: What is changed before each build and release, in this order; at the first one, nothing is there.
 CASES: Final = ("cold", "unchanged", "changed file", "changed small package", "changed large package")
@@ -221,10 +222,8 @@ class Round:
             image: its name; it was published.
             seconds: that it took.
         """
-        settings = folder / "pyproject.toml"
-        table = "[tool.pipeline]\n"
         # An argument of the command that installs.
-        settings.write_text(settings.read_text().replace(table, f"{table}install_timeout = {3601 + self.number}\n"))
+        Checkout(folder).set(install_timeout=3601 + self.number)
         self.pipeline.build(folder, image)
         again = settled(lambda: self.pipeline.publish(folder, image, f"v2026.4.{self.number}"))
         return Figure("ml_platform installed anew: publish", "s", again, seconds, "the first time")

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import dagger
 import pytest
 import pytest_asyncio
+import tomlkit
 from dagger import dag
 
 from pipeline.errors import PipelineError
@@ -69,6 +71,12 @@ class Checkout:
         """The text of a file."""
         return (self.path / name).read_text(encoding="utf-8")
 
+    def set(self, **settings: object) -> None:
+        """Change settings of the checkout."""
+        file = self.path / "images.toml"
+        values = tomlkit.parse(file.read_text()) if file.exists() else tomlkit.document()
+        file.write_text(tomlkit.dumps(values | settings))
+
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Type ``dagger call ARGUMENTS`` in this checkout, and wait for its end."""
         return self.dagger("call", *arguments)
@@ -119,9 +127,13 @@ def copy_module(target: Path, names: Sequence[str] = MODULE) -> None:
             shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
-    # The sandbox solves in seconds, and its pixi hangs now and then: less is lost than with the time for real channels.
     project = target / "pyproject.toml"
-    project.write_text(re.sub(r"(\[tool\.pipeline\]\n(?:.+\n)+)", r"\1solve_timeout = 30\n", project.read_text()))
+    text = project.read_text()
+    settings = tomllib.loads(text)["tool"]["pipeline"]
+    # In a file that is no part of the module: the engine installs a module again for each other pyproject.toml.
+    project.write_text(re.sub(r"(?ms)^\[tool\.pipeline\]$.*?(?=^\[)", "", text))
+    # The sandbox solves in seconds, and its pixi hangs now and then: less is lost than with the time for real channels.
+    Checkout(target).set(**settings, solve_timeout=30)
 
 
 #: What stands before a function in a chain, such as a login.

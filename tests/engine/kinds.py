@@ -13,7 +13,7 @@ from pipeline.checkout import Checkout as Images
 from pipeline.commands.scaffold import scaffold
 from pipeline.config.image_kind import ImageKind
 from pipeline.config.image_toml import Platform
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.git.commit import Commit
 from tests.engine.conftest import Checkout, copy_module, overlay
 

@@ -1,7 +1,6 @@
 """Publishing for tests: tiny images, repositories of their own, and a client that is not ours to look at them."""
 
 import json
-import re
 import secrets
 import subprocess
 from collections.abc import Iterable
@@ -43,13 +42,6 @@ FROM docker.io/library/debian:bookworm-slim
 ARG WAY
 RUN chmod a+r /etc/passwd- /etc/security/opasswd && touch -d @0 /etc/security /etc /
 COPY data /data
-"""
-SETTINGS: Final = """
-[tool.pipeline]
-registries = [{registries}]
-registry_timeout = {timeout}
-registry_tries = {tries}
-registry_seconds = {seconds}
 """
 
 
@@ -180,9 +172,5 @@ def open_shop(  # noqa: PLR0913  # each has a default
     checkout = Checkout(folder)
     write_tiny(checkout)
     registries = tuple(f"{host}/{name or 'test-' + secrets.token_hex(4)}" for host in hosts)
-    settings = SETTINGS.format(
-        registries=", ".join(f'"{registry}"' for registry in registries), timeout=timeout, tries=tries, seconds=seconds
-    )
-    project = re.sub(r"(?ms)^\[tool\.pipeline\]$.*?(?=^\[)", "", checkout.read("pyproject.toml"))
-    checkout.write("pyproject.toml", project + settings)
+    checkout.set(registries=registries, registry_timeout=timeout, registry_tries=tries, registry_seconds=seconds)
     return Shop(checkout, registries)

@@ -13,7 +13,7 @@ from dagger import dag
 
 from pipeline.attestations.attach import made_from
 from pipeline.checkout import Checkout as Images
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.git.commit import Commit
 from pipeline.registry.oci_layout import make_artifact
 from tests.engine.conftest import a_session, overlay

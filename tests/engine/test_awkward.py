@@ -106,9 +106,7 @@ async def build(folder: Path, seconds: int) -> Awkward:
     """Build it; with other seconds, which say nothing of the image, the engine has no answer from before."""
     copy_module(folder, ["pyproject.toml"])
     checkout = Checkout(folder)
-    head = "[tool.pipeline]"
-    settings = checkout.read("pyproject.toml").replace(head, f"{head}\ninstall_timeout = {seconds}")
-    checkout.write("pyproject.toml", settings)
+    checkout.set(install_timeout=seconds)
     checkout.write("awkward/image.toml", SPEC)
     for name in ("pixi.toml", "pixi.lock"):
         checkout.write(f"awkward/{name}", (overlay("awkward") / name).read_text())

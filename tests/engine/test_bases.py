@@ -85,7 +85,7 @@ def test_a_package_is_locked_without_its_base(checkout: Checkout, base: Base) ->
 async def test_a_base_image_that_is_not_locked_is_refused(checkout: Checkout) -> None:
     """By a build, by the check of the lock, and by the check of a pull request, which names the line."""
     checkout.write("small/base.lock", "[digests]\n")
-    problem = f"small/base.lock does not fit: it lacks {CUDA}, which is 'base' in pyproject.toml"
+    problem = f"small/base.lock does not fit: it lacks {CUDA}, which is 'base' in images.toml"
     assert (await refused(checkout, "build", image="small")).startswith(problem)
     assert (await refused(checkout, "lock", image="small", check=True)).startswith(problem)
     said = await refused(checkout, "locks_fresh")

@@ -19,10 +19,6 @@ from tests.sandbox.state import current
 
 pytestmark = pytest.mark.asyncio
 
-SETTINGS: Final = """
-signing_config = "sigstore/signing_config.json"
-trusted_root = "sigstore/trusted_root.json"
-"""
 #: Seconds that a token is good for here; GitHub's are for a few minutes.
 LASTING: Final = 20
 #: What the command for a token is made of.
@@ -46,7 +42,7 @@ def open_signed_shop(folder: Path, own: Sigstore) -> Shop:
     shop = open_shop(folder)
     shop.checkout.write("sigstore/signing_config.json", own.signing_config.read_text())
     shop.checkout.write("sigstore/trusted_root.json", own.trusted_root.read_text())
-    shop.checkout.write("pyproject.toml", shop.checkout.read("pyproject.toml") + SETTINGS)
+    shop.checkout.set(signing_config="sigstore/signing_config.json", trusted_root="sigstore/trusted_root.json")
     return shop
 
 

@@ -7,7 +7,7 @@ import pytest
 from dagger import dag
 
 from pipeline.build.overlay import with_tree
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from tests.engine.oci import Archive
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("connection")]

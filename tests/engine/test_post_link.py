@@ -13,7 +13,7 @@ from dagger import dag
 from pipeline.build.image import Image
 from pipeline.checkout import Checkout as Images
 from pipeline.commands.lock import relock
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.errors import PipelineError
 from pipeline.registry import oci_layout
 from pipeline.registry.oci_layout import make_artifact

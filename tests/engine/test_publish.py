@@ -13,7 +13,7 @@ import pytest
 from dagger import dag
 
 from pipeline.build.image import Image
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.errors import PipelineError
 from pipeline.registry.oci_layout import make_artifact
 from tests.engine.conftest import a_session, overlay

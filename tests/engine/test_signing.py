@@ -12,7 +12,7 @@ import pytest
 from dagger import dag
 
 from pipeline.attestations.signing import PROGRAM, cosign
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from tests.engine.conftest import a_session
 from tests.engine.publishing import COMMIT, digest_of, docker_config, open_shop, write_tiny
 from tests.engine.test_publish import log_sizes, stored_blobs, writes

@@ -13,7 +13,7 @@ import pytest
 
 from tests.actions import Event, Job, Step, jobs, load
 from tests.engine import publishing
-from tests.engine.conftest import MODULE, PATIENCE, ROOT, copy_module
+from tests.engine.conftest import MODULE, PATIENCE, ROOT, Checkout, copy_module
 from tests.engine.publishing import tags_of
 from tests.engine.test_lock import MANIFEST, Channel
 from tests.sandbox import osv
@@ -246,8 +246,7 @@ def test_newer_packages_are_proposed_every_week(runner: Runner, channel: Channel
     records = runner.folder / "records.json"
     records.write_text("[]")
     with osv.standing_in(records) as address:
-        project = (repository.path / "pyproject.toml").read_text()
-        repository.write("pyproject.toml", project.replace("[tool.pipeline]", f'[tool.pipeline]\nosv = "{address}"'))
+        Checkout(repository.path).set(osv=address)
         commit(repository, "Ask another service")
         outcome = runner.start("locks.yml", Event("schedule", "main"), "Refresh")
     assert not outcome.failed, outcome.log

@@ -9,7 +9,7 @@ from dagger import dag
 
 from pipeline.checkout import ImageSource
 from pipeline.config.image_toml import ImageSpec
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 
 LOCK = """
 version: 6

@@ -8,7 +8,7 @@ from dagger import dag
 import pipeline.checkout
 from pipeline.checkout import Checkout, ImageSource
 from pipeline.config.image_toml import ImageSpec
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.errors import SpecError
 from pipeline.locks import base_images, image_lock
 from tests.unit.conftest import CheckoutFolder

@@ -14,7 +14,7 @@ from pipeline.checkout import Checkout
 from pipeline.commands.lock_diff import report_changes
 from pipeline.commands.report import report as draw_report
 from pipeline.commands.sbom import make
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.errors import LockError
 from pipeline.locks.diff import compare, report
 from pipeline.locks.lockfile import LockTarget, Packages, read_packages

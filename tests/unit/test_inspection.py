@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.image_toml import ImageSpec, load_spec
-from pipeline.config.project_toml import load_settings
+from pipeline.config.settings import load_settings
 from pipeline.config.toml_locations import located
 from pipeline.errors import Code, LockError, PipelineError, SpecError
 from pipeline.inspection import (

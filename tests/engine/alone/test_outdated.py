@@ -40,8 +40,7 @@ def push(reference: str, other: str) -> str:
 
 def settle(checkout: Checkout, address: str) -> None:
     """Let the pipeline of a checkout ask an address about vulnerabilities."""
-    project = checkout.read("pyproject.toml")
-    checkout.write("pyproject.toml", project.replace("[tool.pipeline]\n", f'[tool.pipeline]\nosv = "{address}"\n'))
+    checkout.set(osv=address)
 
 
 @pytest.fixture

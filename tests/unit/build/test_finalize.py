@@ -6,7 +6,7 @@ from dagger import dag
 from pipeline.build.finalize import labels
 from pipeline.build.inputs import BuildInputs
 from pipeline.config.image_toml import ImageSpec
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.git.commit import Commit
 
 COMMIT = Commit(sha="ab" * 20, time=datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC), changed=())

@@ -6,7 +6,7 @@ from dagger import dag
 from pipeline.checkout import Checkout, ImageSource
 from pipeline.commands.lock import check_fresh, explain_solve, start
 from pipeline.config.image_toml import ImageSpec
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.credentials.logins import Logins
 from pipeline.errors import LockError, PipelineError
 from pipeline.locks import channel_check

@@ -5,7 +5,7 @@ from dagger import dag
 
 from pipeline.checkout import Checkout
 from pipeline.commands.outdated import Packages, by_repository, find_bases, find_packages, notes
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.errors import LockError
 from pipeline.locks import base_images
 from pipeline.updates.report import Base

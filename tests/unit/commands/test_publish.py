@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.commands.publish import commit_time, repositories
 from pipeline.config.image_toml import ImageSpec, load_spec
-from pipeline.config.project_toml import Settings, load_settings
+from pipeline.config.settings import Settings, load_settings
 from pipeline.errors import PipelineError
 from pipeline.git.commit import Commit
 

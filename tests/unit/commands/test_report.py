@@ -7,7 +7,7 @@ from dagger import dag
 
 from pipeline.checkout import Checkout
 from pipeline.commands import report
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login
 from pipeline.errors import PipelineError
 from pipeline.page import Repository

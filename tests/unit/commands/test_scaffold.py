@@ -10,7 +10,7 @@ from pipeline.checkout import Checkout
 from pipeline.commands.scaffold import ASK, check_name, files
 from pipeline.config.image_kind import ImageKind
 from pipeline.config.image_toml import load_spec
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.errors import SpecError
 from pipeline.locks.image_lock import LOCK
 from tests.unit.conftest import CheckoutFolder

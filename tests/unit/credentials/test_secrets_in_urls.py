@@ -8,7 +8,7 @@ from dagger import dag
 from pipeline.checkout import Checkout
 from pipeline.commands.lock import relock
 from pipeline.config.image_toml import ImageSpec
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.credentials.secrets_in_urls import find_secrets, reject_secrets
 from pipeline.errors import PipelineError
 from pipeline.locks.image_lock import LockFiles, check_lock

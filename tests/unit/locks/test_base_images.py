@@ -6,7 +6,7 @@ from dagger import dag
 from pipeline.build.inputs import BuildInputs
 from pipeline.commands.lock import kept_bases
 from pipeline.config.image_toml import ImageSpec, load_spec
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.config.toml_locations import located
 from pipeline.errors import LockError
 from pipeline.locks import base_images

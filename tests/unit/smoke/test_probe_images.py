@@ -6,7 +6,7 @@ from dagger import dag
 
 from pipeline.checkout import ImageSource
 from pipeline.config.image_toml import ImageSpec
-from pipeline.config.project_toml import Settings
+from pipeline.config.settings import Settings
 from pipeline.errors import Code, PipelineError
 from pipeline.smoke.probe_images import probe_images
 

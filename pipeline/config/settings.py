@@ -1,27 +1,45 @@
-"""Settings of the whole pipeline, from ``[tool.pipeline]`` of the checkout's pyproject.toml."""
+"""Settings of the whole pipeline, from a checkout's images.toml or ``[tool.pipeline]`` of its pyproject.toml."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 from pydantic_settings import SettingsConfigDict
 
 from pipeline.config.validation import FileSettings, read_toml, validate
 from pipeline.errors import Code, SpecError
 
-FILE: Final = "pyproject.toml"
+
+class SettingsFile(NamedTuple):
+    """File in which a checkout has its settings."""
+
+    name: str
+
+    table: tuple[str, ...]
+    """Path of their table in the file; empty if it holds nothing else."""
+
+    def __str__(self) -> str:
+        return f"{self.name} [{'.'.join(self.table)}]" if self.table else self.name
+
+
+PROJECT: Final = SettingsFile("pyproject.toml", ("tool", "pipeline"))
+#: For a checkout without a pyproject.toml. And a change of it does not make the engine load the module anew.
+OWN_FILE: Final = SettingsFile("images.toml", ())
+#: Where a key may be, in messages of what does not know in which file the settings are.
+SETTINGS: Final = f"[{'.'.join(PROJECT.table)}] or {OWN_FILE}"
 #: Pattern of a registry, the beginning of a repository: a host and a path in lower case.
 REGISTRY: Final = r"^[a-z0-9.-]+(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$"
 
 #: Settings that hold the path of a file in the checkout.
 FILES: Final = ("signing_config", "trusted_root")
-TABLE: Final = ("tool", "pipeline")
 
 
 class Settings(FileSettings):
     """Settings of all images; an image.toml can override some of them."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    _file: SettingsFile = PrivateAttr(default=PROJECT)
 
     base: str = "ghcr.io/prefix-dev/pixi:noble-cuda-13.0.0"
     """Base image of both stages."""
@@ -77,26 +95,49 @@ class Settings(FileSettings):
     osv: Annotated[str, Field(pattern=r"^https?://")] = "https://api.osv.dev/v1/query"
     """Query URL of OSV, or of a compatible service, for known vulnerabilities."""
 
+    @property
+    def file(self) -> SettingsFile:
+        """File that they were read from; without one, the file to write them to."""
+        return self._file
+
 
 def load_settings(checkout: Path) -> Settings:
-    """Read the settings of a checkout; a missing pyproject.toml or table means the defaults.
+    """Read the settings of a checkout; no file with settings means the defaults.
 
     Raises:
-        SpecError: pyproject.toml is not TOML, its table has an unknown key or an invalid value, or a file that it names
-            is missing.
+        SpecError: two files have settings, a file is not TOML, it has an unknown key or an invalid value, or a file
+            that it names is missing.
     """
-    path = checkout / FILE
-    values = read_toml(path, FILE) if path.is_file() else {}
-    settings = validate(Settings, values.get("tool", {}).get("pipeline", {}), f"{FILE} [tool.pipeline]", TABLE)
+    found = {file: values for file in (OWN_FILE, PROJECT) if (values := _values(checkout, file)) is not None}
+    if len(found) > 1:
+        raise SpecError(
+            Code.KEY_INVALID,
+            f"{OWN_FILE} and {PROJECT} both have settings; leave them in one of the two",
+            {PROJECT.name: (PROJECT.table,)},
+        )
+    file, values = next(iter(found.items()), (PROJECT, {}))
+    settings = validate(Settings, values, str(file), file.table)
+    settings._file = file  # noqa: SLF001  # pydantic takes no private attribute as an argument
     for key in FILES:
         if value := getattr(settings, key):
-            _require_file(checkout, key, value)
+            _require_file(checkout, file, key, value)
     return settings
 
 
-def _require_file(checkout: Path, key: str, value: str) -> None:
+def _values(checkout: Path, file: SettingsFile) -> dict[str, Any] | None:
+    """Read the settings of one file; None if it has none."""
+    path = checkout / file.name
+    if not path.is_file():
+        return None
+    values: dict[str, Any] | None = read_toml(path, file.name)
+    for key in file.table:
+        values = (values or {}).get(key)
+    return values
+
+
+def _require_file(checkout: Path, file: SettingsFile, key: str, value: str) -> None:
     """Check that a file which a key names is in the checkout."""
-    subject, at = f"{FILE} [tool.pipeline]: key '{key}'", {FILE: ((*TABLE, key),)}
+    subject, at = f"{file}: key '{key}'", {file.name: ((*file.table, key),)}
     if not (checkout / value).resolve().is_relative_to(checkout.resolve()):
         raise SpecError(
             Code.FILE_MISSING, f"{subject}: '{value}' leaves the checkout; put the file itself there, and name it", at
