@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Final
+from typing import Final, NoReturn
 
 from tests.sandbox import commands, sandbox
 from tests.sandbox.errors import SandboxError
@@ -55,19 +55,19 @@ def main(arguments: Sequence[str]) -> int:
         return _run(command, rest)
     except SandboxError as error:
         print(f"error: {error}", file=sys.stderr)
-        return _leave(1)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return _leave(130)
+        return 130
 
 
-def _leave(code: int) -> int:
-    """Do not wait for downloads that still run in other threads: what they leave half-made is thrown away later."""
-    if threading.active_count() > 1:
+def leave(code: int) -> NoReturn:
+    """End this process, without waiting for downloads of a failed command: what they leave half-made is thrown away."""
+    if code and threading.active_count() > 1:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    return code
+    sys.exit(code)
 
 
 def _run(command: str, rest: list[str]) -> int:
@@ -155,4 +155,4 @@ def _print_status(*, as_json: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -1,6 +1,8 @@
 """What ``./dev`` decides before it becomes another program."""
 
 import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,29 @@ def test_an_unknown_check_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setattr(commands, "checks", lambda: {"mypy": ["false"]})
     assert command_line.main(["lint", "mypi"]) == 1
     assert "There is no check mypi; there are: mypy." in capsys.readouterr().err
+
+
+def test_a_failed_command_does_not_end_the_process_that_called_it() -> None:
+    """Threads of somebody else run in a worker of pytest: it once was gone, with all its tests."""
+    held = threading.Event()
+    thread = threading.Thread(target=held.wait)
+    thread.start()
+    try:
+        assert command_line.main(["lint", "nothing-of-the-kind"]) == 1
+    finally:
+        held.set()
+        thread.join()
+
+
+def test_the_program_does_not_wait_for_its_threads_when_it_failed() -> None:
+    """A download that hangs in another thread does not keep an error back."""
+    script = (
+        "import threading, time; from tests.sandbox import __main__ as cli; "
+        "threading.Thread(target=time.sleep, args=[60]).start(); cli.leave(3)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", script], check=False, cwd=commands.CHECKOUT, timeout=50).returncode == 3
+    )
 
 
 @pytest.mark.parametrize(
