@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import anyio
 import dagger
 from dagger import dag
 
@@ -18,6 +17,7 @@ from pipeline.attestations.signing import ANNOTATIONS, BUNDLE, Signer
 from pipeline.attestations.signing import NAME as SIGNATURE
 from pipeline.build.image import Image
 from pipeline.checkout import ImageSource
+from pipeline.concurrency import results_of
 from pipeline.config.image_toml import Platform
 from pipeline.errors import Code, PipelineError
 from pipeline.locks import base_images
@@ -71,9 +71,7 @@ async def attachments(
             file = await write(sbom, form, source.settings.fetch_base)
             attached[name] = Attachment(name, SBOMS[form][1], subject, file)
 
-        async with anyio.create_task_group() as tasks:
-            for form in SBOMS:
-                tasks.start_soon(add, form)
+        await results_of(add, SBOMS)
 
     for platform, subject in zip(platforms, artifact.manifests, strict=True):
         await add_sboms(platform, subject)

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import anyio
 import dagger
 
 from pipeline.build.activation import export_script
 from pipeline.build.image import Environment, Image
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.overlay import with_tree
+from pipeline.concurrency import results_of
 
 APP: Final = "/app"
 #: The folders of Jupyter, by the variables that name them.
@@ -117,15 +117,11 @@ async def finalize(built: Built, inputs: BuildInputs, files: dagger.Directory) -
 
 async def read_variables(container: dagger.Container) -> dict[str, str]:
     """Read the environment variables of every command in a container from its configuration."""
-    variables: dict[str, str] = {}
 
-    async def read(variable: dagger.EnvVariable) -> None:
-        variables[await variable.name()] = await variable.value()
+    async def read(variable: dagger.EnvVariable) -> tuple[str, str]:
+        return await variable.name(), await variable.value()
 
-    async with anyio.create_task_group() as tasks:
-        for variable in await container.env_variables():
-            tasks.start_soon(read, variable)
-    return dict(sorted(variables.items()))
+    return dict(sorted(await results_of(read, await container.env_variables())))
 
 
 def labels(inputs: BuildInputs, base: str) -> dict[str, str]:

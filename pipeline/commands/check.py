@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import anyio
 import dagger
 from dagger import dag
 
@@ -14,6 +13,7 @@ from pipeline.build.pixi_image import environment_path
 from pipeline.build.tool_container import read_script
 from pipeline.checkout import Checkout, ImageSource
 from pipeline.commands.lock import check_fresh
+from pipeline.concurrency import results_of
 from pipeline.config.image_toml import FILE, ImageSpec
 from pipeline.config.toml_locations import located
 from pipeline.credentials.registry_auth import explain_refused_pull
@@ -125,25 +125,20 @@ class Checker:
         return await self._each(check)
 
     async def _each(self, check: Check) -> str:
-        images = self.checkout.names()
-        findings: dict[str, list[str]] = {image: [] for image in images}
-        summaries: dict[str, str] = {}
-
-        async def run(image: str) -> None:
+        async def run(image: str) -> tuple[list[str], str]:
             try:
-                findings[image], summaries[image] = await check(self.checkout.image(image))
+                return await check(self.checkout.image(image))
             except PipelineError as error:
-                findings[image] = [located(error, self.checkout.path)]
+                return [located(error, self.checkout.path)], ""
             except dagger.QueryError as error:
-                findings[image] = [f"{image}: its image cannot be looked into: {error}; run the same command again"]
+                return [f"{image}: its image cannot be looked into: {error}; run the same command again"], ""
 
-        async with anyio.create_task_group() as tasks:
-            for image in images:
-                tasks.start_soon(run, image)
-        if lines := [finding for image in images for finding in findings[image]]:
+        images = self.checkout.names()
+        results = await results_of(run, images)
+        if lines := [finding for findings, _ in results for finding in findings]:
             raise PipelineError(Code.CHECK_FAILED, "\n".join(lines))
         width = max(map(len, images), default=0)
-        return "".join(f"{image:{width}}  {summaries[image]}\n" for image in images)
+        return "".join(f"{image:{width}}  {summary}\n" for image, (_, summary) in zip(images, results, strict=True))
 
     def _labels(self, spec: ImageSpec) -> list[str]:
         """Return the labels that an image must have, from the facts that are known about it."""

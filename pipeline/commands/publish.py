@@ -6,12 +6,11 @@ at `latest` always has its SBOMs. The next run completes one that was interrupte
 """
 
 import re
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-import anyio
 import dagger
 
 from pipeline.attestations.attach import attachments, names, signature
@@ -19,6 +18,7 @@ from pipeline.attestations.provenance import BY_HAND
 from pipeline.attestations.signing import Signer, Signing, check_tools, find_signer, sign
 from pipeline.attestations.sigstore import find_sigstore
 from pipeline.checkout import Checkout
+from pipeline.concurrency import results_of
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.settings import REGISTRY, Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
@@ -92,7 +92,7 @@ class Publisher:
         await self._ask(writes=not dry_run)
         if not dry_run:
             await self._make()
-            await _each(self._publish, self._publications)
+            await results_of(self._publish, self._publications)
         digests = {made.image: made.artifact.digest for made in self._publications if made.artifact}
         return Published(
             ref=self._ref,
@@ -115,7 +115,7 @@ class Publisher:
             if report.failure and report.failure.kind != "transient":
                 denied.append(f"{place.to.repository}: {report.failure.sentence}")
 
-        await _each(ask, [(made, place) for made in self._publications for place in made.places])
+        await results_of(ask, [(made, place) for made in self._publications for place in made.places])
         if denied:
             raise PipelineError(
                 Code.REGISTRY_DENIED,
@@ -149,7 +149,7 @@ class Publisher:
                 made.attachments += (signature(artifact.digest, self._signer, file),)
             made.artifact = artifact
 
-        await _each(export, self._publications)
+        await results_of(export, self._publications)
         taken = [text for made in self._publications if made.artifact for text in made.conflicts(made.artifact.digest)]
         if taken:
             raise PipelineError(
@@ -170,7 +170,7 @@ class Publisher:
             if not place.failure:
                 place.take_attached(await self._registry.attach(place.to, made.attachments, tools))
 
-        await _each(push, made.places)
+        await results_of(push, made.places)
         for _ in range(ROUNDS):
             # Decided for all repositories at once, from the reports of all.
             moves = [(place, made.to_move(place, artifact.digest)) for place in made.places]
@@ -180,7 +180,7 @@ class Publisher:
                 place, tags = step
                 place.take(await self._registry.move(place.to, artifact.digest, tags, made.tags.floating, known))
 
-            await _each(move, [(place, tags) for place, tags in moves if tags])
+            await results_of(move, [(place, tags) for place, tags in moves if tags])
             if not any(place.report.changed for place, tags in moves if tags):
                 return
 
@@ -229,25 +229,6 @@ async def publish(  # noqa: PLR0913  # options of the command
     if report.incomplete:
         raise PipelineError(Code.PUBLISH_INCOMPLETE, f"{explain(report)}\n{draw(report, form)}")
     return draw(report, form)
-
-
-async def _each[T](do: Callable[[T], Coroutine[Any, Any, None]], items: Iterable[T]) -> None:
-    """Do something with all items at once; raise one error with all failures."""
-    failures: list[PipelineError] = []
-
-    async def attempt(item: T) -> None:
-        try:
-            await do(item)
-        except PipelineError as error:
-            failures.append(error)
-
-    async with anyio.create_task_group() as tasks:
-        for item in items:
-            tasks.start_soon(attempt, item)
-    if len(failures) > 1:
-        raise PipelineError(Code.SEVERAL_FAILURES, "\n".join(sorted(map(str, failures))))
-    if failures:
-        raise failures[0]
 
 
 def _place(repository: str, logins: dict[str, Login]) -> RepositoryState:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import anyio
 import dagger
 from dagger import dag
 
 from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.checkout import Checkout
 from pipeline.commands.publish import repositories
+from pipeline.concurrency import results_of
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of
 from pipeline.errors import Code, PipelineError
@@ -113,21 +113,17 @@ async def ask_all(names: Sequence[str], auths: Sequence[RegistryAuth], settings:
     """Query all registries at once for the image's tags."""
     registry = Registry(settings.model_copy(update=IMPATIENT))
     logins = {host_of(auth.address): Login(auth.username, auth.secret) for auth in auths}
-    answers: dict[str, Repository] = {}
 
-    async def ask(name: str) -> None:
+    async def ask(name: str) -> Repository:
         to = Destination(name, logins.get(host_of(name), Login("")))
         answer = await registry.ask(to, [], [], writes=False)
         if answer.tags and not answer.failure:
             answer = await registry.ask(to, newest(answer.tags)[:SHOWN], [], writes=False)
         tags = tuple(Tag(name=tag, digest=answer.digests[tag]) for tag in newest(answer.digests))
         failure = answer.failure.sentence if answer.failure else ""
-        answers[name] = Repository(name=name, tags=tags, more=len(answer.tags) - len(tags), failure=failure)
+        return Repository(name=name, tags=tags, more=len(answer.tags) - len(tags), failure=failure)
 
-    async with anyio.create_task_group() as tasks:
-        for name in names:
-            tasks.start_soon(ask, name)
-    return tuple(answers[name] for name in names)
+    return tuple(await results_of(ask, names))
 
 
 async def draw(page: Page, base: str) -> dagger.File:

@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
-import anyio
 import dagger
 from dagger import dag
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -16,6 +15,7 @@ from pipeline.attestations.sigstore import find_sigstore
 from pipeline.build.tool_container import last_line, with_packages, with_scripts
 from pipeline.checkout import Checkout
 from pipeline.commands.publish import repositories
+from pipeline.concurrency import results_of
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
 from pipeline.errors import Code, PipelineError
@@ -105,18 +105,14 @@ async def require_signed(
     Raises:
         PipelineError: a repository has no valid signature by the signer, or cannot be read; all such are named.
     """
-    failures: dict[str, str] = {}
 
-    async def look(place: Destination) -> None:
+    async def look(place: Destination) -> str:
         report = await Registry(settings).attach(place, [signature(digest, signer)], check_tools(settings, signer))
-        if report.failure:
-            failures[place.repository] = report.failure.reason
+        return f"{place.repository}: {report.failure.reason}" if report.failure else ""
 
-    async with anyio.create_task_group() as tasks:
-        for place in places:
-            tasks.start_soon(look, place)
+    failures = sorted(filter(None, await results_of(look, places)))
     if failures:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items()))
+        reasons = "; ".join(failures)
         raise PipelineError(
             Code.SIGNATURE_MISSING,
             f"{image}: {digest} has no signature of {signer} in {len(failures)} of {len(places)} repositories "

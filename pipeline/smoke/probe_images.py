@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-import anyio
 import dagger
 
 from pipeline.build.pixi_image import environment_path
 from pipeline.checkout import ImageSource
+from pipeline.concurrency import results_of
 from pipeline.config.image_toml import Platform
 from pipeline.errors import Code, PipelineError
 from pipeline.smoke.evaluate import Subject
@@ -21,19 +21,16 @@ async def probe_images(images: Iterable[ImageSource], *, gpu: bool) -> Results:
         images: the images.
         gpu: give all GPUs of the engine to the probes that look for them, and expect these to find one.
     """
-    sources = [(image, platform) for image in images for platform in image.spec.platforms]
-    outcomes: list[list[Result] | NotBuilt] = [[] for _ in sources]
 
-    async def test(number: int, image: ImageSource, platform: Platform) -> None:
+    async def test(source: tuple[ImageSource, Platform]) -> list[Result] | NotBuilt:
+        image, platform = source
         subject = Subject(image.name, platform if len(image.spec.platforms) > 1 else "")
         try:
-            outcomes[number] = await _probe(image, subject, platform, gpu=gpu)
+            return await _probe(image, subject, platform, gpu=gpu)
         except PipelineError as error:
-            outcomes[number] = NotBuilt(image=image.name, platform=subject.platform, reason=str(error))
+            return NotBuilt(image=image.name, platform=subject.platform, reason=str(error))
 
-    async with anyio.create_task_group() as tasks:
-        for number, (image, platform) in enumerate(sources):
-            tasks.start_soon(test, number, image, platform)
+    outcomes = await results_of(test, [(image, platform) for image in images for platform in image.spec.platforms])
     return Results(
         results=tuple(result for group in outcomes if isinstance(group, list) for result in group),
         not_built=tuple(image for image in outcomes if isinstance(image, NotBuilt)),

@@ -16,6 +16,7 @@ import anyio.to_thread
 import dagger
 from dagger import dag
 
+from pipeline.concurrency import results_of
 from pipeline.config.probes import CommandProbe, FileProbe, Probes, ScriptName, ServerProbe
 from pipeline.smoke import evaluate
 from pipeline.smoke.evaluate import Ended, Subject
@@ -64,20 +65,14 @@ class Prober:
             *([partial(self._files, probes.files)] if probes.files else []),
             *(partial(self._server, probe) for probe in probes.servers),
         ]
-        results: list[list[Result]] = [[] for _ in steps]
 
-        async def run(number: int) -> None:
+        async def run(step: Callable[[], Awaitable[list[Result]]]) -> list[Result]:
             started = time.monotonic()
-            group = await steps[number]()
+            group = await step()
             seconds = time.monotonic() - started
-            results[number] = [
-                result if result.seconds else result.model_copy(update={"seconds": seconds}) for result in group
-            ]
+            return [result if result.seconds else result.model_copy(update={"seconds": seconds}) for result in group]
 
-        async with anyio.create_task_group() as tasks:
-            for number in range(len(steps)):
-                tasks.start_soon(run, number)
-        return [result for group in results for result in group]
+        return [result for group in await results_of(run, steps) for result in group]
 
     async def _script(self, name: ScriptName) -> list[Result]:
         with_gpu = self.gpu and name in GPU_PROBES

@@ -1,0 +1,47 @@
+"""Many at once: results in order, all failures told, a bug as it is."""
+
+import anyio
+import pytest
+
+from pipeline.concurrency import outcomes_of, results_of
+from pipeline.errors import Code, PipelineError
+
+pytestmark = pytest.mark.asyncio
+
+
+async def halve(number: int) -> int:
+    """The larger, the sooner; odd numbers fail, and zero is a bug."""
+    await anyio.sleep(0.01 / (number + 1))
+    if number % 2:
+        raise PipelineError(Code.STEP_FAILED, f"{number} is odd")
+    return 10 // number * number // 2
+
+
+async def test_results_have_the_order_of_the_items() -> None:
+    """Whichever ends first."""
+    assert await results_of(halve, [2, 10, 4]) == [5, 5, 4]
+    assert await results_of(halve, []) == []
+
+
+async def test_the_others_go_on_when_one_fails() -> None:
+    """Each item has its result or its failure."""
+    first, second, third = await outcomes_of(halve, [1, 2, 3])
+    assert (str(first), second, str(third)) == ("1 is odd [step-failed]", 5, "3 is odd [step-failed]")
+
+
+async def test_every_failure_is_in_the_message() -> None:
+    """One keeps its code; several are lines of one message."""
+    with pytest.raises(PipelineError) as one:
+        await results_of(halve, [2, 3])
+    assert one.value.code is Code.STEP_FAILED
+    with pytest.raises(PipelineError) as several:
+        await results_of(halve, [3, 2, 1])
+    assert several.value.code is Code.SEVERAL_FAILURES
+    assert several.value.message == "1 is odd [step-failed]\n3 is odd [step-failed]"
+
+
+async def test_a_bug_is_no_failure() -> None:
+    """It ends the call with its traceback."""
+    with pytest.raises(ExceptionGroup) as caught:
+        await results_of(halve, [2, 0])
+    assert caught.group_contains(ZeroDivisionError)
