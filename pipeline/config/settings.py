@@ -23,9 +23,9 @@ class SettingsFile(NamedTuple):
 
 
 PROJECT: Final = SettingsFile("pyproject.toml", ("tool", "pipeline"))
-#: For a checkout without a pyproject.toml. And a change of it does not make the engine load the module anew.
+#: For a checkout without a pyproject.toml. It is no part of the module: a change of it does not load the module again.
 OWN_FILE: Final = SettingsFile("images.toml", ())
-#: Where a key may be, in messages of what does not know in which file the settings are.
+#: Both files, for messages of code that has a key and not the file.
 SETTINGS: Final = f"[{'.'.join(PROJECT.table)}] or {OWN_FILE}"
 #: Pattern of a registry, the beginning of a repository: a host and a path in lower case.
 REGISTRY: Final = r"^[a-z0-9.-]+(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$"
