@@ -1,6 +1,8 @@
 """SBOM of an image: its locked packages, compared with the installed ones, and the packages of its base image."""
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -8,10 +10,10 @@ from urllib.parse import urlsplit
 import dagger
 from dagger import dag
 from packaging.utils import canonicalize_name
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.build.pixi_image import environment_path
-from pipeline.build.tool_container import read_script, with_packages, with_scripts
+from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.checkout import ImageSource
 from pipeline.config.image_toml import Platform
 from pipeline.config.validation import listed
@@ -19,72 +21,12 @@ from pipeline.errors import Code, PipelineError
 from pipeline.locks.image_lock import LOCK
 from pipeline.locks.lockfile import LOCAL, Package
 from pipeline.output.formats import SbomFormat
+from pipeline.scripts.messages import Component, Contents, Sbom
 
 #: Endings of the file names, after the image's name.
 ENDINGS: Final[Mapping[SbomFormat, str]] = {SbomFormat.CYCLONEDX: ".cdx.json", SbomFormat.SPDX: ".spdx.json"}
 #: The time of a document without a commit.
 NEVER: Final = datetime.fromtimestamp(0, UTC)
-
-
-class Installed(BaseModel):
-    """One package of an environment, as its metadata in the image describes it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    version: str
-    build: str
-    url: str
-    sha256: str | None
-    md5: str | None
-    license: str | None
-
-
-class Debian(BaseModel):
-    """One package of the base image's distribution."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    version: str
-    architecture: str
-    source: str
-
-
-class Contents(BaseModel):
-    """Packages of an image, as the script `contents.py` prints them."""
-
-    model_config = ConfigDict(frozen=True)
-
-    conda: tuple[Installed, ...]
-    pypi: tuple[Installed, ...]
-    debian: tuple[Debian, ...]
-    distribution: str
-
-
-class Component(BaseModel):
-    """One component of the SBOM: the parts of its package URL, and the address that it was downloaded from."""
-
-    model_config = ConfigDict(frozen=True)
-
-    type: str
-    namespace: str = ""
-    name: str
-    version: str
-    qualifiers: dict[str, str]
-    url: str = ""
-    sha256: str | None = None
-    md5: str | None = None
-    license: str | None = None
-
-
-class Sbom(BaseModel):
-    """Input of the script `sbom.py`, which writes the document."""
-
-    name: str
-    version: str
-    time: int
-    components: list[Component]
 
 
 async def describe(source: ImageSource, platform: Platform, container: dagger.Container) -> Sbom:
@@ -121,12 +63,12 @@ async def look(image: str, container: dagger.Container, prefix: str, base: str) 
     listing = (
         dag.container()
         .from_(base)
-        .with_(with_scripts("folders.py", "contents.py"))
+        .with_(with_scripts("messages.py", "folders.py", "contents.py"))
         .with_mounted_directory("/image", container.rootfs())
         .with_exec(["python", "-m", "pipeline.scripts.contents", "/image", prefix])
     )
     try:
-        return Contents.model_validate_json(await listing.stdout())
+        return TypeAdapter(Contents).validate_json(await listing.stdout())
     except (dagger.ExecError, ValidationError) as error:
         reason = error.stderr.strip().splitlines()[-1] if isinstance(error, dagger.ExecError) else str(error)
         raise PipelineError(
@@ -145,9 +87,9 @@ async def write(sbom: Sbom, form: SbomFormat, base: str) -> dagger.File:
         dag.container()
         .from_(base)
         .with_(with_packages("sbom.lock"))
-        .with_mounted_file("/sbom.py", dag.file("sbom.py", read_script("sbom.py")))
-        .with_mounted_file("/sbom.json", dag.file("sbom.json", sbom.model_dump_json()))
-        .with_exec(["python", "/sbom.py", form.value, "/sbom.json", output])
+        .with_(with_scripts("messages.py", "sbom.py"))
+        .with_mounted_file("/sbom.json", dag.file("sbom.json", json.dumps(asdict(sbom))))
+        .with_exec(["python", "-m", "pipeline.scripts.sbom", form.value, "/sbom.json", output])
     )
     try:
         return await writing.file(output).sync()
@@ -193,12 +135,14 @@ def components(locked: Iterable[Package], contents: Contents) -> list[Component]
     for package in locked:
         if component := of_lock(package):
             installed = there.get((package.kind, package.name))
-            known = {
-                "license": component.license or (installed.license if installed else None),
-                # A package with a dynamic version is locked without one.
-                "version": component.version or (installed.version if installed else ""),
-            }
-            found.append(component.model_copy(update=known))
+            found.append(
+                replace(
+                    component,
+                    license=component.license or (installed.license if installed else None),
+                    # A package with a dynamic version is locked without one.
+                    version=component.version or (installed.version if installed else ""),
+                )
+            )
     distribution = contents.distribution.partition("-")[0]
     found += [
         Component(

@@ -7,20 +7,22 @@ nothing: pixi cannot link files out of a volume, so each build would write them 
 
 import json
 from collections.abc import Collection, Iterable
-from typing import Final, Literal
+from dataclasses import asdict
+from typing import Final
 
 import dagger
 import rattler
 from dagger import dag
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.build.pixi_errors import http_status
-from pipeline.build.tool_container import read_script, with_packages
+from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.config.validation import listed
 from pipeline.credentials.channel_auth import explain_refusal, without_secrets
 from pipeline.credentials.logins import Logins
 from pipeline.errors import Code, LockError, PipelineError
 from pipeline.locks.image_lock import relock_remedy
+from pipeline.scripts.messages import DownloadFailure, DownloadReport, Package
 
 #: Cache volume, which is in no layer: fetched packages, and pixi's own cache.
 PACKAGE_CACHE: Final = "/var/cache/pixi"
@@ -28,40 +30,6 @@ PACKAGE_CACHE: Final = "/var/cache/pixi"
 ARCHIVES: Final = f"{PACKAGE_CACHE}/archives"
 #: File that the fetch stage writes at its end. Each step that needs the packages mounts it, and so waits for them.
 DONE: Final = "/fetched"
-
-
-class Package(BaseModel):
-    """One package to fetch."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    """Name in the package cache: name, version and build string."""
-
-    url: str
-    kind: Literal["sha256", "md5"]
-    hash: str
-    """Locked hash, in hexadecimal digits."""
-
-    size: int
-    """Bytes; 0 where the lock has no size."""
-
-
-class Failure(BaseModel):
-    """A package that could not be fetched, with the reason."""
-
-    name: str
-    url: str
-    reason: str
-
-
-class DownloadReport(BaseModel):
-    """Report of the fetch script, with the same keys."""
-
-    fetched: int
-    bytes: int
-    present: int
-    failures: list[Failure]
 
 
 def packages(image: str, records: Iterable[rattler.RepoDataRecord]) -> list[Package]:
@@ -121,14 +89,14 @@ def fetch_stage(base: str, packages: list[Package], subdir: str, logins: Logins)
         subdir: conda's name of the platform that they are for.
         logins: credentials for channels.
     """
-    manifest = json.dumps([package.model_dump() for package in packages])
+    manifest = json.dumps([asdict(package) for package in packages])
     return (
         fetcher(base)
         .with_(lambda container: with_package_cache(container, subdir))
-        .with_mounted_file("/fetch.py", dag.file("fetch.py", read_script("fetch.py")))
+        .with_(with_scripts("messages.py", "fetch.py"))
         .with_mounted_file("/packages.json", dag.file("packages.json", manifest))
         .with_(logins.mounted)
-        .with_exec(["python", "/fetch.py", "/packages.json", ARCHIVES, DONE])
+        .with_exec(["python", "-m", "pipeline.scripts.fetch", "/packages.json", ARCHIVES, DONE])
     )
 
 
@@ -142,7 +110,7 @@ def explain_fetch(image: str, stdout: str, stderr: str, known: Collection[str] =
         known: hosts of channels that the call has credentials for.
     """
     try:
-        report = DownloadReport.model_validate_json(stdout)
+        report = TypeAdapter(DownloadReport).validate_json(stdout)
     except ValidationError:
         reason = next(reversed(f"{stdout}\n{stderr}".strip().splitlines()), "it printed nothing")
         return PipelineError(
@@ -160,7 +128,7 @@ def explain_fetch(image: str, stdout: str, stderr: str, known: Collection[str] =
     )
 
 
-def _remedy(image: str, failures: list[Failure], known: Collection[str]) -> str:
+def _remedy(image: str, failures: list[DownloadFailure], known: Collection[str]) -> str:
     if any("is locked" in failure.reason for failure in failures):
         return (
             "the channel has another package under the locked name: if it was replaced there, "

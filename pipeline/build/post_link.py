@@ -3,30 +3,11 @@
 `pipeline/scripts/post_link.py` runs them.
 """
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import TypeAdapter
 
 from pipeline.config.settings import SETTINGS
 from pipeline.errors import Code, PipelineError
-from pipeline.scripts.post_link import MARK
-
-
-class PostLinkReport(BaseModel):
-    """Report of the script, with the same keys."""
-
-    model_config = ConfigDict(frozen=True)
-
-    skipped: list[str]
-    messages: dict[str, str]
-
-
-class Failure(BaseModel):
-    """Failure that ended the script, with the same keys."""
-
-    model_config = ConfigDict(frozen=True)
-
-    package: str
-    code: int | None
-    line: str
+from pipeline.scripts.post_link import MARK, Failure, PostLinkReport
 
 
 def describe(image: str, report: str) -> str:
@@ -36,7 +17,7 @@ def describe(image: str, report: str) -> str:
         image: the image's name.
         report: the script's report, in JSON.
     """
-    parsed = PostLinkReport.model_validate_json(report)
+    parsed = TypeAdapter(PostLinkReport).validate_json(report)
     lines = [f"{image}: message of {name}: {' '.join(text.split())}" for name, text in parsed.messages.items()]
     if parsed.skipped:
         lines.append(
@@ -56,7 +37,7 @@ def explain(image: str, output: str) -> PipelineError | None:
     marked = [line for line in output.splitlines() if line.startswith(MARK)]
     if not marked:
         return None
-    failure = Failure.model_validate_json(marked[-1].removeprefix(MARK))
+    failure = TypeAdapter(Failure).validate_json(marked[-1].removeprefix(MARK))
     if failure.code is None:
         how = f"did not end within the time that 'install_timeout' of {SETTINGS} gives it"
     elif failure.code < 0:

@@ -15,7 +15,8 @@ from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of, kno
 from pipeline.errors import Code, OutdatedError, PipelineError
 from pipeline.locks import base_images
 from pipeline.output.formats import Format
-from pipeline.registry.client import Destination, Registry, RepositoryReport
+from pipeline.registry.client import Destination, Registry
+from pipeline.scripts.messages import RepositoryReport
 from pipeline.updates.base_images import built_on, is_pixi, parse, pixi_of
 from pipeline.updates.report import UNKNOWN, Base, Kind, UpdateRow, Updates, draw, explain, find_newer, find_vulnerable
 from pipeline.updates.vulnerabilities import Pair, Vulnerability, audit, find_python

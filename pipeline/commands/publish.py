@@ -28,8 +28,9 @@ from pipeline.output.formats import Format, ResultFormat
 from pipeline.publishing.report import Published, draw, explain
 from pipeline.publishing.state import Publication, RepositoryState
 from pipeline.publishing.tag_policy import plan_checkout
-from pipeline.registry.client import Destination, Registry
+from pipeline.registry.client import Destination, Registry, describe_failure
 from pipeline.registry.oci_layout import make_artifact
+from pipeline.scripts.messages import Kind
 from pipeline.smoke.probe_images import probe_images
 from pipeline.smoke.results import require_passed
 
@@ -112,8 +113,8 @@ class Publisher:
             report = await self._registry.ask(place.to, tags.immutable, tags.floating, writes=writes)
             place.take(report)
             # A transient failure may be over when the image is built.
-            if report.failure and report.failure.kind != "transient":
-                denied.append(f"{place.to.repository}: {report.failure.sentence}")
+            if report.failure and report.failure.kind is not Kind.TRANSIENT:
+                denied.append(f"{place.to.repository}: {describe_failure(report.failure)}")
 
         await results_of(ask, [(made, place) for made in self._publications for place in made.places])
         if denied:

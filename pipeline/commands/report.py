@@ -30,7 +30,7 @@ from pipeline.page import (
     newest,
     reference_of,
 )
-from pipeline.registry.client import Destination, Registry
+from pipeline.registry.client import Destination, Registry, describe_failure
 from pipeline.smoke.probe_images import probe_images
 
 #: Name of the page's file.
@@ -120,7 +120,7 @@ async def ask_all(names: Sequence[str], auths: Sequence[RegistryAuth], settings:
         if answer.tags and not answer.failure:
             answer = await registry.ask(to, newest(answer.tags)[:SHOWN], [], writes=False)
         tags = tuple(Tag(name=tag, digest=answer.digests[tag]) for tag in newest(answer.digests))
-        failure = answer.failure.sentence if answer.failure else ""
+        failure = describe_failure(answer.failure) if answer.failure else ""
         return Repository(name=name, tags=tags, more=len(answer.tags) - len(tags), failure=failure)
 
     return tuple(await results_of(ask, names))

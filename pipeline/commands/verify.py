@@ -1,13 +1,10 @@
 """Verification of a published image: build it again, compare the digests, and list the differences."""
 
-import json
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
 import dagger
-from dagger import dag
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.attestations.attach import signature
 from pipeline.attestations.signing import Signer, check_tools
@@ -20,33 +17,12 @@ from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
 from pipeline.errors import Code, PipelineError
 from pipeline.output.tables import draw_table
-from pipeline.registry.client import PASSWORD, PROGRAM, Destination, Registry, client
+from pipeline.registry.client import Destination, Registry, client, with_job
 from pipeline.registry.oci_layout import LAYOUT, Artifact, make_artifact
+from pipeline.scripts.messages import Comparison
 
 #: Number of differences in a message; the first ones show the cause.
 SHOWN = 20
-
-
-class Difference(BaseModel):
-    """One difference between the published and the built image."""
-
-    model_config = ConfigDict(frozen=True)
-
-    place: str
-    path: str
-    what: str
-    published: str
-    built: str
-
-
-class Comparison(BaseModel):
-    """Differences between a published image and the built one."""
-
-    model_config = ConfigDict(frozen=True)
-
-    differences: tuple[Difference, ...] = ()
-    more: int = 0
-    failure: str = ""
 
 
 async def verify(  # noqa: PLR0913  # options of the command
@@ -134,31 +110,16 @@ def explain(image: str, repository: str, digest: str, built: str, comparison: Co
 
 
 async def _compare(settings: Settings, published: Destination, digest: str, artifact: Artifact) -> Comparison:
-    job = {
-        "repository": published.repository,
-        "host": published.host,
-        "username": published.login.username,
-        "digest": digest,
-        "layout": LAYOUT,
-        "program": PROGRAM,
-        "timeout": settings.registry_timeout,
-        "tries": settings.registry_tries,
-        "seconds": settings.registry_seconds,
-    }
     container = (
         client(settings)
         .with_(with_packages("zstd.lock"))
         .with_(with_scripts("listing.py", "compare.py"))
         .with_mounted_directory(LAYOUT, artifact.layout)
-        .with_mounted_file("/job.json", dag.file("job.json", json.dumps(job)))
-        # A registry that could not be reached may be reached now.
-        .with_env_variable("ASKED", uuid.uuid4().hex)
+        .with_(with_job(settings, published, "compare", digest=digest))
     )
-    if published.login.secret:
-        container = container.with_secret_variable(PASSWORD, published.login.secret)
     try:
-        output = await container.with_exec(["python", "-m", "pipeline.scripts.compare", "/job.json"]).stdout()
-        return Comparison.model_validate_json(output)
+        command = ["python", "-m", "pipeline.scripts.compare", "/job.json", LAYOUT]
+        return TypeAdapter(Comparison).validate_json(await container.with_exec(command).stdout())
     except dagger.ExecError as error:
         return Comparison(failure=f"the step that compares did not run: {last_line(error)}")
     except ValidationError:

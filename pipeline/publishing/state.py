@@ -1,7 +1,7 @@
 """State of a publication: the reports of an image's repositories, and the result of each of its tags."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -9,8 +9,9 @@ from pipeline.config.image_toml import Compression
 from pipeline.publishing.report import PublicationRow, Result
 from pipeline.publishing.tag_policy import Tags, obstacle
 from pipeline.registry.attachment import Attachment
-from pipeline.registry.client import Destination, RepositoryReport
+from pipeline.registry.client import Destination, describe_failure
 from pipeline.registry.oci_layout import Artifact
+from pipeline.scripts.messages import RepositoryReport
 
 MOVING: Final = "other tags came each time that this one was to be moved"
 
@@ -30,17 +31,16 @@ class RepositoryState:
     def take(self, report: RepositoryReport) -> None:
         """Update the state with the report of a phase."""
         if report.failure is None:
-            self.report = report.model_copy(update={"digests": {**self.report.digests, **report.digests}})
+            self.report = replace(report, digests={**self.report.digests, **report.digests})
         self.take_attached(report)
 
     def take_attached(self, report: RepositoryReport) -> None:
         """Update the state with the report of attaching, which has no digests of tags."""
-        self.failure = report.failure.sentence if report.failure else ""
+        self.failure = describe_failure(report.failure) if report.failure else ""
         for row in report.rows:
-            result: Result = "pushed" if row.pushed else "already there"
-            self.rows[row.tag] = PublicationRow(
-                repository=self.to.repository, result=result, **row.model_dump(exclude={"pushed"})
-            )
+            values = asdict(row)
+            result: Result = "pushed" if values.pop("pushed") else "already there"
+            self.rows[row.tag] = PublicationRow(repository=self.to.repository, result=result, **values)
 
     def row(self, tag: str, result: Result, reason: str = "") -> PublicationRow:
         """Return the row of a tag; one with ``result`` and ``reason`` if no phase reported it."""

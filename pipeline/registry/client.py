@@ -6,69 +6,24 @@ does a whole phase: query, push and read back, or move tags.
 
 import json
 import uuid
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import dagger
 from dagger import dag
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.build.tool_container import last_line, with_packages, with_scripts
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, explain_refused_pull
 from pipeline.registry.attachment import Attachment
 from pipeline.registry.oci_layout import LAYOUT, Artifact
+from pipeline.scripts.messages import Document, Job, Kind, RegistryFailure, RepositoryReport
 
 #: Path of regctl in the container.
 PROGRAM: Final = "/usr/local/bin/regctl"
 PASSWORD: Final = "REGISTRY_PASSWORD"  # noqa: S105  # the name of the variable
-
-
-class TagResult(BaseModel):
-    """Result for one tag that was pushed or moved, or for one document that was attached."""
-
-    model_config = ConfigDict(frozen=True)
-
-    tag: str
-    """The tag, or the name of the document."""
-    digest: str
-    pushed: bool
-    bytes: int
-    seconds: float
-    tries: int
-
-
-class Failure(BaseModel):
-    """A failed operation in a repository, and its reason."""
-
-    model_config = ConfigDict(frozen=True)
-
-    doing: str
-    tag: str
-    kind: Literal["transient", "denied", "missing", "mismatch", "rejected"]
-    reason: str
-    tries: int
-    seconds: float
-
-    @property
-    def sentence(self) -> str:
-        """The failed operation and its reason, in one clause."""
-        tried = f" ({self.tries} tries in {self.seconds:.0f} s)" if self.tries > 1 else ""
-        return f"{self.doing} failed{tried}: {self.reason}"
-
-
-class RepositoryReport(BaseModel):
-    """State of one repository after a phase, and the results of the phase."""
-
-    model_config = ConfigDict(frozen=True)
-
-    tags: tuple[str, ...] = ()
-    digests: dict[str, str] = {}
-    latest_made: str = ""
-    rows: tuple[TagResult, ...] = ()
-    changed: bool = False
-    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -96,21 +51,21 @@ class Registry:
         self, to: Destination, immutable: Sequence[str], floating: Sequence[str], *, writes: bool
     ) -> RepositoryReport:
         """Log in, and read the tags and their digests; with ``writes``, check the permission to push too."""
-        return await self._run(to, "ask", tags=[*immutable], floating=[*floating], writes=writes)
+        return await self._run(to, "ask", tags=immutable, floating=floating, writes=writes)
 
     async def push(
         self, to: Destination, artifact: Artifact, immutable: Sequence[str], floating: Sequence[str]
     ) -> RepositoryReport:
         """Push an image under the missing immutable tags, read all of them back, and report the floating ones."""
         return await self._run(
-            to, "push", layout=artifact.layout, digest=artifact.digest, tags=[*immutable], floating=[*floating]
+            to, "push", layout=artifact.layout, digest=artifact.digest, tags=immutable, floating=floating
         )
 
     async def move(
         self, to: Destination, digest: str, tags: Sequence[str], floating: Sequence[str], known: Collection[str]
     ) -> RepositoryReport:
         """Move tags to an image in the repository, unless the repository has tags that are not among the known ones."""
-        return await self._run(to, "move", digest=digest, tags=[*tags], floating=[*floating], known=sorted(known))
+        return await self._run(to, "move", digest=digest, tags=tags, floating=floating, known=sorted(known))
 
     async def attach(
         self, to: Destination, attachments: Sequence[Attachment], tools: Mapping[str, dagger.File] | None = None
@@ -129,10 +84,10 @@ class Registry:
             if attachment.file:
                 path = f"/attachments/{number}/{await attachment.file.name()}"
                 files[path] = attachment.file
-            document = {"name": attachment.name, "subject": attachment.subject, "type": attachment.type, "file": path}
-            documents.append({**document, "annotations": dict(attachment.annotations), "check": list(attachment.check)})
+            about = (attachment.name, attachment.subject, attachment.type, attachment.annotations)
+            documents.append(Document(*about, path, attachment.check))
         action = "attach" if all(attachment.file for attachment in attachments) else "find"
-        return await self._run(to, action, files=files, attachments=documents)
+        return await self._run(to, action, files=files, documents=documents)
 
     async def _run(
         self,
@@ -141,56 +96,39 @@ class Registry:
         *,
         layout: dagger.Directory | None = None,
         files: Mapping[str, dagger.File] | None = None,
-        **job: object,
+        **values: Any,  # noqa: ANN401  # fields of Job
     ) -> RepositoryReport:
         settings = self._settings
-        values = {
-            "action": action,
-            "repository": to.repository,
-            "host": to.host,
-            "username": to.login.username,
-            "program": PROGRAM,
-            "timeout": settings.registry_timeout,
-            "tries": settings.registry_tries,
-            "seconds": settings.registry_seconds,
-            "digest": "",
-            "tags": [],
-            "floating": [],
-            "known": [],
-            "writes": False,
-            **job,
-        }
-        container = (
-            client(settings)
-            .with_mounted_file("/job.json", dag.file("job.json", json.dumps(values)))
-            # A registry's content changes between calls, so the engine must not answer from its cache.
-            .with_env_variable("ASKED", uuid.uuid4().hex)
-        )
+        container = client(settings).with_(with_job(settings, to, action, **values))
         if layout:
             container = container.with_mounted_directory(LAYOUT, layout)
         for path, file in (files or {}).items():
             container = container.with_mounted_file(path, file)
-        if to.login.secret:
-            container = container.with_secret_variable(PASSWORD, to.login.secret)
         script = "registry" if files is None else "referrers"
         command = ["python", "-m", f"pipeline.scripts.{script}", "/job.json"]
         try:
-            return RepositoryReport.model_validate_json(await container.with_exec(command).stdout())
+            return TypeAdapter(RepositoryReport).validate_json(await container.with_exec(command).stdout())
         except dagger.ExecError as error:
-            return _not_run("rejected", last_line(error))
+            return _not_run(Kind.REJECTED, last_line(error))
         except ValidationError:
-            return _not_run("rejected", "it gave no report")
+            return _not_run(Kind.REJECTED, "it gave no report")
         except dagger.QueryError as error:
             # The step's own images come from registries too, and are pulled with the same credentials.
             if refused := explain_refused_pull(str(error), None, [to.host] if to.login.secret else []):
-                return _not_run("rejected", f"{error}; {refused}")
-            return _not_run("transient", str(error))
+                return _not_run(Kind.REJECTED, f"{error}; {refused}")
+            return _not_run(Kind.TRANSIENT, str(error))
 
 
-def _not_run(kind: Literal["transient", "rejected"], reason: str) -> RepositoryReport:
+def _not_run(kind: Kind, reason: str) -> RepositoryReport:
     """Return the report of a step that could not start; the steps of other repositories go on."""
     doing = "starting the step that speaks with the registry"
-    return RepositoryReport(failure=Failure(doing=doing, tag="", kind=kind, reason=reason, tries=1, seconds=0))
+    return RepositoryReport(failure=RegistryFailure(doing, "", kind, reason, tries=1, seconds=0))
+
+
+def describe_failure(failure: RegistryFailure) -> str:
+    """Return the failed operation and its reason, in one clause."""
+    tried = f" ({failure.tries} tries in {failure.seconds:.0f} s)" if failure.tries > 1 else ""
+    return f"{failure.doing} failed{tried}: {failure.reason}"
 
 
 def client(settings: Settings) -> dagger.Container:
@@ -200,7 +138,35 @@ def client(settings: Settings) -> dagger.Container:
         .from_(settings.fetch_base)
         .with_(with_packages("registry.lock"))
         .with_mounted_file(PROGRAM, dag.container().from_(settings.regctl).file("/regctl"))
-        .with_(with_scripts("answers.py", "regctl.py", "registry.py", "referrers.py"))
+        .with_(with_scripts("messages.py", "answers.py", "regctl.py", "registry.py", "referrers.py"))
         .with_mounted_temp("/tmp")  # noqa: S108  # of the container
         .with_env_variable("REGCTL_CONFIG", "/tmp/regctl.json")  # noqa: S108  # of the container
     )
+
+
+def with_job(
+    settings: Settings,
+    to: Destination,
+    action: str,
+    **values: Any,  # noqa: ANN401  # fields of Job
+) -> Callable[[dagger.Container], dagger.Container]:
+    """Return a step that mounts a job in a repository as ``/job.json``, with the password for it."""
+    job = Job(
+        action=action,
+        repository=to.repository,
+        host=to.host,
+        username=to.login.username,
+        program=PROGRAM,
+        timeout=settings.registry_timeout,
+        tries=settings.registry_tries,
+        seconds=settings.registry_seconds,
+        **values,
+    )
+
+    def mount(container: dagger.Container) -> dagger.Container:
+        container = container.with_mounted_file("/job.json", dag.file("job.json", json.dumps(asdict(job))))
+        # A registry's content changes between calls, so the engine must not answer from its cache.
+        container = container.with_env_variable("ASKED", uuid.uuid4().hex)
+        return container.with_secret_variable(PASSWORD, to.login.secret) if to.login.secret else container
+
+    return mount

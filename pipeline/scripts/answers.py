@@ -5,7 +5,6 @@ regctl logs each request and its answer as JSON. The log has more than regctl's 
 """
 
 import base64
-import enum
 import json
 import re
 from collections.abc import Iterable
@@ -14,18 +13,10 @@ from http import HTTPStatus
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
 
+from pipeline.scripts.messages import Kind
+
 #: Parts of connection errors that a retry cannot change.
 PERMANENT: Final = ("x509:", "no such host", "HTTP response to HTTPS client", "unsupported protocol scheme")
-
-
-class Kind(enum.StrEnum):
-    """Kind of a failure; only a transient one is retried."""
-
-    TRANSIENT = "transient"
-    DENIED = "denied"
-    MISSING = "missing"
-    MISMATCH = "mismatch"
-    REJECTED = "rejected"
 
 
 @dataclass(frozen=True)

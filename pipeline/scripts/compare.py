@@ -1,50 +1,26 @@
 """Compare a published image with a built one, and report the differences of each layer.
 
-Usage: python -m pipeline.scripts.compare JOB. JOB is a JSON file with the keys of `Job`. Only layers that are in one of
-the two images alone are read. Prints a JSON object with the keys of `Comparison`.
+Usage: python -m pipeline.scripts.compare JOB LAYOUT. JOB is a file with `Job` in JSON, LAYOUT the folder with the OCI
+layout of the built image. Only layers that are in one of the two images alone are read. Prints `Comparison` in JSON.
 """
 
 import json
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, TypedDict
+from typing import Any, Final
 
 from pipeline.scripts.answers import Failure
-from pipeline.scripts.listing import Difference, Entry, compare_documents, compare_layers, pair, read
+from pipeline.scripts.listing import Entry, compare_documents, compare_layers, pair, read
+from pipeline.scripts.messages import Comparison, Difference, Job
 from pipeline.scripts.regctl import Client, Limits
 
 #: Number of differences in the report; further ones are only counted.
 REPORTED: Final = 200
 
 type Json = dict[str, Any]
-
-
-class Job(TypedDict):
-    """Images to compare, and access to them."""
-
-    repository: str
-    host: str
-    username: str
-    digest: str
-    """The digest of the published image."""
-    layout: str
-    """The folder with the OCI layout of the built image."""
-    program: str
-    timeout: float
-    tries: int
-    seconds: float
-
-
-class Comparison(TypedDict):
-    """Result of the comparison."""
-
-    differences: list[Difference]
-    more: int
-    """Number of further differences."""
-    failure: str
-    """The reason why the published image could not be read."""
 
 
 class Published:
@@ -57,19 +33,19 @@ class Published:
     def log_in(self, password: str) -> None:
         """Give regctl the credentials, if there are any."""
         job = self.job
-        if job["username"]:
-            login = ("registry", "login", job["host"], "--user", job["username"], "--pass-stdin", "--skip-check")
+        if job.username:
+            login = ("registry", "login", job.host, "--user", job.username, "--pass-stdin", "--skip-check")
             self.client.run(*login, stdin=password.encode())
 
     def manifest(self, digest: str) -> Json:
         """Return a manifest or index."""
-        name = f"{self.job['repository']}@{digest}"
+        name = f"{self.job.repository}@{digest}"
         content: Json = json.loads(self.client.run("manifest", "get", name, "--format", "raw-body").output)
         return content
 
     def blob(self, digest: str) -> bytes:
         """Return a layer or configuration."""
-        return self.client.run("blob", "get", self.job["repository"], digest).output
+        return self.client.run("blob", "get", self.job.repository, digest).output
 
 
 class Layout:
@@ -144,20 +120,18 @@ def _platforms(manifest: Json, digest: str) -> dict[str, str]:
     }
 
 
-def main(file: str) -> int:
+def main(file: str, layout: str) -> int:
     """Run as a command; see the module's docstring."""
-    job: Job = json.loads(Path(file).read_text())
-    limits = Limits(timeout=job["timeout"], tries=job["tries"], seconds=job["seconds"])
-    published = Published(job, Client(limits, program=job["program"], name=job["repository"]))
-    comparison = Comparison(differences=[], more=0, failure="")
+    job = Job(**json.loads(Path(file).read_text()))
+    limits = Limits(timeout=job.timeout, tries=job.tries, seconds=job.seconds)
+    published = Published(job, Client(limits, program=job.program, name=job.repository))
     try:
         published.log_in(os.environ.get("REGISTRY_PASSWORD", ""))
-        differences = list(compare(published, job["digest"], Layout(Path(job["layout"]))))
-        comparison["differences"] = differences[:REPORTED]
-        comparison["more"] = max(len(differences) - REPORTED, 0)
+        differences = list(compare(published, job.digest, Layout(Path(layout))))
+        comparison = Comparison(differences[:REPORTED], max(len(differences) - REPORTED, 0))
     except Failure as failure:
-        comparison["failure"] = failure.reason
-    print(json.dumps(comparison))
+        comparison = Comparison(failure=failure.reason)
+    print(json.dumps(asdict(comparison)))
     return 0
 
 

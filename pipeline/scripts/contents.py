@@ -1,47 +1,18 @@
 """List the packages in an image's file system from the databases of its package managers.
 
 Usage: python -m pipeline.scripts.contents ROOT PREFIX. ROOT is the mount point of the image's file system, PREFIX the
-path of the environment in it. Prints a JSON object with the keys of `Contents`.
+path of the environment in it. Prints `Contents` in JSON.
 """
 
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from email.parser import HeaderParser
 from pathlib import Path
-from typing import TypedDict
 
 from pipeline.scripts.folders import wheels
-
-
-class Installed(TypedDict):
-    """One package, with its URL, hashes and licence where the package manager recorded them."""
-
-    name: str
-    version: str
-    build: str
-    url: str
-    sha256: str | None
-    md5: str | None
-    license: str | None
-
-
-class Debian(TypedDict):
-    """One package of Debian or Ubuntu, with its source package."""
-
-    name: str
-    version: str
-    architecture: str
-    source: str
-
-
-class Contents(TypedDict):
-    """All packages by package manager, and the distribution, as in "debian-12"."""
-
-    conda: list[Installed]
-    pypi: list[Installed]
-    debian: list[Debian]
-    distribution: str
+from pipeline.scripts.messages import Contents, Debian, Installed
 
 
 def conda_packages(prefix: Path) -> tuple[list[Installed], set[str]]:
@@ -131,4 +102,4 @@ def read(root: Path, prefix: str) -> Contents:
 
 
 if __name__ == "__main__":
-    print(json.dumps(read(Path(sys.argv[1]), sys.argv[2])))
+    print(json.dumps(asdict(read(Path(sys.argv[1]), sys.argv[2]))))

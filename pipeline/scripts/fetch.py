@@ -1,8 +1,8 @@
 """Fetch the archives of conda packages into a cache, and verify the locked hash of each before it is in the cache.
 
-Usage: fetch.py PACKAGES CACHE DONE. PACKAGES is a JSON list of objects with the keys of `Package`. Prints a JSON object
-with the keys of `DownloadReport`. Exits with 1 after a failure; otherwise it writes the file DONE, with a line for each
-package: the name of its archive in the cache, and its own name. The file depends on the packages alone.
+Usage: python -m pipeline.scripts.fetch PACKAGES CACHE DONE. PACKAGES is a file with a list of `Package` in JSON. Prints
+`DownloadReport` in JSON. Exits with 1 after a failure; otherwise it writes the file DONE, with a line for each package:
+the name of its archive in the cache, and its own name. The file depends on the packages alone.
 """
 
 import asyncio
@@ -11,12 +11,14 @@ import json
 import os
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import TypedDict
 
 from rattler import Config
 from rattler.networking import Client
 from rattler.package_streaming import download_to_path
+
+from pipeline.scripts.messages import DownloadFailure, DownloadReport, Package
 
 #: Downloads at once: enough for the full bandwidth, few enough for a public channel.
 AT_ONCE = 8
@@ -26,33 +28,6 @@ RETRIES = 4
 TIMEOUT = 1800
 #: Seconds between two lines of progress.
 PROGRESS = 5
-
-
-class Package(TypedDict):
-    """One package: its name in the cache, its URL, the kind and value of its locked hash, and its bytes."""
-
-    name: str
-    url: str
-    kind: str
-    hash: str
-    size: int
-
-
-class Failure(TypedDict):
-    """A package that could not be fetched, with the reason."""
-
-    name: str
-    url: str
-    reason: str
-
-
-class DownloadReport(TypedDict):
-    """Numbers of fetched packages and bytes and of packages that were in the cache before, and the failures."""
-
-    fetched: int
-    bytes: int
-    present: int
-    failures: list[Failure]
 
 
 class Fetch:
@@ -71,49 +46,49 @@ class Fetch:
         """Fetch the missing packages, and return the report."""
         self.cache.mkdir(parents=True, exist_ok=True)
         missing = [package for package in self.packages if not (self.cache / archive(package)).is_file()]
-        self.report["present"] = len(self.packages) - len(missing)
+        self.report.present = len(self.packages) - len(missing)
         progress = asyncio.create_task(self.print_progress(missing))
         await asyncio.gather(*(self.fetch(package) for package in missing))
         progress.cancel()
-        self.report["failures"].sort(key=lambda failure: failure["name"])
+        self.report.failures.sort(key=lambda failure: failure.name)
         return self.report
 
     async def fetch(self, package: Package) -> None:
         """Fetch one package into a temporary file, and rename it after its hash is verified."""
-        half = self.cache / f".{package['name']}.{time.monotonic_ns()}"
+        half = self.cache / f".{package.name}.{time.monotonic_ns()}"
         async with self.slots:
             try:
-                await download_to_path(self.client, package["url"], half)
-                actual = await asyncio.to_thread(digest, half, package["kind"])
+                await download_to_path(self.client, package.url, half)
+                actual = await asyncio.to_thread(digest, half, package.kind)
             except Exception as error:  # noqa: BLE001  # py-rattler raises classes of all kinds
                 self.fail(package, str(error))
             else:
-                if actual == package["hash"]:
+                if actual == package.hash:
                     # A concurrent build may have written the file already: with the same bytes.
                     half.rename(self.cache / archive(package))
-                    self.report["fetched"] += 1
-                    self.report["bytes"] += package["size"]
+                    self.report.fetched += 1
+                    self.report.bytes += package.size
                 else:
-                    self.fail(package, f"its {package['kind']} is {actual}, but {package['hash']} is locked")
+                    self.fail(package, f"its {package.kind} is {actual}, but {package.hash} is locked")
             finally:
                 half.unlink(missing_ok=True)
 
     def fail(self, package: Package, reason: str) -> None:
         """Add a failure to the report; the other downloads continue."""
-        self.report["failures"].append(Failure(name=package["name"], url=package["url"], reason=reason))
+        self.report.failures.append(DownloadFailure(name=package.name, url=package.url, reason=reason))
 
     async def print_progress(self, missing: list[Package]) -> None:
         """Print the progress, every few seconds."""
-        total = sum(package["size"] for package in missing)
+        total = sum(package.size for package in missing)
         while True:
             await asyncio.sleep(PROGRESS)
-            done = f"{self.report['fetched']} of {len(missing)} packages"
-            print(f"fetched {done}, {self.report['bytes'] / 1e6:.0f} of {total / 1e6:.0f} MB", file=sys.stderr)
+            done = f"{self.report.fetched} of {len(missing)} packages"
+            print(f"fetched {done}, {self.report.bytes / 1e6:.0f} of {total / 1e6:.0f} MB", file=sys.stderr)
 
 
 def archive(package: Package) -> str:
     """Return the name of a package's archive in the cache: its hash, so that a file there matches the lock."""
-    return package["hash"] + (".tar.bz2" if package["url"].endswith(".tar.bz2") else ".conda")
+    return package.hash + (".tar.bz2" if package.url.endswith(".tar.bz2") else ".conda")
 
 
 def digest(file: Path, kind: str) -> str:
@@ -124,12 +99,12 @@ def digest(file: Path, kind: str) -> str:
 
 def main(file: str, cache: str, done: str) -> int:
     """Run as a command; see the module's docstring."""
-    packages: list[Package] = json.loads(Path(file).read_text())
+    packages = [Package(**package) for package in json.loads(Path(file).read_text())]
     report = asyncio.run(Fetch(packages, Path(cache)).run())
-    print(json.dumps(report))
-    if report["failures"]:
+    print(json.dumps(asdict(report)))
+    if report.failures:
         return 1
-    Path(done).write_text("".join(f"{archive(package)} {package['name']}\n" for package in packages))
+    Path(done).write_text("".join(f"{archive(package)} {package.name}\n" for package in packages))
     return 0
 
 

@@ -7,9 +7,11 @@ import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import zip_longest
-from typing import Final, TypedDict
+from typing import Final
 
 from backports import zstd
+
+from pipeline.scripts.messages import Difference
 
 #: First bytes of compressed files.
 GZIP: Final = b"\x1f\x8b"
@@ -19,19 +21,6 @@ KINDS: Final = {
     tarfile.REGTYPE: "file", tarfile.DIRTYPE: "folder", tarfile.SYMTYPE: "link", tarfile.LNKTYPE: "hard link",
     tarfile.CHRTYPE: "device", tarfile.BLKTYPE: "device", tarfile.FIFOTYPE: "pipe",
 }  # fmt: skip
-
-
-class Difference(TypedDict):
-    """One difference between the published and the built image."""
-
-    place: str
-    """The configuration, the manifest, or a layer by its number."""
-    path: str
-    """A file of the layer, or a key of the document."""
-    what: str
-    """The attribute that differs; "added" if only the built image has the path, "removed" if only the published one."""
-    published: str
-    built: str
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Run the post-link scripts of an environment's conda packages as conda does, or report that they did not run.
 
-Usage: post_link.py PREFIX REPORT RUN SECONDS. The output file REPORT gets a JSON object with the keys of
-`PostLinkReport`. RUN is "run", or empty to run no script. SECONDS is the time limit of each script. After the first
-failure it exits with 1, and its last line is MARK and a JSON object with the keys of `Failure`.
+Usage: post_link.py PREFIX REPORT RUN SECONDS. The output file REPORT gets `PostLinkReport` in JSON. RUN is "run", or
+empty to run no script. SECONDS is the time limit of each script. After the first failure it exits with 1, and its last
+line is MARK and `Failure` in JSON. Both are defined here and not in `messages.py`, on which the installation of an
+environment would depend then: a message that has nothing to do with it would install all environments again.
 
 Runs in a Python outside the environment, since that may have none. To keep their output reproducible, the scripts get a
 few variables only, and a temporary home and folder for temporary files.
@@ -16,8 +17,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 #: Start of the line that reports a failure.
 MARK = "post-link: "
@@ -35,14 +37,16 @@ unset activation
 """
 
 
-class PostLinkReport(TypedDict):
+@dataclass(frozen=True)
+class PostLinkReport:
     """Packages whose scripts did not run, and the messages to the user of those that did, by package."""
 
     skipped: list[str]
     messages: dict[str, str]
 
 
-class Failure(TypedDict):
+@dataclass(frozen=True)
+class Failure:
     """A failed script: its package, exit code (None after a timeout), and last line of output."""
 
     package: str
@@ -145,11 +149,11 @@ def main(prefix: Path, target: Path, enabled: str, seconds: float) -> int:
         if code != 0:
             lines = [line.strip() for line in f"{message}\n{printed}".splitlines() if line.strip()]
             failure = Failure(package=name, code=code, line=lines[-1] if lines else "")
-            print(f"\n{MARK}{json.dumps(failure)}", file=sys.stderr)
+            print(f"\n{MARK}{json.dumps(asdict(failure))}", file=sys.stderr)
             return 1
         if message:
-            report["messages"][name] = message
-    target.write_text(json.dumps(report), encoding="utf-8")
+            report.messages[name] = message
+    target.write_text(json.dumps(asdict(report)), encoding="utf-8")
     return 0
 
 

@@ -1,9 +1,9 @@
 """Attach documents to an image in one repository, so that clients find them by its digest; regctl speaks the protocol.
 
 Usage: python -m pipeline.scripts.referrers JOB. JOB, the password and the output are those of
-`pipeline.scripts.registry`, with the actions "attach" and "find" and the key `attachments`. In a registry without the
-referrers API, regctl keeps the list under the fallback tag sha256-…, as OCI defines it. A manifest has no time of day:
-the same document gives the same manifest, and one that is there is not pushed again.
+`pipeline.scripts.registry`, with the actions "attach" and "find". In a registry without the referrers API, regctl keeps
+the list under the fallback tag sha256-…, as OCI defines it. A manifest has no time of day: the same document gives the
+same manifest, and one that is there is not pushed again.
 """
 
 import hashlib
@@ -13,11 +13,12 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, TypedDict, cast
+from typing import Any, Final
 
-from pipeline.scripts.answers import Failure, Kind
+from pipeline.scripts.answers import Failure
+from pipeline.scripts.messages import Document, Job, Kind, TagResult
 from pipeline.scripts.regctl import Client
-from pipeline.scripts.registry import Job, Repository, TagResult, main
+from pipeline.scripts.registry import Repository, main
 
 #: Tries to attach documents that are not listed afterwards: two runs at the same time, each with its own list for the
 #: fallback tag, overwrite each other's entries.
@@ -26,35 +27,12 @@ ROUNDS: Final = 3
 CHECK_TIMEOUT: Final = 60
 
 
-class Attachment(TypedDict):
-    """A document, and the image that it is attached to."""
-
-    name: str
-    """The name in the report."""
-    subject: str
-    """The image's digest."""
-    type: str
-    """The media type, by which clients choose."""
-    annotations: dict[str, str]
-    file: str
-    """Path of the document; empty for one that is only searched for."""
-    check: list[str]
-    """A command that accepts any equivalent document; without one, only a document with the same bytes counts."""
-
-
-class AttachJob(Job):
-    """Documents to attach in a repository."""
-
-    attachments: list[Attachment]
-
-
 class Referrers(Repository):
     """One repository, and the attachments of an image there."""
 
     def __init__(self, job: Job, client: Client) -> None:
         super().__init__(job, client)
         self.actions = {"attach": self.attach, "find": self.require}
-        self.attachments = cast("AttachJob", job)["attachments"]
         self.listed: list[tuple[str, str]] = []
         """The subject and the type of each attachment, as the registry listed them last."""
         self.unfit = ""
@@ -63,26 +41,26 @@ class Referrers(Repository):
     def attach(self) -> None:
         """Attach the missing documents, and require that all are listed."""
         attached = self.find()
-        self.report["rows"] = [_row(name, digest) for name, digest in attached.items()]
+        self.report.rows = [_row(name, digest) for name, digest in attached.items()]
         for _ in range(ROUNDS):
-            for attachment in self.attachments:
-                if attachment["name"] not in attached:
+            for attachment in self.job.documents:
+                if attachment.name not in attached:
                     self.put_document(attachment)
             attached = self.find()
-            if len(attached) == len(self.attachments):
+            if len(attached) == len(self.job.documents):
                 return
-        self.report["rows"] = [row for row in self.report["rows"] if row["tag"] in attached]
+        self.report.rows = [row for row in self.report.rows if row.tag in attached]
         self.doing = "reading back what was attached"
         raise Failure(Kind.MISMATCH, f"it lists {', '.join(attached) or 'nothing'} of what was attached")
 
     def require(self) -> None:
         """Require that all documents are listed."""
         attached = self.find()
-        self.report["rows"] = [_row(name, digest) for name, digest in attached.items()]
-        for attachment in self.attachments:
-            if attachment["name"] not in attached:
-                others = self.listed.count((attachment["subject"], attachment["type"]))
-                reason = f"there is no {attachment['name']}" + (f" that fits, of {others}" if others else "")
+        self.report.rows = [_row(name, digest) for name, digest in attached.items()]
+        for attachment in self.job.documents:
+            if attachment.name not in attached:
+                others = self.listed.count((attachment.subject, attachment.type))
+                reason = f"there is no {attachment.name}" + (f" that fits, of {others}" if others else "")
                 reason += f": {self.unfit}" if self.unfit else ""
                 raise Failure(Kind.MISSING, reason)
 
@@ -90,24 +68,24 @@ class Referrers(Repository):
         """Find the documents that are attached: the digests of their manifests by name."""
         attached = {}
         self.listed = []
-        for subject in dict.fromkeys(attachment["subject"] for attachment in self.attachments):
+        for subject in dict.fromkeys(attachment.subject for attachment in self.job.documents):
             self.doing = f"reading what is attached to {subject}"
             command = ("artifact", "list", f"{self.name}@{subject}", "--format", "{{json .Descriptors}}")
             for descriptor in json.loads(self.client.run(*command).output) or ():
                 kind = (subject, descriptor.get("artifactType", ""))
                 self.listed.append(kind)
-                for attachment in self.attachments:
-                    same = (attachment["subject"], attachment["type"]) == kind
+                for attachment in self.job.documents:
+                    same = (attachment.subject, attachment.type) == kind
                     if same and self.holds(descriptor["digest"], attachment):
-                        attached[attachment["name"]] = str(descriptor["digest"])
+                        attached[attachment.name] = str(descriptor["digest"])
         return attached
 
-    def holds(self, digest: str, attachment: Attachment) -> bool:
+    def holds(self, digest: str, attachment: Document) -> bool:
         """Return whether a manifest has a document, or an equivalent one."""
         documents = self.documents(digest)
-        if not attachment["check"]:
-            return digest_of(Path(attachment["file"]).read_bytes()) in documents
-        return any(self.passes(document, attachment["check"]) for document in documents)
+        if not attachment.check:
+            return digest_of(Path(attachment.file).read_bytes()) in documents
+        return any(self.passes(document, attachment.check) for document in documents)
 
     def documents(self, digest: str) -> Sequence[str]:
         """Return the digests of a manifest's layers."""
@@ -139,15 +117,15 @@ class Referrers(Repository):
             self.unfit = errors[-1].removeprefix("Error: ") if errors else ""
         return ended.returncode == 0
 
-    def put_document(self, attachment: Attachment) -> None:
+    def put_document(self, attachment: Document) -> None:
         """Attach a document."""
-        self.tag = attachment["name"]
+        self.tag = attachment.name
         self.doing = f"attaching {self.tag}"
-        file = Path(attachment["file"])
-        annotations = (f"--annotation={key}={value}" for key, value in attachment["annotations"].items())
+        file = Path(attachment.file)
+        annotations = (f"--annotation={key}={value}" for key, value in attachment.annotations.items())
         answer = self.client.run(
-            *("artifact", "put", "--subject", f"{self.name}@{attachment['subject']}"),
-            *("--artifact-type", attachment["type"], "--file", attachment["file"], "--file-title", "--strip-dirs"),
+            *("artifact", "put", "--subject", f"{self.name}@{attachment.subject}"),
+            *("--artifact-type", attachment.type, "--file", attachment.file, "--file-title", "--strip-dirs"),
             *annotations,
             *("--format", "{{.Manifest.GetDescriptor.Digest}}"),
         )
@@ -160,7 +138,7 @@ class Referrers(Repository):
             seconds=answer.seconds,
             tries=answer.tries,
         )
-        self.report["rows"] = [*(other for other in self.report["rows"] if other["tag"] != self.tag), row]
+        self.report.rows = [*(other for other in self.report.rows if other.tag != self.tag), row]
 
 
 def digest_of(data: bytes) -> str:

@@ -18,7 +18,8 @@ from typing import IO, Final
 
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
-from pipeline.scripts.answers import Failure, Kind, Request, evaluate
+from pipeline.scripts.answers import Failure, Request, evaluate
+from pipeline.scripts.messages import Kind
 
 #: Bytes that have to move within the timeout, or the registry counts as silent.
 PART: Final = 1_000_000

@@ -1,8 +1,8 @@
 """Query the tags of one repository, push an image to it, or move its tags; regctl speaks the protocol.
 
-Usage: python -m pipeline.scripts.registry JOB. JOB is a JSON object with the keys of `Job`; the password, if there is
-one, is in the variable REGISTRY_PASSWORD. Prints a JSON object with the keys of `RepositoryReport`, after a failure
-too: a non-zero exit code means only that there is no report.
+Usage: python -m pipeline.scripts.registry JOB. JOB is a file with `Job` in JSON; the password, if there is one, is in
+the variable REGISTRY_PASSWORD. Prints `RepositoryReport` in JSON, after a failure too: a non-zero exit code means only
+that there is no report.
 """
 
 import hashlib
@@ -12,10 +12,12 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Final
 
-from pipeline.scripts.answers import Failure, Kind, without_secret
+from pipeline.scripts.answers import Failure, without_secret
+from pipeline.scripts.messages import Document, Job, Kind, RegistryFailure, RepositoryReport, TagResult
 from pipeline.scripts.regctl import Answer, Client, Limits
 
 #: Path of the image, an OCI layout.
@@ -27,93 +29,30 @@ EMPTY_DIGEST: Final = f"sha256:{hashlib.sha256(EMPTY).hexdigest()}"
 FALLBACK: Final = r"sha256-[0-9a-f]{64}"
 
 
-class Job(TypedDict):
-    """Work to do in a repository."""
-
-    action: str
-    """ask, push or move."""
-    repository: str
-    host: str
-    username: str
-    """Empty for anonymous access."""
-    program: str
-    timeout: float
-    tries: int
-    seconds: float
-    digest: str
-    """The digest of the image to push, or to move tags to."""
-    tags: list[str]
-    """The tags to push or move; for ask, the immutable ones."""
-    floating: list[str]
-    """Further tags to report."""
-    known: list[str]
-    """All tags that the decision to move is based on."""
-    writes: bool
-    """For ask: whether to check the permission to push, if a tag is missing."""
-
-
-class TagResult(TypedDict):
-    """Result for one tag."""
-
-    tag: str
-    digest: str
-    """The digest in the registry now."""
-    pushed: bool
-    bytes: int
-    seconds: float
-    tries: int
-
-
-class Failed(TypedDict):
-    """A failed operation and its reason."""
-
-    doing: str
-    tag: str
-    kind: str
-    reason: str
-    tries: int
-    seconds: float
-
-
-class RepositoryReport(TypedDict):
-    """State of the repository, and the results of a job."""
-
-    tags: list[str]
-    """All tags of the repository."""
-    digests: dict[str, str]
-    """The digests of the job's tags, as far as they exist."""
-    latest_made: str
-    """Creation time of the image at the last floating tag, from its configuration; empty if unknown."""
-    rows: list[TagResult]
-    changed: bool
-    """Whether the repository has tags that the decision to move did not know."""
-    failure: Failed | None
-
-
 class Repository:
     """One repository, and the report about it."""
 
     def __init__(self, job: Job, client: Client) -> None:
         self.job = job
         self.client = client
-        self.name = job["repository"]
+        self.name = job.repository
         self.doing = ""
         self.tag = ""
         self.actions: dict[str, Callable[[], None]] = {"ask": self.ask, "push": self.push, "move": self.move}
-        self.report = RepositoryReport(tags=[], digests={}, latest_made="", rows=[], changed=False, failure=None)
+        self.report = RepositoryReport()
 
     def run(self, password: str) -> RepositoryReport:
         """Do the job; a failure ends it, and is part of the report."""
         started = time.monotonic()
         try:
             self.log_in(password)
-            self.actions[self.job["action"]]()
+            self.actions[self.job.action]()
         except Failure as failure:
-            self.report["failure"] = Failed(
+            self.report.failure = RegistryFailure(
                 doing=self.doing,
                 tag=self.tag,
                 kind=failure.kind,
-                reason=without_secret(failure.reason, self.job["username"], password),
+                reason=without_secret(failure.reason, self.job.username, password),
                 tries=failure.tries,
                 seconds=time.monotonic() - started,
             )
@@ -121,11 +60,11 @@ class Repository:
 
     def log_in(self, password: str) -> None:
         """Give regctl the credentials; only ask, the first action, has the registry check them."""
-        if not self.job["username"]:
+        if not self.job.username:
             return
         self.doing = "logging in"
-        unchecked = [] if self.job["action"] == "ask" else ["--skip-check"]
-        login = ("registry", "login", self.job["host"], "--user", self.job["username"], "--pass-stdin", *unchecked)
+        unchecked = [] if self.job.action == "ask" else ["--skip-check"]
+        login = ("registry", "login", self.job.host, "--user", self.job.username, "--pass-stdin", *unchecked)
         self.client.run(*login, stdin=password.encode())
 
     def ask(self) -> None:
@@ -134,42 +73,42 @@ class Repository:
             self.look()
         except Failure as failure:
             # Some registries deny access to a missing repository, which the first push makes.
-            if failure.kind is not Kind.DENIED or not self.job["writes"]:
+            if failure.kind is not Kind.DENIED or not self.job.writes:
                 raise
-        if self.job["writes"] and not set(self.job["tags"]) <= self.report["digests"].keys():
+        if self.job.writes and not set(self.job.tags) <= self.report.digests.keys():
             self.doing = "asking whether one may push"
             self.client.run("blob", "put", self.name, "--digest", EMPTY_DIGEST, stdin=EMPTY)
 
     def look(self) -> None:
         """Report the tags, and the digests of the job's tags."""
         self.tag = ""
-        self.report["tags"] = self.list_tags()
-        tags = [*self.job["tags"], *self.job["floating"]]
+        self.report.tags = self.list_tags()
+        tags = [*self.job.tags, *self.job.floating]
         digests = {tag: self.digest(tag) for tag in dict.fromkeys(tags)}
-        self.report["digests"] = {tag: digest for tag, digest in digests.items() if digest}
-        if self.job["floating"] and self.job["floating"][-1] in self.report["digests"]:
-            self.report["latest_made"] = self.made(self.job["floating"][-1])
+        self.report.digests = {tag: digest for tag, digest in digests.items() if digest}
+        if self.job.floating and self.job.floating[-1] in self.report.digests:
+            self.report.latest_made = self.made(self.job.floating[-1])
 
     def push(self) -> None:
         """Push the image under each missing tag, read all of them back, and report the floating ones."""
-        source = f"ocidir://{LAYOUT}@{self.job['digest']}"
-        for tag in self.job["tags"]:
+        source = f"ocidir://{LAYOUT}@{self.job.digest}"
+        for tag in self.job.tags:
             self.put(tag, source)
             # The next tag is copied within the repository.
-            source = f"{self.name}@{self.job['digest']}"
+            source = f"{self.name}@{self.job.digest}"
         self.look()
 
     def move(self) -> None:
         """Move tags to an image in the repository, unless it has new tags, which the decision did not know."""
-        for tag in self.job["tags"]:
+        for tag in self.job.tags:
             existing = self.list_tags()
-            self.report["tags"] = existing
-            if not set(existing) <= {*self.job["known"], *self.job["tags"]}:
-                self.report["changed"] = True
+            self.report.tags = existing
+            if not set(existing) <= {*self.job.known, *self.job.tags}:
+                self.report.changed = True
                 return
-            self.put(tag, f"{self.name}@{self.job['digest']}", over=True)
+            self.put(tag, f"{self.name}@{self.job.digest}", over=True)
         self.look()
-        self.report["changed"] = not set(self.report["tags"]) <= {*self.job["known"], *self.job["tags"]}
+        self.report.changed = not set(self.report.tags) <= {*self.job.known, *self.job.tags}
 
     def put(self, tag: str, source: str, *, over: bool = False) -> None:
         """Copy an image to a tag that is not at it, and read the tag back."""
@@ -177,15 +116,15 @@ class Repository:
         self.doing = f"reading {tag}"
         there = self.digest(tag)
         answer = Answer(b"", tries=0)
-        if there and there != self.job["digest"] and not over:
-            raise Failure(Kind.MISMATCH, f"{tag} is there already with {there}, and {self.job['digest']} was built")
-        if there != self.job["digest"]:
+        if there and there != self.job.digest and not over:
+            raise Failure(Kind.MISMATCH, f"{tag} is there already with {there}, and {self.job.digest} was built")
+        if there != self.job.digest:
             self.doing = f"pushing {tag}"
             answer = self.client.run("image", "copy", source, f"{self.name}:{tag}")
         self.doing = f"reading {tag} back"
         there = self.read_back(tag)
-        if there != self.job["digest"]:
-            raise Failure(Kind.MISMATCH, f"it gives {there} for {tag}, and {self.job['digest']} was built")
+        if there != self.job.digest:
+            raise Failure(Kind.MISMATCH, f"it gives {there} for {tag}, and {self.job.digest} was built")
         row = TagResult(
             tag=tag,
             digest=there,
@@ -194,7 +133,7 @@ class Repository:
             seconds=answer.seconds,
             tries=answer.tries,
         )
-        self.report["rows"].append(row)
+        self.report.rows = [*self.report.rows, row]
 
     def list_tags(self) -> list[str]:
         """List the tags of images; none if the repository does not exist yet."""
@@ -238,10 +177,11 @@ def _size(digest: str) -> int:
 
 def main(file: str, kind: type[Repository] = Repository) -> int:
     """Run as a command; see the module's docstring."""
-    job: Job = json.loads(Path(file).read_text())
-    limits = Limits(timeout=job["timeout"], tries=job["tries"], seconds=job["seconds"])
-    repository = kind(job, Client(limits, program=job["program"], name=job["repository"]))
-    print(json.dumps(repository.run(os.environ.get("REGISTRY_PASSWORD", ""))))
+    values = json.loads(Path(file).read_text())
+    job = Job(**{**values, "documents": [Document(**document) for document in values["documents"]]})
+    limits = Limits(timeout=job.timeout, tries=job.tries, seconds=job.seconds)
+    repository = kind(job, Client(limits, program=job.program, name=job.repository))
+    print(json.dumps(asdict(repository.run(os.environ.get("REGISTRY_PASSWORD", "")))))
     return 0
 
 

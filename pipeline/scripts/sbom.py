@@ -1,7 +1,7 @@
 """Write the SBOM of an image, and validate it with the schema of its format.
 
-Usage: sbom.py FORMAT SBOM OUTPUT. FORMAT is cyclonedx or spdx; SBOM is a JSON object with the keys of `Sbom`. The same
-SBOM gives the same bytes. For an invalid document, prints the reasons and exits with 1.
+Usage: python -m pipeline.scripts.sbom FORMAT SBOM OUTPUT. FORMAT is cyclonedx or spdx; SBOM is a file with `Sbom` in
+JSON. The same SBOM gives the same bytes. For an invalid document, prints the reasons and exits with 1.
 """
 
 import io
@@ -10,54 +10,30 @@ import re
 import sys
 import uuid
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypedDict
+from typing import Any, Final
 
 from packageurl import PackageURL
+
+from pipeline.scripts.messages import Component, Sbom
 
 #: Creator of the document.
 TOOL: Final = "maniac-pipeline"
 
 
-class Component(TypedDict):
-    """One package: the parts of its package URL, its download address, its hashes and its licence."""
-
-    type: str
-    namespace: str
-    name: str
-    version: str
-    qualifiers: dict[str, str]
-    url: str
-    sha256: str | None
-    md5: str | None
-    license: str | None
-
-
-class Sbom(TypedDict):
-    """An image and its components. The time is in seconds since 1970."""
-
-    name: str
-    version: str
-    time: int
-    components: list[Component]
-
-
 def package_url(component: Component) -> str:
     """Return the package URL of a component."""
     return PackageURL(
-        component["type"],
-        component["namespace"] or None,
-        component["name"],
-        component["version"],
-        component["qualifiers"],
+        component.type, component.namespace or None, component.name, component.version, dict(component.qualifiers)
     ).to_string()
 
 
 def identity(content: Sbom) -> uuid.UUID:
     """Return an id that is the same for the same SBOM, and different for any other."""
-    return uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(content, sort_keys=True))
+    return uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(asdict(content), sort_keys=True))
 
 
 def cyclonedx(content: Sbom) -> tuple[str, list[str]]:
@@ -73,15 +49,15 @@ def cyclonedx(content: Sbom) -> tuple[str, list[str]]:
     from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
 
     # Each licence is looked up once: the look-up takes longer than all else, and packages share licences.
-    texts = {component["license"] for component in content["components"]} - {None, ""}
+    texts = {component.license for component in content.components} - {None, ""}
     licenses = {text: LicenseFactory().make_from_string(text) for text in texts if text}
 
     def entry(component: Component) -> Entry:
-        hashes = {HashAlgorithm.SHA_256: component["sha256"], HashAlgorithm.MD5: component["md5"]}
-        url, text = component["url"], component["license"]
+        hashes = {HashAlgorithm.SHA_256: component.sha256, HashAlgorithm.MD5: component.md5}
+        url, text = component.url, component.license
         return Entry(
-            name=component["name"],
-            version=component["version"],
+            name=component.name,
+            version=component.version,
             type=ComponentType.LIBRARY,
             bom_ref=package_url(component),
             purl=PackageURL.from_string(package_url(component)),
@@ -92,9 +68,9 @@ def cyclonedx(content: Sbom) -> tuple[str, list[str]]:
             else [],
         )
 
-    image = Entry(name=content["name"], version=content["version"], type=ComponentType.CONTAINER, bom_ref="image")
-    bom = Bom(serial_number=identity(content), components=map(entry, content["components"]))
-    bom.metadata.timestamp = datetime.fromtimestamp(content["time"], UTC)
+    image = Entry(name=content.name, version=content.version, type=ComponentType.CONTAINER, bom_ref="image")
+    bom = Bom(serial_number=identity(content), components=map(entry, content.components))
+    bom.metadata.timestamp = datetime.fromtimestamp(content.time, UTC)
     bom.metadata.component = image
     bom.metadata.tools.tools.add(Tool(name=TOOL))
     bom.register_dependency(image, bom.components)
@@ -143,18 +119,18 @@ def spdx(content: Sbom) -> tuple[str, list[str]]:
         return licensing.parse(known)
 
     def package(number: int, component: Component) -> Package:
-        sums = {ChecksumAlgorithm.SHA256: component["sha256"], ChecksumAlgorithm.MD5: component["md5"]}
-        url = component["url"]
+        sums = {ChecksumAlgorithm.SHA256: component.sha256, ChecksumAlgorithm.MD5: component.md5}
+        url = component.url
         # SPDX does not accept some addresses, such as a host without a dot.
         location = url if url and not validate_download_location(url) else SpdxNoAssertion()
         return Package(
-            spdx_id=f"SPDXRef-{number}-{_word(component['name'])}",
-            name=component["name"],
-            version=component["version"],
+            spdx_id=f"SPDXRef-{number}-{_word(component.name)}",
+            name=component.name,
+            version=component.version,
             download_location=location,
             files_analyzed=False,
             license_concluded=SpdxNoAssertion(),
-            license_declared=license_of(component["license"]),
+            license_declared=license_of(component.license),
             copyright_text=SpdxNoAssertion(),
             checksums=[Checksum(kind, value) for kind, value in sums.items() if value],
             external_references=[
@@ -164,21 +140,21 @@ def spdx(content: Sbom) -> tuple[str, list[str]]:
 
     image = Package(
         spdx_id="SPDXRef-image",
-        name=content["name"],
-        version=content["version"] or None,
+        name=content.name,
+        version=content.version or None,
         download_location=SpdxNoAssertion(),
         files_analyzed=False,
         primary_package_purpose=PackagePurpose.CONTAINER,
     )
-    packages = [package(number, component) for number, component in enumerate(content["components"], 1)]
+    packages = [package(number, component) for number, component in enumerate(content.components, 1)]
     document = Document(
         CreationInfo(
             spdx_version="SPDX-2.3",
             spdx_id="SPDXRef-DOCUMENT",
-            name=content["name"],
+            name=content.name,
             document_namespace=f"urn:uuid:{identity(content)}",
             creators=[Actor(ActorType.TOOL, TOOL)],
-            created=datetime.fromtimestamp(content["time"], UTC).replace(tzinfo=None),
+            created=datetime.fromtimestamp(content.time, UTC).replace(tzinfo=None),
         ),
         packages=[image, *packages],
         relationships=[
@@ -209,7 +185,9 @@ FORMATS: Final[dict[str, Callable[[Sbom], tuple[str, list[str]]]]] = {"cyclonedx
 
 def main(form: str, file: str, output: str) -> int:
     """Run as a command; see the module's docstring."""
-    text, problems = FORMATS[form](json.loads(Path(file).read_text(encoding="utf-8")))
+    values = json.loads(Path(file).read_text(encoding="utf-8"))
+    components = [Component(**component) for component in values["components"]]
+    text, problems = FORMATS[form](Sbom(**{**values, "components": components}))
     if problems:
         print("; ".join(problems[:3]))
         return 1

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.output.formats import Format
 from pipeline.output.tables import SHORT_DIGEST, draw_markdown, draw_table
-from pipeline.registry.client import RepositoryReport as Answer
+from pipeline.registry.client import describe_failure
+from pipeline.scripts.messages import RepositoryReport as Answer
 from pipeline.updates.base_images import cuda_of, newer_cuda, newest_pixi, parse, pixi_of
 from pipeline.updates.vulnerabilities import Pair, Vulnerability, fixed_in
 
@@ -92,7 +93,7 @@ def find_newer(base: Base, answer: Answer, pixi: str) -> list[UpdateRow]:
         )
 
     if answer.failure:
-        return [row("base image", base.digest[:SHORT_DIGEST], UNKNOWN, "", answer.failure.sentence)]
+        return [row("base image", base.digest[:SHORT_DIGEST], UNKNOWN, "", describe_failure(answer.failure))]
     rows = []
     now = answer.digests.get(name.tag, "")
     if name.tag and not now:

@@ -1,6 +1,5 @@
 """Whatever a lock is like: its difference, its bills and its page are right, or a sentence says why not."""
 
-import json
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Final
 import pytest
 from dagger import dag
 
-from pipeline.attestations.sbom import Contents, Sbom, components
+from pipeline.attestations.sbom import components
 from pipeline.checkout import Checkout
 from pipeline.commands.lock_diff import report_changes
 from pipeline.commands.report import report as draw_report
@@ -20,6 +19,7 @@ from pipeline.locks.diff import compare, report
 from pipeline.locks.lockfile import LockTarget, Packages, read_packages
 from pipeline.output.formats import Format, SbomFormat
 from pipeline.scripts import sbom
+from pipeline.scripts.messages import Contents, Sbom
 from pipeline.scripts.report import render
 from tests.unit.lockfiles import conda, pypi, write
 from tests.unit.locks.test_lockfile import OLD
@@ -116,7 +116,7 @@ def test_a_bill_has_every_package(good: tuple[dict[LockTarget, Packages], set[st
         lines = components(packages.values(), Contents(conda=(), pypi=(), debian=(), distribution=""))
         bill = Sbom(name="small", version="1", time=0, components=lines)
         started = time.process_time()
-        text, problems = sbom.FORMATS[form](json.loads(bill.model_dump_json()))
+        text, problems = sbom.FORMATS[form](bill)
         assert problems == []
         assert time.process_time() - started < PATIENCE
         assert [name for _, name in packages if name in names and f'"{name}"' not in text] == []

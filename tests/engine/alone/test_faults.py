@@ -83,7 +83,7 @@ def a_build(checkout: Checkout, log: Path) -> Iterator[Build]:
     with log.open("w") as output, subprocess.Popen(command, cwd=checkout.path, stdout=output, stderr=output) as process:
         build = Build(process, log)
         deadline = time.monotonic() + PATIENCE
-        while "python /fetch.py" not in build.said:
+        while "pipeline.scripts.fetch" not in build.said:
             assert process.poll() is None, build.said
             assert time.monotonic() < deadline, build.said
             time.sleep(0.1)

@@ -7,15 +7,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from pipeline.build.download import DownloadReport, Failure, explain_fetch, packages
+from pipeline.build.download import explain_fetch, packages
 from pipeline.errors import LockError
 from pipeline.scripts import fetch as script
+from pipeline.scripts.messages import DownloadFailure, DownloadReport, Package
 from tests.sandbox.channel import package
 from tests.unit.conftest import LOCK, CheckoutFolder
 from tests.unit.lockfiles import locked
@@ -43,12 +45,12 @@ class Channel:
     def __init__(self, folder: Path, url: str, asked: list[str]) -> None:
         self.folder, self.url, self.asked = folder, url, asked
 
-    def package(self, name: str, *, wrong_hash: bool = False) -> script.Package:
+    def package(self, name: str, *, wrong_hash: bool = False) -> Package:
         """One package, as the pipeline tells the script about it."""
         file = package.write(self.folder, name, "1.0", "h0_0", {f"share/{name}.txt": name})
         value = "0" * 64 if wrong_hash else package_hash(file)
         url = f"{self.url}/linux-64/{file.name}"
-        return script.Package(name=f"{name}-1.0-h0_0", url=url, kind="sha256", hash=value, size=file.stat().st_size)
+        return Package(name=f"{name}-1.0-h0_0", url=url, kind="sha256", hash=value, size=file.stat().st_size)
 
 
 def package_hash(file: Path) -> str:
@@ -69,7 +71,7 @@ def channel(tmp_path: Path) -> Iterator[Channel]:
         server.shutdown()
 
 
-def fetch(cache: Path, *wanted: script.Package) -> script.DownloadReport:
+def fetch(cache: Path, *wanted: Package) -> DownloadReport:
     """Run the script's work without retries."""
     return asyncio.run(script.Fetch(list(wanted), cache, retries=0).run())
 
@@ -78,19 +80,19 @@ def test_packages_are_fetched_once(channel: Channel, tmp_path: Path) -> None:
     """A second run with the same packages asks the channel for nothing."""
     wanted = [channel.package("foo"), channel.package("bar")]
     first = fetch(tmp_path, *wanted)
-    assert (first["fetched"], first["present"], first["failures"]) == (2, 0, [])
+    assert (first.fetched, first.present, first.failures) == (2, 0, [])
     assert {path.name for path in tmp_path.iterdir()} >= {script.archive(package) for package in wanted}
     channel.asked.clear()
     second = fetch(tmp_path, *wanted)
-    assert (second["fetched"], second["present"], channel.asked) == (0, 2, [])
+    assert (second.fetched, second.present, channel.asked) == (0, 2, [])
 
 
 def test_a_wrong_hash_is_told_and_leaves_nothing(channel: Channel, tmp_path: Path) -> None:
     """A package that is not the locked one does not get into the cache; the others do."""
     bar = channel.package("bar")
     report = fetch(tmp_path / "cache", channel.package("foo", wrong_hash=True), bar)
-    assert [failure["name"] for failure in report["failures"]] == ["foo-1.0-h0_0"]
-    assert "but " + "0" * 64 + " is locked" in report["failures"][0]["reason"]
+    assert [failure.name for failure in report.failures] == ["foo-1.0-h0_0"]
+    assert "but " + "0" * 64 + " is locked" in report.failures[0].reason
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [script.archive(bar)]
 
 
@@ -98,8 +100,8 @@ def test_a_package_of_the_same_name_and_another_hash_is_fetched_again(channel: C
     """What the cache has under the name counts only with the locked hash."""
     foo = channel.package("foo")
     fetch(tmp_path, foo)
-    report = fetch(tmp_path, script.Package(**{**foo, "hash": "0" * 64}))
-    assert len(report["failures"]) == 1
+    report = fetch(tmp_path, replace(foo, hash="0" * 64))
+    assert len(report.failures) == 1
 
 
 def test_a_package_that_is_not_there_is_told(channel: Channel, tmp_path: Path) -> None:
@@ -107,33 +109,33 @@ def test_a_package_that_is_not_there_is_told(channel: Channel, tmp_path: Path) -
     gone = channel.package("gone")
     (channel.folder / "linux-64/gone-1.0-h0_0.conda").unlink()
     report = fetch(tmp_path, gone, channel.package("bar"))
-    assert report["fetched"] == 1
-    assert "404" in report["failures"][0]["reason"]
+    assert report.fetched == 1
+    assert "404" in report.failures[0].reason
 
 
 def test_a_channel_out_of_reach_is_told(channel: Channel, tmp_path: Path) -> None:
     """A refused connection is a failure of each package."""
-    foo = script.Package(**{**channel.package("foo"), "url": "http://127.0.0.1:9/foo.conda"})
-    assert len(fetch(tmp_path, foo)["failures"]) == 1
+    foo = replace(channel.package("foo"), url="http://127.0.0.1:9/foo.conda")
+    assert len(fetch(tmp_path, foo).failures) == 1
 
 
 def test_the_command_says_the_same_for_the_same_packages(
     channel: Channel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What the next stage depends on must not tell whether the packages were fetched now or before."""
-    (tmp_path / "packages.json").write_text(json.dumps([channel.package("foo")]))
+    (tmp_path / "packages.json").write_text(json.dumps([asdict(channel.package("foo"))]))
     done = []
     for _ in range(2):
         assert script.main(str(tmp_path / "packages.json"), str(tmp_path), str(tmp_path / "done")) == 0
         done.append((tmp_path / "done").read_text())
-    first, second = (DownloadReport.model_validate_json(line) for line in capsys.readouterr().out.splitlines())
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert done[0] == done[1]
-    assert (first.fetched, second.fetched) == (1, 0)
+    assert (first["fetched"], second["fetched"]) == (1, 0)
 
 
 def test_the_command_fails_without_its_mark(channel: Channel, tmp_path: Path) -> None:
     """A failure ends the stage, and nothing says that the packages are there."""
-    (tmp_path / "packages.json").write_text(json.dumps([channel.package("foo", wrong_hash=True)]))
+    (tmp_path / "packages.json").write_text(json.dumps([asdict(channel.package("foo", wrong_hash=True))]))
     assert script.main(str(tmp_path / "packages.json"), str(tmp_path), str(tmp_path / "done")) == 1
     assert not (tmp_path / "done").exists()
 
@@ -141,7 +143,7 @@ def test_the_command_fails_without_its_mark(channel: Channel, tmp_path: Path) ->
 def test_what_was_fetched_is_unpacked_by_its_name(channel: Channel, tmp_path: Path) -> None:
     """Each package becomes a folder of its own name, from whatever kind of archive; the time of its files stays."""
     wanted = [channel.package("foo"), channel.package("bar")]
-    (tmp_path / "packages.json").write_text(json.dumps(wanted))
+    (tmp_path / "packages.json").write_text(json.dumps([asdict(package) for package in wanted]))
     assert script.main(str(tmp_path / "packages.json"), str(tmp_path / "cache"), str(tmp_path / "done")) == 0
     assert unpack(tmp_path).returncode == 0
     assert (tmp_path / "pkgs/foo-1.0-h0_0/share/foo.txt").read_text() == "foo"
@@ -151,7 +153,7 @@ def test_what_was_fetched_is_unpacked_by_its_name(channel: Channel, tmp_path: Pa
 def test_a_package_that_cannot_be_unpacked_is_told(channel: Channel, tmp_path: Path) -> None:
     """A damaged archive ends the unpacking with a failure that names it, when the others are unpacked."""
     wanted = [channel.package("foo"), channel.package("bar")]
-    (tmp_path / "packages.json").write_text(json.dumps(wanted))
+    (tmp_path / "packages.json").write_text(json.dumps([asdict(package) for package in wanted]))
     assert script.main(str(tmp_path / "packages.json"), str(tmp_path / "cache"), str(tmp_path / "done")) == 0
     (tmp_path / "cache" / script.archive(wanted[0])).write_bytes(b"not an archive")
     ended = unpack(tmp_path)
@@ -200,9 +202,9 @@ def test_a_package_without_a_hash_is_refused(checkout: CheckoutFolder) -> None:
 )
 def test_failures_are_explained(reason: str, remedy: str) -> None:
     """The sentence names package, address, reason and remedy."""
-    failure = Failure(name="foo-1.0-h0_0", url="https://channel/foo.conda", reason=reason)
+    failure = DownloadFailure(name="foo-1.0-h0_0", url="https://channel/foo.conda", reason=reason)
     report = DownloadReport(fetched=3, bytes=9, present=1, failures=[failure])
-    message = str(explain_fetch("small", report.model_dump_json(), ""))
+    message = str(explain_fetch("small", json.dumps(asdict(report)), ""))
     assert message.startswith(
         "small: 1 of 5 packages of small/pixi.lock could not be fetched: "
         f"foo-1.0-h0_0 from https://channel/foo.conda: {reason}; "
@@ -212,10 +214,9 @@ def test_failures_are_explained(reason: str, remedy: str) -> None:
 
 def test_many_failures_are_counted() -> None:
     """Three failures are named, the others counted."""
-    failures = [Failure(name=f"p{number}", url="u", reason="r") for number in range(5)]
-    message = str(
-        explain_fetch("small", DownloadReport(fetched=0, bytes=0, present=0, failures=failures).model_dump_json(), "")
-    )
+    failures = [DownloadFailure(name=f"p{number}", url="u", reason="r") for number in range(5)]
+    report = DownloadReport(fetched=0, bytes=0, present=0, failures=failures)
+    message = str(explain_fetch("small", json.dumps(asdict(report)), ""))
     assert "p2 from u: r; and 2 more;" in message
 
 

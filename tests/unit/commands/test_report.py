@@ -11,7 +11,8 @@ from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login
 from pipeline.errors import PipelineError
 from pipeline.page import Repository
-from pipeline.registry.client import Destination, Failure, RepositoryReport
+from pipeline.registry.client import Destination
+from pipeline.scripts.messages import Kind, RegistryFailure, RepositoryReport
 from tests.unit.conftest import CheckoutFolder
 
 TAGS = ("latest", *(f"2026.{number}.0" for number in range(1, 15)))
@@ -31,7 +32,7 @@ class Registry:
         assert not floating
         if to.host == "silent.org":
             doing = "reading the tags"
-            failure = Failure(doing=doing, tag="", kind="transient", reason="no answer", tries=1, seconds=0)
+            failure = RegistryFailure(doing=doing, tag="", kind=Kind.TRANSIENT, reason="no answer", tries=1, seconds=0)
             return RepositoryReport(failure=failure)
         return RepositoryReport(
             tags=TAGS if to.host == "full.org" else (), digests={tag: f"sha256:{tag}" for tag in immutable}

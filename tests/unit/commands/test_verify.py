@@ -1,6 +1,7 @@
 """What is said of an image that is not the published one."""
 
-from pipeline.commands.verify import SHOWN, Comparison, Difference, explain
+from pipeline.commands.verify import SHOWN, explain
+from pipeline.scripts.messages import Comparison, Difference
 
 
 def test_differences_are_a_table_under_one_sentence() -> None:

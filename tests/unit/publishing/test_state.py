@@ -1,11 +1,13 @@
 """What follows for each tag from what the registries said."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pipeline.credentials.registry_auth import Login
 from pipeline.publishing.state import Publication, RepositoryState
 from pipeline.publishing.tag_policy import plan
-from pipeline.registry.client import Destination, Failure, RepositoryReport, TagResult
+from pipeline.registry.client import Destination
+from pipeline.scripts.messages import Kind, RegistryFailure, RepositoryReport, TagResult
 
 BUILT = "sha256:built"
 OTHER = "sha256:other"
@@ -30,7 +32,9 @@ def push(to: RepositoryState, digest: str = BUILT) -> None:
 
 def fail(to: RepositoryState) -> None:
     """What a push that failed tells."""
-    failure = Failure(doing="pushing 2026.2.0", tag="2026.2.0", kind="transient", reason="503", tries=3, seconds=9)
+    failure = RegistryFailure(
+        doing="pushing 2026.2.0", tag="2026.2.0", kind=Kind.TRANSIENT, reason="503", tries=3, seconds=9
+    )
     to.take(RepositoryReport(failure=failure))
 
 
@@ -115,7 +119,9 @@ def test_no_tag_moves_while_one_registry_lacks_an_attachment() -> None:
     for to in (one, two):
         push(to)
     attach(one, "SBOM", "provenance")
-    failed = Failure(doing="attaching provenance", tag="provenance", kind="denied", reason="403", tries=1, seconds=1)
+    failed = RegistryFailure(
+        doing="attaching provenance", tag="provenance", kind=Kind.DENIED, reason="403", tries=1, seconds=1
+    )
     row = TagResult(tag="SBOM", digest=OTHER, pushed=True, bytes=5, seconds=1, tries=1)
     two.take_attached(RepositoryReport(rows=(row,), failure=failed))
     assert (found.to_move(one, BUILT), found.to_move(two, BUILT)) == ([], [])
@@ -176,6 +182,6 @@ def test_a_published_tag_is_never_another_image() -> None:
 def test_an_older_commit_does_not_take_latest() -> None:
     """The newest image among all repositories counts."""
     one = place(latest=OTHER)
-    one.report = one.report.model_copy(update={"latest_made": "2026-02-03T00:00:00Z"})
+    one.report = replace(one.report, latest_made="2026-02-03T00:00:00Z")
     found = Publication("small", plan("main", "0123456789"), [one], made=datetime(2026, 2, 2, tzinfo=UTC))
     assert found.obstacle("latest").startswith("latest stays where it is: it is of a commit of 2026-02-03")

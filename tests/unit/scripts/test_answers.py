@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from pipeline.scripts.answers import Kind, Request, evaluate, without_secret
+from pipeline.scripts.answers import Request, evaluate, without_secret
+from pipeline.scripts.messages import Kind
 
 URL = "https://ghcr.io/v2/maniaclab/small/blobs/uploads/1?_state=abc"
 

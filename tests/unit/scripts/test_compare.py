@@ -4,12 +4,14 @@ import hashlib
 import io
 import json
 import tarfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.scripts import compare
+from pipeline.scripts.messages import Job
 
 
 def write(folder: Path, content: bytes) -> str:
@@ -50,7 +52,7 @@ def finish(folder: Path, digest: str) -> compare.Layout:
 def told(published: compare.Layout, built: compare.Layout) -> list[tuple[str, str, str]]:
     """Where what differs."""
     found = compare.compare(published, published.digest(), built)
-    return [(one["place"], one["path"], one["what"]) for one in found]
+    return [(one.place, one.path, one.what) for one in found]
 
 
 def image(folder: Path, text: str = "a", **config: object) -> compare.Layout:
@@ -123,12 +125,12 @@ def test_a_registry_that_does_not_answer_is_told(
     program = tmp_path / "regctl"
     program.write_text("#!/bin/sh\necho 'request failed: not found [http 404]' >&2\nexit 1\n")
     program.chmod(0o755)
-    job = compare.Job(
-        repository="ghcr.io/a/b", host="ghcr.io", username="", digest="sha256:0", layout=str(built.folder),
+    job = Job(
+        action="compare", repository="ghcr.io/a/b", host="ghcr.io", username="", digest="sha256:0",
         program=str(program), timeout=5, tries=1, seconds=1,
     )  # fmt: skip
-    (tmp_path / "job.json").write_text(json.dumps(job))
-    assert compare.main(str(tmp_path / "job.json")) == 0
+    (tmp_path / "job.json").write_text(json.dumps(asdict(job)))
+    assert compare.main(str(tmp_path / "job.json"), str(built.folder)) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["differences"] == []
     assert "not found" in said["failure"]

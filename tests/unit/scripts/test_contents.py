@@ -1,7 +1,8 @@
 import json
 from pathlib import Path
 
-from pipeline.scripts.contents import Contents, read
+from pipeline.scripts.contents import read
+from pipeline.scripts.messages import Contents, Debian
 
 PREFIX = "/app/.pixi/envs/default"
 SITE = "lib/python3.12/site-packages"
@@ -24,9 +25,9 @@ def test_conda_packages_are_found(tmp_path: Path) -> None:
     said = {"name": "zlib", "version": "1.3", "build": "h_0", "url": "https://a/zlib.conda", "sha256": "a", "files": []}
     write(tmp_path, f"{PREFIX}/conda-meta/zlib-1.3-h_0.json", json.dumps(said))
     write(tmp_path, f"{PREFIX}/conda-meta/history", "")
-    (found,) = read(tmp_path, PREFIX)["conda"]
-    assert (found["name"], found["version"], found["build"], found["sha256"]) == ("zlib", "1.3", "h_0", "a")
-    assert (found["md5"], found["license"]) == (None, None)
+    (found,) = read(tmp_path, PREFIX).conda
+    assert (found.name, found.version, found.build, found.sha256) == ("zlib", "1.3", "h_0", "a")
+    assert (found.md5, found.license) == (None, None)
 
 
 def test_pypi_packages_are_those_that_conda_did_not_bring(tmp_path: Path) -> None:
@@ -40,8 +41,8 @@ def test_pypi_packages_are_those_that_conda_did_not_bring(tmp_path: Path) -> Non
     files = [f"{SITE}/requests-2.dist-info/METADATA"]
     said = {"name": "requests", "version": "2", "build": "py_0", "files": files}
     write(tmp_path, f"{PREFIX}/conda-meta/requests-2-py_0.json", json.dumps(said))
-    (found,) = read(tmp_path, PREFIX)["pypi"]
-    assert (found["name"], found["version"], found["license"]) == ("Foo.Bar", "1", "MIT")
+    (found,) = read(tmp_path, PREFIX).pypi
+    assert (found.name, found.version, found.license) == ("Foo.Bar", "1", "MIT")
 
 
 def test_conda_forge_s_link_to_python_makes_no_packages(tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_conda_forge_s_link_to_python_makes_no_packages(tmp_path: Path) -> None:
     (tmp_path / PREFIX.lstrip("/") / "lib/python3.1").symlink_to("python3.12")
     said = {"name": "condas", "version": "1", "build": "0", "files": [f"{SITE}/condas-1.dist-info/METADATA"]}
     write(tmp_path, f"{PREFIX}/conda-meta/condas-1-0.json", json.dumps(said))
-    assert [package["name"] for package in read(tmp_path, PREFIX)["pypi"]] == ["ours"]
+    assert [package.name for package in read(tmp_path, PREFIX).pypi] == ["ours"]
 
 
 def test_the_text_of_a_licence_is_not_its_name(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_the_text_of_a_licence_is_not_its_name(tmp_path: Path) -> None:
     metadata = "Name: {0}\nVersion: 1\nLicense: MIT\n  Permission is hereby granted\n{1}"
     write(tmp_path, f"{PREFIX}/{SITE}/a-1.dist-info/METADATA", metadata.format("a", "License-Expression: MIT\n"))
     write(tmp_path, f"{PREFIX}/{SITE}/b-1.dist-info/METADATA", metadata.format("b", ""))
-    assert [package["license"] for package in read(tmp_path, PREFIX)["pypi"]] == ["MIT", None]
+    assert [package.license for package in read(tmp_path, PREFIX).pypi] == ["MIT", None]
 
 
 def test_packages_of_the_distribution_are_found(tmp_path: Path) -> None:
@@ -74,13 +75,11 @@ def test_packages_of_the_distribution_are_found(tmp_path: Path) -> None:
     )
     write(tmp_path, "/etc/os-release", 'ID=debian\nVERSION_ID="12"\n')
     found = read(tmp_path, PREFIX)
-    assert found["distribution"] == "debian-12"
-    assert found["debian"] == [
-        {"name": "libc6", "version": "2.36-9+deb12u10", "architecture": "amd64", "source": "glibc"}
-    ]
+    assert found.distribution == "debian-12"
+    assert found.debian == [Debian("libc6", "2.36-9+deb12u10", "amd64", source="glibc")]
 
 
 def test_packages_of_an_image_without_a_package_manager_are_found(tmp_path: Path) -> None:
     """Such images have a file for each package."""
     write(tmp_path, "/var/lib/dpkg/status.d/base", "Package: base-files\nVersion: 12\nArchitecture: all\n")
-    assert [package["name"] for package in read(tmp_path, PREFIX)["debian"]] == ["base-files"]
+    assert [package.name for package in read(tmp_path, PREFIX).debian] == ["base-files"]

@@ -9,6 +9,7 @@ import pytest
 from backports import zstd
 
 from pipeline.scripts.listing import compare_documents, compare_layers, pair, read
+from pipeline.scripts.messages import Difference
 
 
 def make(*members: tarfile.TarInfo, content: bytes = b"text") -> bytes:
@@ -42,21 +43,21 @@ def entry(name: str, **values: object) -> tarfile.TarInfo:
 def test_what_of_an_entry_differs_is_named(changed: dict[str, object], what: str, published: str, built: str) -> None:
     """A file with another mode, time, owner or attribute is named with both values, and nothing else is."""
     found = compare_layers("layer 1", read(make(entry("a"))), read(make(entry("a", **changed))))
-    assert found == [{"place": "layer 1", "path": "a", "what": what, "published": published, "built": built}]
+    assert found == [Difference("layer 1", "a", what, published, built)]
 
 
 def test_content_and_size_are_compared() -> None:
     """A file with other bytes differs in its content, and in its size where that is another one."""
     one = read(make(entry("a"), content=b"one"))
-    assert [found["what"] for found in compare_layers("", one, read(make(entry("a"), content=b"two")))] == ["content"]
+    assert [found.what for found in compare_layers("", one, read(make(entry("a"), content=b"two")))] == ["content"]
     longer = compare_layers("", one, read(make(entry("a"), content=b"longer")))
-    assert [(found["what"], found["built"]) for found in longer if found["what"] == "size"] == [("size", "6")]
+    assert [(found.what, found.built) for found in longer if found.what == "size"] == [("size", "6")]
 
 
 def test_files_that_one_layer_alone_has_are_named() -> None:
     """A file that only the published image has was removed, one that only the built image has was added."""
     found = compare_layers("", read(make(entry("old"))), read(make(entry("new", type=tarfile.DIRTYPE))))
-    assert [(one["path"], one["what"], one["published"], one["built"]) for one in found] == [
+    assert [(one.path, one.what, one.published, one.built) for one in found] == [
         ("new", "added", "", "folder"), ("old", "removed", "file", ""),
     ]  # fmt: skip
 
@@ -64,14 +65,14 @@ def test_files_that_one_layer_alone_has_are_named() -> None:
 def test_a_link_to_elsewhere_differs_in_its_target() -> None:
     """The target of a link is told on both sides."""
     links = [read(make(entry("a", type=tarfile.SYMTYPE, linkname=name))) for name in ("b", "c")]
-    assert [(one["what"], one["published"], one["built"]) for one in compare_layers("", *links)] == [("link", "b", "c")]
+    assert [(one.what, one.published, one.built) for one in compare_layers("", *links)] == [("link", "b", "c")]
 
 
 def test_layers_that_hold_the_same_differ_in_order_or_compression() -> None:
     """Where no entry differs, it is told what else can: their order, or how they were compressed."""
     one, other = make(entry("a"), entry("b")), make(entry("b"), entry("a"))
-    assert [found["what"] for found in compare_layers("", read(one), read(other))] == ["order"]
-    assert [found["what"] for found in compare_layers("", read(one), read(gzip.compress(one)))] == ["compression"]
+    assert [found.what for found in compare_layers("", read(one), read(other))] == ["order"]
+    assert [found.what for found in compare_layers("", read(one), read(gzip.compress(one)))] == ["compression"]
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zstd.compress, bytes])
@@ -88,7 +89,7 @@ def test_documents_are_compared_by_key() -> None:
     old = {"config": {"Env": ["A=1", "B=2"], "User": ""}, "gone": 1}
     new = {"config": {"Env": ["A=1", "B=3"], "User": ""}, "more": None}
     found = compare_documents("configuration", old, new)
-    assert [(one["path"], one["what"], one["published"], one["built"]) for one in found] == [
+    assert [(one.path, one.what, one.published, one.built) for one in found] == [
         ("config.Env[1]", "value", "B=2", "B=3"), ("gone", "removed", "1", ""), ("more", "added", "", "None"),
     ]  # fmt: skip
 

@@ -2,14 +2,15 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.scripts.answers import Failure, Kind, Request
-from pipeline.scripts.referrers import AttachJob, Attachment, Referrers, digest_of
+from pipeline.scripts.answers import Failure, Request
+from pipeline.scripts.messages import Document, Job, Kind, RepositoryReport
+from pipeline.scripts.referrers import Referrers, digest_of
 from pipeline.scripts.regctl import Answer, Client, Limits
-from pipeline.scripts.registry import RepositoryReport
 
 IMAGE = f"sha256:{'1' * 64}"
 NAME = "ghcr.io/maniaclab/small"
@@ -79,7 +80,7 @@ def client() -> FakeClient:
 
 
 @pytest.fixture
-def wanted(tmp_path: Path) -> list[Attachment]:
+def wanted(tmp_path: Path) -> list[Document]:
     """Two documents."""
     found = []
     for name, media_type in (("SBOM", SBOM), ("provenance", "application/vnd.in-toto+json")):
@@ -87,139 +88,134 @@ def wanted(tmp_path: Path) -> list[Attachment]:
         file.write_text(f"the {name}")
         annotations = {"kind": "slsa"} if name == "provenance" else {}
         found.append(
-            Attachment(name=name, subject=IMAGE, type=media_type, annotations=annotations, file=str(file), check=[])
+            Document(name=name, subject=IMAGE, type=media_type, annotations=annotations, file=str(file), check=[])
         )
     return found
 
 
-def run(client: FakeClient, wanted: list[Attachment], action: str = "attach") -> RepositoryReport:
+def run(client: FakeClient, wanted: list[Document], action: str = "attach") -> RepositoryReport:
     """Attach, or find."""
-    job = AttachJob(
-        action=action, repository=NAME, host="ghcr.io", username="me", program="", digest="", tags=[], floating=[],
-        known=[], writes=False, attachments=wanted, timeout=1, tries=1, seconds=1,
+    job = Job(
+        action=action, repository=NAME, host="ghcr.io", username="me", program="", timeout=1, tries=1, seconds=1,
+        documents=wanted,
     )  # fmt: skip
     return Referrers(job, client).run("hunter2")
 
 
-def test_what_is_not_there_is_attached_and_found(client: FakeClient, wanted: list[Attachment]) -> None:
+def test_what_is_not_there_is_attached_and_found(client: FakeClient, wanted: list[Document]) -> None:
     """The report has the digest of each manifest, what was sent, and how often it was tried."""
     report = run(client, wanted)
-    assert report["failure"] is None
-    assert [(row["tag"], row["digest"], row["pushed"], row["bytes"], row["tries"]) for row in report["rows"]] == [
+    assert report.failure is None
+    assert [(row.tag, row.digest, row.pushed, row.bytes, row.tries) for row in report.rows] == [
         ("SBOM", client.listed[0]["digest"], True, 8, 2),
         ("provenance", client.listed[1]["digest"], True, 14, 2),
     ]
     assert client.put == ["", "--annotation=kind=slsa"]
 
 
-def test_what_is_there_is_not_attached_again(client: FakeClient, wanted: list[Attachment]) -> None:
+def test_what_is_there_is_not_attached_again(client: FakeClient, wanted: list[Document]) -> None:
     """Whoever attached it; only the document and its type count."""
     run(client, wanted)
     client.put.clear()
     report = run(client, wanted)
     assert client.put == []
-    assert [(row["tag"], row["pushed"], row["tries"]) for row in report["rows"]] == [
+    assert [(row.tag, row.pushed, row.tries) for row in report.rows] == [
         ("SBOM", False, 0),
         ("provenance", False, 0),
     ]
 
 
-def test_another_document_of_the_type_is_not_this_one(client: FakeClient, wanted: list[Attachment]) -> None:
+def test_another_document_of_the_type_is_not_this_one(client: FakeClient, wanted: list[Document]) -> None:
     """Nor is the same document of another type, nor one whose manifest was deleted and that is listed still."""
     client.attach(SBOM, b"of somebody else")
     client.attach("text/plain", b"the SBOM")
     del client.manifests[client.attach(SBOM, b"the SBOM")]
     report = run(client, wanted[:1])
-    assert [(row["tag"], row["pushed"]) for row in report["rows"]] == [("SBOM", True)]
+    assert [(row.tag, row.pushed) for row in report.rows] == [("SBOM", True)]
 
 
-def test_a_list_that_another_run_wrote_over_is_written_again(client: FakeClient, wanted: list[Attachment]) -> None:
+def test_a_list_that_another_run_wrote_over_is_written_again(client: FakeClient, wanted: list[Document]) -> None:
     """Two runs with one list: what the other one took out is put back."""
     client.lost = 1
     report = run(client, wanted)
-    assert (report["failure"], len(client.put), len(client.listed)) == (None, 3, 2)
+    assert (report.failure, len(client.put), len(client.listed)) == (None, 3, 2)
 
 
-def test_what_is_never_listed_is_a_failure(client: FakeClient, wanted: list[Attachment]) -> None:
+def test_what_is_never_listed_is_a_failure(client: FakeClient, wanted: list[Document]) -> None:
     """It is not told as attached."""
     client.lost = 99
     report = run(client, wanted)
-    assert report["failure"] is not None
-    assert (report["failure"]["kind"], report["rows"]) == ("mismatch", [])
+    assert report.failure is not None
+    assert (report.failure.kind, report.rows) == ("mismatch", [])
 
 
-def test_a_refusal_ends_it_and_tells_what_was_attached(client: FakeClient, wanted: list[Attachment]) -> None:
+def test_a_refusal_ends_it_and_tells_what_was_attached(client: FakeClient, wanted: list[Document]) -> None:
     """The report says which document it was."""
-    client.refuses = wanted[1]["type"]
+    client.refuses = wanted[1].type
     report = run(client, wanted)
-    assert report["failure"] is not None
-    assert (report["failure"]["doing"], report["failure"]["kind"]) == ("attaching provenance", "denied")
-    assert [row["tag"] for row in report["rows"]] == ["SBOM"]
+    assert report.failure is not None
+    assert (report.failure.doing, report.failure.kind) == ("attaching provenance", "denied")
+    assert [row.tag for row in report.rows] == ["SBOM"]
 
 
-def test_a_manifest_that_is_not_what_is_listed_is_a_failure(client: FakeClient, wanted: list[Attachment]) -> None:
+def test_a_manifest_that_is_not_what_is_listed_is_a_failure(client: FakeClient, wanted: list[Document]) -> None:
     """A registry that gives other bytes than it lists is found out."""
     client.attach(SBOM, b"the SBOM", manifest=b'{"layers": []}')
-    failure = run(client, wanted)["failure"]
+    failure = run(client, wanted).failure
     assert failure is not None
-    assert failure["kind"] == "mismatch"
+    assert failure.kind == "mismatch"
 
 
-def test_a_document_that_passes_the_check_is_as_good(client: FakeClient, wanted: list[Attachment]) -> None:
+def test_a_document_that_passes_the_check_is_as_good(client: FakeClient, wanted: list[Document]) -> None:
     """No two signatures have the same bytes: one that fits is enough, and one that does not is passed over."""
-    (document, _) = wanted
-    document["check"] = ["grep", "--quiet", "by the same signer"]
+    document = replace(wanted[0], check=["grep", "--quiet", "by the same signer"])
     client.attach(SBOM, b"by another signer")
     there = client.attach(SBOM, b"made previous by the same signer")
     report = run(client, [document])
-    assert [(row["digest"], row["pushed"]) for row in report["rows"]] == [(there, False)]
+    assert [(row.digest, row.pushed) for row in report.rows] == [(there, False)]
 
 
-def test_a_document_that_does_not_pass_is_no_substitute(client: FakeClient, wanted: list[Attachment]) -> None:
+def test_a_document_that_does_not_pass_is_no_substitute(client: FakeClient, wanted: list[Document]) -> None:
     """What shall be attached is attached beside it, if it passes itself."""
-    (document, _) = wanted
-    document["check"] = ["grep", "--quiet", "the SBOM"]
+    document = replace(wanted[0], check=["grep", "--quiet", "the SBOM"])
     client.attach(SBOM, b"by another signer")
     report = run(client, [document])
-    assert report["failure"] is None
-    assert [row["pushed"] for row in report["rows"]] == [True]
+    assert report.failure is None
+    assert [row.pushed for row in report.rows] == [True]
 
 
-def test_what_has_to_be_there_is_found_or_a_failure(client: FakeClient, wanted: list[Attachment]) -> None:
+def test_what_has_to_be_there_is_found_or_a_failure(client: FakeClient, wanted: list[Document]) -> None:
     """To find attaches nothing; the failure says whether there is nothing of the kind, or nothing that fits."""
-    (document, _) = wanted
-    document["check"] = ["grep", "--quiet", "by the same signer"]
-    document["file"] = ""
-    none = run(client, [document], "find")["failure"]
+    document = replace(wanted[0], check=["grep", "--quiet", "by the same signer"], file="")
+    none = run(client, [document], "find").failure
     client.attach(SBOM, b"by another signer")
-    other = run(client, [document], "find")["failure"]
+    other = run(client, [document], "find").failure
     assert none is not None
     assert other is not None
-    assert (none["kind"], none["reason"]) == ("missing", "there is no SBOM")
-    assert other["reason"] == "there is no SBOM that fits, of 1"
+    assert (none.kind, none.reason) == ("missing", "there is no SBOM")
+    assert other.reason == "there is no SBOM that fits, of 1"
     client.attach(SBOM, b"by the same signer")
-    assert run(client, [document], "find")["failure"] is None
+    assert run(client, [document], "find").failure is None
     assert client.put == []
 
 
-def why_nothing_fits(client: FakeClient, document: Attachment, check: str) -> str:
+def why_nothing_fits(client: FakeClient, document: Document, check: str) -> str:
     """What is told of the one document that is there, when a command of the shell checks it and refuses it."""
-    document["check"] = ["sh", "-c", check]
-    document["file"] = ""
+    document = replace(document, check=["sh", "-c", check], file="")
     client.attach(SBOM, b"by another signer")
-    failure = run(client, [document], "find")["failure"]
+    failure = run(client, [document], "find").failure
     assert failure is not None
-    return failure["reason"]
+    return failure.reason
 
 
-def test_why_nothing_fits_is_told_in_the_check_s_own_words(client: FakeClient, wanted: list[Attachment]) -> None:
+def test_why_nothing_fits_is_told_in_the_check_s_own_words(client: FakeClient, wanted: list[Document]) -> None:
     """Of what cosign prints, its error: who signed instead, or which service it cannot reach."""
     check = "echo 'WARNING: no' >&2; echo 'Error: another one' >&2; exit 1"
     assert why_nothing_fits(client, wanted[0], check) == "there is no SBOM that fits, of 1: another one"
 
 
 def test_a_check_that_hangs_is_ended(
-    client: FakeClient, wanted: list[Attachment], monkeypatch: pytest.MonkeyPatch
+    client: FakeClient, wanted: list[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """cosign waits for services that say nothing."""
     monkeypatch.setattr("pipeline.scripts.referrers.CHECK_TIMEOUT", 0.1)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.scripts import regctl
-from pipeline.scripts.answers import Failure, Kind
+from pipeline.scripts.answers import Failure
+from pipeline.scripts.messages import Kind
 from pipeline.scripts.regctl import Client, Limits
 
 #: Says what the n-th file of the scenario says, and ends with the code that it begins with.

@@ -1,13 +1,15 @@
 """What is done in a repository: with a registry that is a dictionary, spoken to in regctl's words."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pipeline.scripts.answers import Failure, Kind
+from pipeline.scripts.answers import Failure
+from pipeline.scripts.messages import Job, Kind, RepositoryReport
 from pipeline.scripts.regctl import Answer, Client, Limits
-from pipeline.scripts.registry import Job, Repository, RepositoryReport
+from pipeline.scripts.registry import Repository
 
 IMAGE = b'{"an": "image"}'
 OTHER = b'{"another": "image"}'
@@ -76,30 +78,28 @@ def run(client: FakeClient, action: str, **values: Any) -> RepositoryReport:  # 
         digest=digest_of(IMAGE),
         tags=["1.2.3"],
         floating=["latest"],
-        known=[],
         writes=True,
     )
-    job.update(values)  # type: ignore[typeddict-item]  # mypy cannot know the keys
-    return Repository(job, client).run("hunter2")
+    return Repository(replace(job, **values), client).run("hunter2")
 
 
 def test_ask_tells_tags_and_digests() -> None:
     """All tags, where those of the job are, and when the last floating one was made."""
     report = run(FakeClient({"1.2.2": OTHER, "latest": OTHER}), "ask")
-    assert report["tags"] == ["1.2.2", "latest"]
-    assert report["digests"] == {"latest": digest_of(OTHER)}
-    assert report["latest_made"] == "2026-01-02T03:04:05Z"
+    assert report.tags == ["1.2.2", "latest"]
+    assert report.digests == {"latest": digest_of(OTHER)}
+    assert report.latest_made == "2026-01-02T03:04:05Z"
 
 
 def test_lists_of_attachments_are_no_tags() -> None:
     """They come and go with what is attached, and no decision about tags looks at them."""
-    assert run(FakeClient({"1.2.2": OTHER, f"sha256-{'a' * 64}": OTHER}), "ask")["tags"] == ["1.2.2"]
+    assert run(FakeClient({"1.2.2": OTHER, f"sha256-{'a' * 64}": OTHER}), "ask").tags == ["1.2.2"]
 
 
 def test_ask_finds_out_whether_one_may_push_what_is_missing() -> None:
     """Two bytes that no tag names are the question; a dry run does not ask it, nor one that has nothing to push."""
     missing, there, dry = FakeClient({}), FakeClient({"1.2.3": IMAGE}), FakeClient({})
-    assert run(missing, "ask")["failure"] is None
+    assert run(missing, "ask").failure is None
     run(there, "ask")
     run(dry, "ask", writes=False)
     assert ["blob put" in client.asked for client in (missing, there, dry)] == [True, False, False]
@@ -108,25 +108,25 @@ def test_ask_finds_out_whether_one_may_push_what_is_missing() -> None:
 def test_a_repository_that_is_not_there_has_no_tags() -> None:
     """The first push makes it."""
     client = FakeClient({}, {"tag ls": Failure(Kind.MISSING, "NAME_UNKNOWN")})
-    assert run(client, "ask")["tags"] == []
+    assert run(client, "ask").tags == []
 
 
 def test_a_repository_that_is_denied_may_be_one_that_is_not_there() -> None:
     """Whoever may push to it makes it; whoever may not, or only asks, is told."""
     denied = {"tag ls": Failure(Kind.DENIED, "DENIED")}
-    assert run(FakeClient({}, denied), "ask")["failure"] is None
+    assert run(FakeClient({}, denied), "ask").failure is None
     for broken, writes in (({**denied, "blob put": Failure(Kind.DENIED, "DENIED")}, True), (denied, False)):
-        failure = run(FakeClient({}, broken), "ask", writes=writes)["failure"]
+        failure = run(FakeClient({}, broken), "ask", writes=writes).failure
         assert failure is not None
-        assert failure["kind"] == "denied"
+        assert failure.kind == "denied"
 
 
 def test_wrong_credentials_are_found_first() -> None:
     """Nothing else is asked after a login that failed; the report says what was being done."""
     client = FakeClient({}, {"registry login": Failure(Kind.DENIED, "unauthorized for hunter2")})
-    failure = run(client, "ask")["failure"]
+    failure = run(client, "ask").failure
     assert failure is not None
-    assert (failure["doing"], failure["kind"], failure["reason"]) == ("logging in", "denied", "unauthorized for ***")
+    assert (failure.doing, failure.kind, failure.reason) == ("logging in", "denied", "unauthorized for ***")
     assert client.asked == ["registry login"]
 
 
@@ -134,7 +134,7 @@ def test_push_puts_what_is_missing_and_reads_it_back() -> None:
     """A tag that is there is read and not pushed."""
     client = FakeClient({"1.2.3": IMAGE})
     report = run(client, "push", tags=["1.2.3", "sha-abc1234"])
-    assert [(row["tag"], row["pushed"]) for row in report["rows"]] == [("1.2.3", False), ("sha-abc1234", True)]
+    assert [(row.tag, row.pushed) for row in report.rows] == [("1.2.3", False), ("sha-abc1234", True)]
     assert client.asked.count("manifest get") == 2
     assert client.asked.count("image copy") == 1
 
@@ -142,9 +142,9 @@ def test_push_puts_what_is_missing_and_reads_it_back() -> None:
 def test_push_never_takes_a_tag_from_another_image() -> None:
     """An immutable tag that is another image is a failure, and stays."""
     client = FakeClient({"1.2.3": OTHER})
-    failure = run(client, "push")["failure"]
+    failure = run(client, "push").failure
     assert failure is not None
-    assert failure["kind"] == "mismatch"
+    assert failure.kind == "mismatch"
     assert client.tags["1.2.3"] == OTHER
 
 
@@ -155,23 +155,23 @@ def test_what_is_read_back_has_to_be_what_was_built() -> None:
         def _at(self, tag: str) -> bytes:
             return super()._at(tag) + (b" " if self.asked[-1] == "manifest get" else b"")
 
-    failure = run(Lying({}), "push")["failure"]
+    failure = run(Lying({}), "push").failure
     assert failure is not None
-    assert (failure["doing"], failure["kind"]) == ("reading 1.2.3 back", "mismatch")
+    assert (failure.doing, failure.kind) == ("reading 1.2.3 back", "mismatch")
 
 
 def test_move_puts_tags_over_others() -> None:
     """A floating tag is taken from the image that had it."""
     client = FakeClient({"1.2.3": IMAGE, "latest": OTHER})
     report = run(client, "move", tags=["latest"], known=["1.2.3", "latest"])
-    assert (report["changed"], client.tags["latest"]) == (False, IMAGE)
+    assert (report.changed, client.tags["latest"]) == (False, IMAGE)
 
 
 def test_move_leaves_tags_alone_when_others_have_come() -> None:
     """The decision did not know them, so it has to be made again."""
     client = FakeClient({"1.2.3": IMAGE, "1.2.4": OTHER, "latest": OTHER})
     report = run(client, "move", tags=["latest"], known=["1.2.3", "latest"])
-    assert (report["changed"], report["rows"], client.tags["latest"]) == (True, [], OTHER)
+    assert (report.changed, list(report.rows), client.tags["latest"]) == (True, [], OTHER)
 
 
 def test_move_tells_of_tags_that_came_while_it_moved() -> None:
@@ -179,13 +179,13 @@ def test_move_tells_of_tags_that_came_while_it_moved() -> None:
     client = FakeClient({"1.2.3": IMAGE})
     client.meanwhile["image copy"] = "1.2.4"
     report = run(client, "move", tags=["latest"], known=["1.2.3"])
-    assert (report["changed"], len(report["rows"])) == (True, 1)
+    assert (report.changed, len(report.rows)) == (True, 1)
 
 
 @pytest.mark.parametrize("broken", ["manifest head", "image copy", "manifest get"])
 def test_a_failure_names_the_tag(broken: str) -> None:
     """What failed is part of the report, with the tag and what was done to it."""
-    failure = run(FakeClient({}, {broken: Failure(Kind.TRANSIENT, "503", tries=4)}), "push")["failure"]
+    failure = run(FakeClient({}, {broken: Failure(Kind.TRANSIENT, "503", tries=4)}), "push").failure
     assert failure is not None
-    assert (failure["tag"], failure["kind"], failure["tries"]) == ("1.2.3", "transient", 4)
-    assert "1.2.3" in failure["doing"]
+    assert (failure.tag, failure.kind, failure.tries) == ("1.2.3", "transient", 4)
+    assert "1.2.3" in failure.doing

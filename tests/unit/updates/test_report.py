@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pipeline.output.formats import Format
-from pipeline.registry.client import Failure, RepositoryReport
+from pipeline.scripts.messages import Kind, RegistryFailure, RepositoryReport
 from pipeline.updates.report import UNKNOWN, Base, UpdateRow, Updates, draw, explain, find_newer, find_vulnerable
 from pipeline.updates.vulnerabilities import Vulnerability
 
@@ -78,7 +78,9 @@ def test_cuda_and_pixi_are_told_with_the_tag_to_write() -> None:
 
 def test_a_registry_that_does_not_answer_is_a_row() -> None:
     """With its reason, and nothing that looks like an answer."""
-    failure = Failure(doing="reading the tags", tag="", kind="transient", reason="it is down", tries=1, seconds=0)
+    failure = RegistryFailure(
+        doing="reading the tags", tag="", kind=Kind.TRANSIENT, reason="it is down", tries=1, seconds=0
+    )
     rows = find_newer(base(), RepositoryReport(failure=failure), "0.15.2")
     assert short(rows) == [("base image", "sha256:111111111111", UNKNOWN, "")]
     found = Updates(rows=tuple(rows), notes=("small: all",))

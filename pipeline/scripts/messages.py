@@ -1,0 +1,232 @@
+"""Messages between the pipeline and its scripts in tool containers, each defined once for both sides.
+
+The writer makes JSON of a message by ``dataclasses.asdict``. The pipeline reads one by pydantic's ``TypeAdapter``,
+which validates it; a script constructs the classes. Only the standard library is imported, since tool containers have
+neither pydantic nor the rest of the pipeline.
+"""
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Installed:
+    """One package of an environment, as its metadata in the image describes it."""
+
+    name: str
+    version: str
+    build: str
+    url: str
+    sha256: str | None
+    md5: str | None
+    license: str | None
+
+
+@dataclass(frozen=True)
+class Debian:
+    """One package of Debian or Ubuntu."""
+
+    name: str
+    version: str
+    architecture: str
+    source: str
+    """The source package that it was built from."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Packages of an image by package manager: the output of ``contents.py``."""
+
+    conda: Sequence[Installed]
+    pypi: Sequence[Installed]
+    debian: Sequence[Debian]
+    distribution: str
+    """As in "debian-12"; empty if unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """One package in an SBOM: the parts of its package URL, its download address, its hashes and its licence."""
+
+    type: str
+    namespace: str = ""
+    name: str
+    version: str
+    qualifiers: Mapping[str, str]
+    url: str = ""
+    sha256: str | None = None
+    md5: str | None = None
+    license: str | None = None
+
+
+@dataclass(frozen=True)
+class Sbom:
+    """An image and its components: the input of ``sbom.py``."""
+
+    name: str
+    version: str
+    time: int
+    """In seconds since 1970."""
+    components: Sequence[Component]
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package to fetch: the input of ``fetch.py`` is a list of them."""
+
+    name: str
+    """Name in the package cache: name, version and build string."""
+    url: str
+    kind: Literal["sha256", "md5"]
+    hash: str
+    """Locked hash, in hexadecimal digits."""
+    size: int
+    """Bytes; 0 where the lock has no size."""
+
+
+@dataclass(frozen=True)
+class DownloadFailure:
+    """A package that could not be fetched, with the reason."""
+
+    name: str
+    url: str
+    reason: str
+
+
+@dataclass(kw_only=True)
+class DownloadReport:
+    """The output of ``fetch.py``, which counts in it while it fetches."""
+
+    fetched: int
+    bytes: int
+    """Bytes of the fetched packages."""
+    present: int
+    """Number of packages that were in the cache before."""
+    failures: list[DownloadFailure]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document to attach to an image, or to search for."""
+
+    name: str
+    """The name in the report."""
+    subject: str
+    """The image's digest."""
+    type: str
+    """The media type, by which clients choose."""
+    annotations: Mapping[str, str]
+    file: str
+    """Path of the document; empty for one that is only searched for."""
+    check: Sequence[str]
+    """A command that accepts any equivalent document; without one, only a document with the same bytes counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Work in a repository: the input of ``registry.py``, ``referrers.py`` and ``compare.py``."""
+
+    action: str
+    """ask, push, move, attach, find or compare."""
+    repository: str
+    host: str
+    username: str
+    """Empty for anonymous access."""
+    program: str
+    """Path of regctl."""
+    timeout: float
+    """Limit for one answer of the registry, in seconds."""
+    tries: int
+    seconds: float
+    """Time in which failed operations are tried again."""
+    digest: str = ""
+    """The digest of the image to push, to move tags to, or to compare with."""
+    tags: Sequence[str] = ()
+    """The tags to push or move; for ask, the immutable ones."""
+    floating: Sequence[str] = ()
+    """Further tags to report."""
+    known: Sequence[str] = ()
+    """All tags that the decision to move is based on."""
+    writes: bool = False
+    """For ask: whether to check the permission to push, if a tag is missing."""
+    documents: Sequence[Document] = ()
+    """The documents to attach or to find."""
+
+
+@dataclass(frozen=True)
+class TagResult:
+    """Result for one tag that was pushed or moved, or for one document that was attached."""
+
+    tag: str
+    """The tag, or the name of the document."""
+    digest: str
+    """The digest in the registry now."""
+    pushed: bool
+    bytes: int
+    seconds: float
+    tries: int
+
+
+class Kind(enum.StrEnum):
+    """Kind of a failure; only a transient one is retried."""
+
+    TRANSIENT = "transient"
+    DENIED = "denied"
+    MISSING = "missing"
+    MISMATCH = "mismatch"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class RegistryFailure:
+    """A failed operation in a repository, and its reason."""
+
+    doing: str
+    tag: str
+    kind: Kind
+    reason: str
+    tries: int
+    seconds: float
+
+
+@dataclass(kw_only=True)
+class RepositoryReport:
+    """State of a repository and the results of a job, which fills it: the output of ``registry.py``."""
+
+    tags: Sequence[str] = ()
+    """All tags of the repository."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """The digests of the job's tags, as far as they exist."""
+    latest_made: str = ""
+    """Creation time of the image at the last floating tag, from its configuration; empty if unknown."""
+    rows: Sequence[TagResult] = ()
+    changed: bool = False
+    """Whether the repository has tags that the decision to move did not know."""
+    failure: RegistryFailure | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference between the published and the built image."""
+
+    place: str
+    """The configuration, the manifest, or a layer by its number."""
+    path: str
+    """A file of the layer, or a key of the document."""
+    what: str
+    """The attribute that differs; "added" if only the built image has the path, "removed" if only the published one."""
+    published: str
+    built: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Differences between a published image and the built one: the output of ``compare.py``."""
+
+    differences: Sequence[Difference] = ()
+    more: int = 0
+    """Number of further differences."""
+    failure: str = ""
+    """The reason why the published image could not be read."""
