@@ -141,7 +141,7 @@ type Before = Callable[[Pipeline], Pipeline]
 
 
 async def answer(  # each function returns something else
-    checkout: Checkout, function: str, before: Before | None = None, **arguments: object
+    checkout: Checkout, function: str, /, before: Before | None = None, **arguments: object
 ) -> Any:  # noqa: ANN401
     """What a function of the module returns, called in this process on the real engine: there has to be a session.
 
@@ -160,12 +160,20 @@ async def answer(  # each function returns something else
     return await getattr(before(pipeline) if before else pipeline, function)(**arguments)
 
 
-async def refused(checkout: Checkout, function: str, before: Before | None = None, **arguments: object) -> str:
-    """The sentence that :func:`answer` fails with, without its code and a report that may follow."""
+async def failure(
+    checkout: Checkout, function: str, /, before: Before | None = None, **arguments: object
+) -> PipelineError:
+    """The error that :func:`answer` fails with."""
     with pytest.raises(PipelineError) as caught:
         await answer(checkout, function, before, **arguments)
-    coded = CODED.fullmatch(str(caught.value).partition("\n")[0])
-    assert coded, caught.value
+    return caught.value
+
+
+async def refused(checkout: Checkout, function: str, /, before: Before | None = None, **arguments: object) -> str:
+    """The sentence that :func:`answer` fails with, without its code and a report that may follow."""
+    error = await failure(checkout, function, before, **arguments)
+    coded = CODED.fullmatch(str(error).partition("\n")[0])
+    assert coded, error
     return coded["sentence"]
 
 

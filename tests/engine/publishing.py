@@ -3,23 +3,26 @@
 import json
 import secrets
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from dagger import dag
 
 from pipeline.checkout import Checkout as Images
-from pipeline.commands.publish import publish
 from pipeline.errors import Code, PipelineError
 from pipeline.output.formats import Format
-from tests.engine.conftest import Checkout, a_session, copy_module
+from pipeline.registry.oci_layout import make_artifact
+from tests.engine.conftest import Checkout, a_session, answer, copy_module
 from tests.sandbox.machine import Machine
 from tests.sandbox.state import current
 
 #: The registries of [tool.pipeline], as images are named there.
 REGISTRIES: Final = ("ghcr.io", "docker.io", "hub.opensciencegrid.org")
+#: One of each kind: the first one does not list what refers to an image, so that clients keep a tag for that.
+BOTH_KINDS: Final = ("docker.io", "hub.opensciencegrid.org")
 COMMIT: Final = "0123456789abcdef0123456789abcdef01234567"
 FIXED: Final = ("2026.2.0", "sha-0123456")
 MOVING: Final = ("2026.2", "latest")
@@ -68,12 +71,17 @@ def digest_of(repository: str, tag: str) -> str:
     return skopeo("inspect", "--no-tags", "--format", "{{.Digest}}", f"docker://{repository}:{tag}").strip()
 
 
+def names_of(repository: str) -> set[str]:
+    """The tags of images in a repository."""
+    listed = skopeo("list-tags", f"docker://{repository}")
+    tags = json.loads(listed)["Tags"] if listed else ()
+    # Such a tag is a list of what is attached to an image.
+    return {tag for tag in tags if not tag.startswith("sha256-")}
+
+
 def tags_of(repository: str) -> dict[str, str]:
     """All tags of images in a repository, and their digests."""
-    said = skopeo("list-tags", f"docker://{repository}")
-    tags = json.loads(said)["Tags"] if said else ()
-    # Such a tag is a list of what is attached to an image.
-    return {tag: digest_of(repository, tag) for tag in tags if not tag.startswith("sha256-")}
+    return {tag: digest_of(repository, tag) for tag in names_of(repository)}
 
 
 #: Failures of a publication itself, once its images are built: an outcome. All others are raised.
@@ -106,30 +114,64 @@ class Shop:
         """All tags of all repositories, in their order."""
         return [tags_of(repository) for repository in self.repositories]
 
-    async def publish(self, tag: str = "v2026.2.0", *, dry_run: bool = False, commit: str = COMMIT) -> "Outcome":
-        """Publish in a session of its own, as the function of the module does."""
+    async def publish(self, tag: str = "v2026.2.0", **options: Any) -> "Outcome":  # noqa: ANN401  # the other one's
+        """Publish in a session of its own, as each call of a person's has one."""
+        async with a_session():
+            return await self.publish_in_session(tag, **options)
+
+    async def publish_in_session(
+        self,
+        tag: str,
+        *,
+        image: str | None = "tiny",
+        commit: str = COMMIT,
+        typed: Mapping[str, str] | None = None,
+        **options: object,
+    ) -> "Outcome":
+        """Publish in the session that is open: what fails before anything is published is raised.
+
+        Args:
+            tag: the ref that is published.
+            image: the image; None for all of them.
+            commit: the commit that is published.
+            typed: secrets by their option, as a person types them: ``env:NAME``, ``file:PATH`` or ``cmd:COMMAND``.
+            options: the function's own.
+        """
+        # The CLI makes URIs of them, too.
+        named = {option: dag.secret(word.replace(":", "://", 1)) for option, word in (typed or {}).items()}
+        config = dag.set_secret(f"docker-{secrets.token_hex(4)}", self._docker_config())
+        try:
+            report = await answer(
+                self.checkout,
+                "publish",
+                None,
+                tag=tag,
+                image=image,
+                registries=self.registries if self.named else None,
+                commit=commit,
+                format=Format.JSON,
+                **{"docker_config": config, **named, **options},
+            )
+        except PipelineError as error:
+            if error.code not in ENDS:
+                raise
+            sentence, _, report = error.message.partition("\n")
+            return Outcome(json.loads(report)["rows"] if report else [], sentence)
+        found = json.loads(report)
+        return Outcome(found["rows"], digests=found["digests"])
+
+    async def refusal(self, **options: Any) -> PipelineError:  # noqa: ANN401  # of `publish`
+        """What publishing fails with before anything is published."""
+        with pytest.raises(PipelineError) as caught:
+            await self.publish(**options)
+        return caught.value
+
+    async def digest_built(self) -> str:
+        """The digest of the tiny image, made without publishing it."""
         async with a_session():
             images = await Images.open(dag.host().directory(str(self.checkout.path)))
-            try:
-                said = await publish(
-                    images,
-                    tag,
-                    image="tiny",
-                    registries=self.registries if self.named else [],
-                    commit=commit,
-                    builder=None,
-                    signing=None,
-                    auths=[],
-                    docker_config=dag.set_secret(f"docker-{secrets.token_hex(4)}", self._docker_config()),
-                    dry_run=dry_run,
-                    form=Format.JSON,
-                )
-            except PipelineError as error:
-                if error.code not in ENDS:
-                    raise
-                sentence, _, report = error.message.partition("\n")
-                return Outcome(json.loads(report)["rows"] if report else [], sentence)
-        return Outcome(json.loads(said)["rows"])
+            built = await images.image("tiny").build_all()
+            return (await make_artifact(images.settings.fetch_base, list(built.values()), None)).digest
 
     def _docker_config(self) -> str:
         known: dict[str, dict[str, Any]] = json.loads(docker_config().read_text())
@@ -144,6 +186,8 @@ class Outcome:
     rows: list[dict[str, Any]]
     failure: str = ""
     """The sentence that it failed with; nothing where it did not."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """Of each image that was built, where it did not fail."""
 
     def results(self, tag: str | None = None) -> set[str]:
         """What was done, for one tag or all of them."""

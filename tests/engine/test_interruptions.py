@@ -1,5 +1,7 @@
 """Publishing is interrupted at any moment, and the same command completes it: the longest test, in its own file."""
 
+import asyncio
+import contextlib
 import os
 import random
 import secrets
@@ -10,47 +12,61 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import PATIENCE, ROOT
-from tests.engine.publishing import COMMIT, FIXED, MOVING, REGISTRIES, Shop, docker_config, open_shop
+from tests.engine.conftest import PATIENCE
+from tests.engine.publishing import BOTH_KINDS, COMMIT, FIXED, MOVING, Shop, docker_config, names_of, open_shop
 
 pytestmark = pytest.mark.asyncio
 
 ALL = {*FIXED, *MOVING}
-#: How often a publication is interrupted.
-INTERRUPTIONS = 10
+#: How often Ctrl-C interrupts a publication, and how often the end of its session with the engine, which follows from
+#: Ctrl-C and takes the containers away that write to the registries.
+INTERRUPTED, ENDED = 3, 7
 
 
 async def test_interrupted_runs_are_finished_by_the_next_one(tmp_path: Path, chance: random.Random) -> None:
-    """Ctrl-C at ten moments of chance ends the command, and no tag moved before all registries had the image.
+    """At ten moments of chance a publication ends, and no tag moved before all registries had the image.
 
-    The same command again completes it each time.
+    Ctrl-C ends the command at three of them, and the session ends at the others. The same command again completes it
+    each time.
     """
     shop = open_shop(tmp_path)
     shop.named = True
     lasted = 12.0
-    for _ in range(INTERRUPTIONS):
-        shop.registries = tuple(f"{host}/test-{secrets.token_hex(4)}" for host in REGISTRIES)
-        given = [f"--registries={registry}" for registry in shop.registries]
+    for number in range(INTERRUPTED + ENDED):
+        shop.registries = tuple(f"{host}/test-{secrets.token_hex(4)}" for host in BOTH_KINDS)
         moment = chance.uniform(0, lasted)
         print(f"interrupted after {moment:.1f} s")  # noqa: T201  # pytest shows it with a failure
-        interrupt(shop, given, moment)
-        for tags in shop.standing():
-            if set(tags) & set(MOVING):
-                assert all(set(FIXED) <= set(others) for others in shop.standing()), tags
+        if number < INTERRUPTED:
+            interrupt(shop, moment)
+        else:
+            await end(shop, moment)
+        found = [names_of(repository) for repository in shop.repositories]
+        if any(names & set(MOVING) for names in found):
+            assert all(names >= set(FIXED) for names in found)
         started = time.monotonic()
         outcome = await shop.publish()
         lasted = min(lasted, time.monotonic() - started)
         assert outcome.failure == ""
-        found = shop.standing()
-        assert [set(tags) for tags in found] == [ALL] * 3
-        assert len({digest for tags in found for digest in tags.values()}) == 1
+        standing = shop.standing()
+        assert [set(tags) for tags in standing] == [ALL] * 2
+        assert len({digest for tags in standing for digest in tags.values()}) == 1
 
 
-def interrupt(shop: Shop, given: list[str], moment: float) -> None:
+async def end(shop: Shop, moment: float) -> None:
+    """Start publishing, and end the session so many seconds later."""
+    publication = asyncio.create_task(shop.publish())
+    await asyncio.wait([publication], timeout=moment)
+    publication.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await publication
+
+
+def interrupt(shop: Shop, moment: float) -> None:
     """Start publishing, press Ctrl-C so many seconds after the function was called, and wait for the end."""
+    given = [f"--registries={registry}" for registry in shop.registries]
     login = ["--docker-config", f"file:{docker_config()}"]
     publish = ["publish", "--tag", "v2026.2.0", "--commit", COMMIT, "--image", "tiny", *login, *given]
-    command = [str(ROOT / "dev"), "dagger", "--progress=plain", "call", *publish]
+    command = ["dagger", "--progress=plain", "call", *publish]
     with subprocess.Popen(
         command,
         cwd=shop.checkout.path,

@@ -1,8 +1,7 @@
 """Images are signed with a key, and cosign itself finds the signature in every registry."""
 
 import secrets
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,13 +12,15 @@ from dagger import dag
 
 from pipeline.attestations.signing import PROGRAM, cosign
 from pipeline.config.settings import Settings
-from tests.engine.conftest import a_session
-from tests.engine.publishing import COMMIT, digest_of, docker_config, open_shop, write_tiny
-from tests.engine.test_publish import log_sizes, stored_blobs, writes
-from tests.sandbox.state import current
+from pipeline.errors import Code, PipelineError
+from tests.engine.conftest import a_session, failure
+from tests.engine.publishing import BOTH_KINDS, COMMIT, Shop, digest_of, docker_config, open_shop
+from tests.engine.traces import engine_log_size, found, log_sizes, writes
 
 pytestmark = pytest.mark.asyncio
 
+#: Runs a command for each of the names in a variable, and prints whether it succeeded.
+ACCEPTS: Final = ("sh", "-c", 'for name in $NAMES; do "$@" "$name" >&2 && echo yes || echo no; done', "sh")
 BY_KEY: Final = ("--insecure-ignore-tlog", "--key")
 
 
@@ -31,10 +32,10 @@ class Keys:
     password: str
 
     @property
-    def arguments(self) -> list[str]:
-        """What signs with them."""
-        password = ["--signing-password", f"file:{self.folder}/password"] if self.password else []
-        return ["--signing-key", f"file:{self.folder}/cosign.key", *password]
+    def typed(self) -> dict[str, str]:
+        """What signs with them, by option."""
+        password = {"signing_password": f"file:{self.folder}/password"} if self.password else {}
+        return {"signing_key": f"file:{self.folder}/cosign.key", **password}
 
     @property
     def public(self) -> str:
@@ -42,18 +43,15 @@ class Keys:
         return f"{self.folder}/cosign.pub"
 
 
-async def make_keys(folder: Path, password: str) -> Keys:
-    """New keys, made by cosign."""
+async def make_keys(folder: Path, passwords: Sequence[str]) -> list[Keys]:
+    """New keys for each of these passwords, made by cosign."""
+    made = [Keys(folder / str(number), password) for number, password in enumerate(passwords)]
     async with a_session():
-        made = (
-            cosign_container()
-            .with_env_variable("COSIGN_PASSWORD", password)
-            .with_exec([PROGRAM, "generate-key-pair"])
-            .directory("/made")
-        )
-        await made.export(str(folder))
-    (folder / "password").write_text(password)
-    return Keys(folder, password)
+        for keys in made:
+            container = cosign_container().with_env_variable("COSIGN_PASSWORD", keys.password)
+            await container.with_exec([PROGRAM, "generate-key-pair"]).directory("/made").export(str(keys.folder))
+            (keys.folder / "password").write_text(keys.password)
+    return made
 
 
 def cosign_container() -> dagger.Container:
@@ -75,23 +73,21 @@ async def cosign_accepts(options: Sequence[str], file: str, references: Sequence
         references: the images.
     """
     references = [name.replace("docker.io/", "registry-1.docker.io/") for name in references]
+    command = [*ACCEPTS, PROGRAM, "verify", *options, "/file"]
     async with a_session():
         container = cosign_container().with_mounted_file("/file", dag.host().file(file))
-        command = [PROGRAM, "verify", *options, "/file"]
-        anything = dagger.ReturnType.ANY
-        codes = [await container.with_exec([*command, name], expect=anything).exit_code() for name in references]
-    return [code == 0 for code in codes]
+        container = container.with_env_variable("NAMES", " ".join(references))
+        answers = (await container.with_exec(command).stdout()).split()
+    assert len(answers) == len(references)
+    return [answer == "yes" for answer in answers]
 
 
-def printed(calls: Sequence[subprocess.CompletedProcess[str]]) -> bytes:
-    """All that calls printed."""
-    return "".join(text for call in calls for text in (call.stdout, call.stderr)).encode()
-
-
-def publish(*arguments: str) -> list[str]:
-    """The command that publishes the tiny image."""
-    config = ["--docker-config", f"file:{docker_config()}"]
-    return ["-vvv", "publish", "--tag", "v2026.2.0", "--commit", COMMIT, "--image", "tiny", *config, *arguments]
+def publish(shop: Shop, typed: Mapping[str, str], *arguments: str) -> list[str]:
+    """The command that publishes the tiny image with secrets, by option."""
+    given = [f"--registries={registry}" for registry in shop.registries]
+    typed = {"docker_config": f"file:{docker_config()}", **typed}
+    words = [word for option, uri in typed.items() for word in (f"--{option.replace('_', '-')}", uri)]
+    return ["-vvv", "publish", "--tag", "v2026.2.0", "--commit", COMMIT, "--image", "tiny", *given, *words, *arguments]
 
 
 async def test_a_signed_image_is_accepted_and_no_other(tmp_path: Path) -> None:
@@ -101,61 +97,57 @@ async def test_a_signed_image_is_accepted_and_no_other(tmp_path: Path) -> None:
     signature is accepted, and neither the private key nor its password is in what was printed or is kept by the
     registries.
     """
-    shop = open_shop(tmp_path / "checkout")
-    keys, other = await make_keys(tmp_path / "keys", secrets.token_hex(16)), await make_keys(tmp_path / "other", "")
-    engine_log = current().log / "engine.log"
-    before = engine_log.stat().st_size
-    unsigned = shop.checkout.call(*publish())
-    assert unsigned.returncode == 0, unsigned.stderr
+    shop = open_shop(tmp_path / "checkout", hosts=BOTH_KINDS)
+    keys, other = await make_keys(tmp_path / "keys", [secrets.token_hex(16), ""])
+    before = engine_log_size()
+    assert (await shop.publish()).failure == ""
     digest = digest_of(shop.repositories[0], "latest")
     references = [f"{repository}@{digest}" for repository in shop.repositories]
-    assert await cosign_accepts(BY_KEY, keys.public, references) == [False] * 3
-    verify = ["verify", "--image", "tiny", "--digest", digest, "--public-key"]
-    refused = shop.checkout.refusal(*verify, keys.public)
-    assert refused.startswith(f"tiny: {digest} has no signature of --public-key in 3 of 3 repositories (")
-    assert f"{shop.repositories[0]}: there is no signature; " in refused
+    assert await cosign_accepts(BY_KEY, keys.public, references) == [False] * 2
+    refused = await refusal(shop, digest, keys)
+    assert refused.code is Code.SIGNATURE_MISSING
+    assert refused.message.startswith(f"tiny: {digest} has no signature of --public-key in 2 of 2 repositories (")
+    assert f"{shop.repositories[0]}: there is no signature; " in refused.message
 
-    signed = shop.checkout.call(*publish(*keys.arguments))
+    signed = shop.checkout.call(*publish(shop, keys.typed))
     assert signed.returncode == 0, signed.stderr
-    assert await cosign_accepts(BY_KEY, keys.public, references) == [True] * 3
-    assert await cosign_accepts(BY_KEY, other.public, references) == [False] * 3
-    assert [digest_of(repository, "latest") for repository in shop.repositories] == [digest] * 3
-    verified = shop.checkout.call(*verify, keys.public)
+    assert await cosign_accepts(BY_KEY, keys.public, references) == [True] * 2
+    assert await cosign_accepts(BY_KEY, other.public, references) == [False] * 2
+    assert [digest_of(repository, "latest") for repository in shop.repositories] == [digest] * 2
+    verified = shop.checkout.call("verify", "--image", "tiny", "--digest", digest, "--public-key", keys.public)
     assert verified.returncode == 0, verified.stderr
     assert f"tiny is {digest}: it is signed in {', '.join(shop.repositories)}; built here," in verified.stdout
-    assert "there is no signature that fits, of 1" in shop.checkout.refusal(*verify, other.public)
-    both = shop.checkout.call(*publish(*other.arguments))
-    assert both.returncode == 0, both.stderr
-    assert await cosign_accepts(BY_KEY, other.public, references) == [True] * 3
+    assert "there is no signature that fits, of 1" in (await refusal(shop, digest, other)).message
+    assert (await shop.publish(typed=other.typed)).failure == ""
+    assert await cosign_accepts(BY_KEY, other.public, references) == [True] * 2
 
     sizes = log_sizes()
-    again = shop.checkout.call(*publish(*keys.arguments))
-    assert again.returncode == 0, again.stderr
+    assert (await shop.publish(typed=keys.typed)).results() == {"already there"}
     assert writes(sizes, shop) == []
 
-    with engine_log.open("rb") as log:
-        log.seek(before)
-        said = log.read()
-    output = printed([unsigned, signed, both, again])
     private = (keys.folder / "cosign.key").read_bytes().splitlines()[1]
-    for secret in (keys.password.encode(), private):
-        assert secret not in output
-        assert secret not in said
-        assert [place for place, data in stored_blobs(shop) if secret in data] == []
+    assert found([keys.password.encode(), private], shop, signed.stdout + signed.stderr, before) == []
+
+
+async def refusal(shop: Shop, digest: str, keys: Keys) -> PipelineError:
+    """What `verify` refuses the tiny image with, where it has to have a signature by these keys."""
+    async with a_session():
+        key = dag.host().file(keys.public)
+        return await failure(shop.checkout, "verify", image="tiny", digest=digest, public_key=key)
 
 
 async def test_what_cannot_sign_is_found_before_the_build(tmp_path: Path) -> None:
     """A wrong password, and two ways to sign at once; nothing is built or pushed."""
-    shop = open_shop(tmp_path / "checkout")
-    write_tiny(shop.checkout)
+    shop = open_shop(tmp_path / "checkout", hosts=BOTH_KINDS)
     shop.checkout.write("tiny/Dockerfile", "this is not built\n")
-    keys = await make_keys(tmp_path / "keys", secrets.token_hex(16))
+    (keys,) = await make_keys(tmp_path / "keys", [secrets.token_hex(16)])
     (keys.folder / "password").write_text("wrong")
-    refused = shop.checkout.refusal(*publish(*keys.arguments))
-    assert refused.startswith("nothing was pushed, because it cannot be signed: ")
-    assert refused.endswith(
+    refused = await shop.refusal(typed=keys.typed)
+    assert refused.code is Code.SIGNING_FAILED
+    assert refused.message.startswith("nothing was pushed, because it cannot be signed: ")
+    assert refused.message.endswith(
         "; check --signing-key with --signing-password, or --identity-token and the services of Sigstore"
     )
-    both = shop.checkout.refusal(*publish(*keys.arguments, "--identity-token", f"file:{keys.folder}/password"))
-    assert both == "--signing-key and --identity-token are two ways to sign; leave one of them out"
-    assert shop.standing() == [{}, {}, {}]
+    both = await shop.refusal(typed={**keys.typed, "identity_token": f"file:{keys.folder}/password"})
+    assert both.message == "--signing-key and --identity-token are two ways to sign; leave one of them out"
+    assert shop.standing() == [{}, {}]
