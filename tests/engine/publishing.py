@@ -121,7 +121,7 @@ class Shop:
 
     async def publish_in_session(
         self,
-        tag: str,
+        tag: str = "v2026.2.0",
         *,
         image: str | None = "tiny",
         commit: str = COMMIT,

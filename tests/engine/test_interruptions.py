@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import PATIENCE
+from tests.engine.conftest import PATIENCE, a_session
 from tests.engine.publishing import BOTH_KINDS, COMMIT, FIXED, MOVING, Shop, docker_config, names_of, open_shop
 
 pytestmark = pytest.mark.asyncio
@@ -54,11 +54,12 @@ async def test_interrupted_runs_are_finished_by_the_next_one(tmp_path: Path, cha
 
 async def end(shop: Shop, moment: float) -> None:
     """Start publishing, and end the session so many seconds later."""
-    publication = asyncio.create_task(shop.publish())
-    await asyncio.wait([publication], timeout=moment)
-    publication.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await publication
+    async with a_session():
+        publication = asyncio.create_task(shop.publish_in_session())
+        await asyncio.wait([publication], timeout=moment)
+        publication.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await publication
 
 
 def interrupt(shop: Shop, moment: float) -> None:
