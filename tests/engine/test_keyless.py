@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from pipeline.config.settings import SETTINGS
 from pipeline.errors import Code
 from tests.engine.conftest import ROOT, a_session, answer, failure
 from tests.engine.publishing import BOTH_KINDS, SPEC, Shop, digest_of, open_shop
@@ -148,7 +149,7 @@ async def test_a_signature_by_somebody_else_is_not_pushed(tmp_path: Path, own: S
         assert refused.message.startswith("nothing was pushed, because its signature does not verify for ")
         assert expected in refused.message
         assert refused.message.endswith(
-            "; correct --certificate-identity, --certificate-oidc-issuer or 'trusted_root' of [tool.pipeline]"
+            f"; correct --certificate-identity, --certificate-oidc-issuer or 'trusted_root' of {SETTINGS}"
         )
     assert shop.standing() == [{}, {}]
 
