@@ -1,13 +1,15 @@
 """The site in a browser: pages fit on a phone and on a desk, load nothing from other hosts, and their links work."""
 
 import functools
+import itertools
 import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urldefrag, urlsplit
 
 import pytest
@@ -68,36 +70,61 @@ def show(browser: Chrome, address: str, width: int) -> None:
     browser.get(address)
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_no_page_scrolls_sideways(browser: Chrome, address: str, folder: Path, width: int, pictures: Path) -> None:
-    """Every page is as wide as its window; code and wide tables scroll in boxes of their own."""
-    wide = {}
-    for page in pages(folder):
+@dataclass(frozen=True)
+class Look:
+    """A page in a window of one width, after it was loaded."""
+
+    page: str
+    width: int
+    scroll_width: int
+    wide: list[str]
+    """Elements that stick out."""
+
+    loaded: list[str]
+    """Addresses of everything that the page loaded."""
+
+    console: list[dict[str, Any]]
+    links: list[str]
+
+
+@pytest.fixture(scope="module")
+def looks(browser: Chrome, address: str, folder: Path, pictures: Path) -> list[Look]:
+    """Every page in a window of each width; each is loaded once."""
+    found = []
+    for page, width in itertools.product(pages(folder), WIDTHS):
         show(browser, f"{address}{page}", width)
-        if browser.execute_script("return document.documentElement.scrollWidth") > width:
-            wide[page] = browser.execute_script("return document.documentElement.scrollWidth")
-        elif found := browser.execute_script(WIDE):
-            wide[page] = found
+        found.append(
+            Look(
+                page,
+                width,
+                browser.execute_script("return document.documentElement.scrollWidth"),
+                browser.execute_script(WIDE),
+                browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)"),
+                browser.get_log("browser"),  # type: ignore[no-untyped-call]  # as in test_report
+                browser.execute_script(LINKS),
+            )
+        )
         browser.save_screenshot(str(pictures / f"{page.replace('/', '-') or 'start'}-{width}.png"))
-    assert not wide
+    assert found
+    return found
 
 
-def test_pages_load_nothing_from_other_hosts(browser: Chrome, address: str, folder: Path) -> None:
+def test_no_page_scrolls_sideways(looks: list[Look]) -> None:
+    """Every page is as wide as its window; code and wide tables scroll in boxes of their own."""
+    assert [look for look in looks if look.scroll_width > look.width or look.wide] == []
+
+
+def test_pages_load_nothing_from_other_hosts(looks: list[Look], address: str) -> None:
     """What a page loads is a file of the site, and the console stays empty: a request elsewhere would be an error."""
-    for page in pages(folder):
-        show(browser, f"{address}{page}", WIDTHS[-1])
-        loaded = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
-        assert loaded, page
-        assert [each for each in loaded if not each.startswith(address)] == [], page
-        assert browser.get_log("browser") == [], page  # type: ignore[no-untyped-call]  # as in test_report
+    for look in looks:
+        assert look.loaded, look.page
+        assert [each for each in look.loaded if not each.startswith(address)] == [], look.page
+        assert look.console == [], look.page
 
 
-def test_links_between_pages_work(browser: Chrome, address: str, folder: Path) -> None:
+def test_links_between_pages_work(looks: list[Look], address: str, folder: Path) -> None:
     """Every link to the site leads to a page, and every anchor to an element of it."""
-    links: set[str] = set()
-    for page in pages(folder):
-        show(browser, f"{address}{page}", WIDTHS[-1])
-        links.update(each for each in browser.execute_script(LINKS) if each.startswith(address))
+    links = {each for look in looks for each in look.links if each.startswith(address)}
     assert len(links) > len(pages(folder))
     dead = []
     for link in sorted(links):

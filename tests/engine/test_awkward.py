@@ -223,13 +223,11 @@ async def test_it_passes_its_probes_and_the_checks(awkward: Awkward) -> None:
     assert "readable by all" in await Checker(awkward.images).check_images()
 
 
-async def test_two_builds_are_one_image_with_each_file_in_one_layer(awkward: Awkward, tmp_path: Path) -> None:
-    """Installed again, it has the same digest; and what is pushed has all that was tested."""
-    again = await build(tmp_path / "again", number())
+async def test_each_file_is_in_one_layer(awkward: Awkward, tmp_path: Path) -> None:
+    """And what is pushed has all that was tested."""
     base = awkward.images.settings.fetch_base
-    first, second = [await make_artifact(base, [found.image], None) for found in (awkward, again)]
-    assert first.digest == second.digest
-    layout = await Layout.of(first.layout, tmp_path / "layout")
+    made = await make_artifact(base, [awkward.image], None)
+    layout = await Layout.of(made.layout, tmp_path / "layout")
     below = [
         path
         for layer in range(len(layout.layers()))
@@ -238,7 +236,7 @@ async def test_two_builds_are_one_image_with_each_file_in_one_layer(awkward: Awk
     ]
     assert len(below) == len(set(below))
     tar = ["tar", "-cf", "/image.tar", "-C", "/layout", "."]
-    packed = dag.container().from_(base).with_directory("/layout", first.layout)
+    packed = dag.container().from_(base).with_directory("/layout", made.layout)
     pushed = dag.container().import_(packed.with_exec(tar).file("/image.tar"))
     assert await listing(pushed) == await listing(awkward.container)
 
@@ -261,8 +259,8 @@ async def test_a_bill_names_all_packages(awkward: Awkward, form: SbomFormat) -> 
     assert LICENSE in own
 
 
-async def test_it_is_published_and_verified(awkward: Awkward) -> None:
-    """All registries have it at one digest, and what they have is what is built here."""
+async def test_it_is_published_and_verified(awkward: Awkward, tmp_path: Path) -> None:
+    """All registries have it at one digest; installed again, without an answer from before, it has the same."""
     registries = [f"{host}/test-{secrets.token_hex(4)}" for host in REGISTRIES]
     config = dag.set_secret(f"docker-{secrets.token_hex(4)}", docker_config().read_text())
     said = await publish(
@@ -272,8 +270,9 @@ async def test_it_is_published_and_verified(awkward: Awkward) -> None:
     digest = json.loads(said)["digests"]["awkward"]
     for registry in registries:
         assert set(tags_of(f"{registry}/awkward").values()) == {digest}
+    again = await build(tmp_path / "again", number())
     verified = await verify(
-        awkward.images, "awkward", digest, repository=f"{registries[0]}/awkward", signer=None, auths=[],
+        again.images, "awkward", digest, repository=f"{registries[0]}/awkward", signer=None, auths=[],
         docker_config=config,
     )  # fmt: skip
     assert digest in verified

@@ -16,8 +16,9 @@ from tests.engine.oci import Archive
 pytestmark = pytest.mark.asyncio
 COMMIT: Final = Commit(sha="ab" * 20, time=datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC), changed=())
 USERS: Final = ("root", ANYBODY)
-#: What a shell that knows nothing of the image does to find its environment, by who would do so.
-IGNORING: Final = {
+#: What a shell does to start a program without the entrypoint, by who would do so; only the first has the variables.
+WAYS: Final = {
+    "docker exec": "sh -c '{}'",
     "apptainer": "env -i sh -euc '. /.singularity.d/env/91-environment.sh; {}'",
     "sh -l": "env -i sh -lc '{}'",
     "bash -l": "env -i bash -lc '{}'",
@@ -36,30 +37,28 @@ async def example(
 
 
 @pytest.mark.parametrize("user", USERS)
-@pytest.mark.parametrize("entrypoint", [True, False], ids=["entrypoint", "exec"])
-async def test_its_programs_are_found(example: Example, user: str, *, entrypoint: bool) -> None:
-    """A program is started by its name, with the entrypoint and without, by root and by a user nobody knows."""
-    assert await run(example.container.with_user(user), *example.command, entrypoint=entrypoint) == example.said
+async def test_its_programs_are_found(example: Example, user: str) -> None:
+    """A program is started by its name, with the entrypoint and without, by root and by a user nobody knows.
 
-
-@pytest.mark.parametrize("user", USERS)
-@pytest.mark.parametrize("way", IGNORING)
-async def test_its_programs_are_found_where_all_is_ignored(example: Example, user: str, way: str) -> None:
-    """Where ENTRYPOINT and ENV are ignored, the scripts for Apptainer and for login shells set all variables."""
+    Where ENTRYPOINT and ENV are ignored, the scripts for Apptainer and for login shells set all variables.
+    """
+    container = example.container.with_user(user)
+    assert await run(container, *example.command, entrypoint=True) == example.said
     name, value = example.variable
     command = " ".join(f'"{word}"' for word in example.command)
-    said = await run(example.container.with_user(user), "sh", "-c", IGNORING[way].format(f"{command}; echo ${name}"))
-    assert said == f"{example.said}\n{value}"
+    output = await run(
+        container, "sh", "-c", "\n".join(way.format(f"{command}; echo ${name}") for way in WAYS.values())
+    )
+    assert output.splitlines() == [example.said, value] * len(WAYS)
 
 
 @pytest.mark.parametrize("user", USERS)
 async def test_nothing_has_to_be_writable(example: Example, user: str) -> None:
     """With a read-only root and no home, programs start, and the folders that people write to can be mounted."""
-    assert await run_read_only(example.container, user, *example.command) == example.said
-    said = await run_read_only(
-        example.container, user, "sh", "-c", TRY_TO_WRITE, "sh", "/app", "/usr/local/bin", *WRITABLE
-    )
-    assert said.split() == list(WRITABLE)
+    command = " ".join(f'"{word}"' for word in example.command)
+    script = ["sh", "-c", f"{command}; {TRY_TO_WRITE}", "sh", "/app", "/usr/local/bin", *WRITABLE]
+    output = await run_read_only(example.container, user, *script)
+    assert output.splitlines() == [example.said, *WRITABLE]
 
 
 async def test_everybody_writes_where_people_write(example: Example) -> None:
@@ -112,13 +111,24 @@ async def test_no_variable_of_the_build_is_left(example: Example) -> None:
 
 async def test_files_and_variables_of_image_toml_are_there(example: Example) -> None:
     """What image.toml says is copied, fetched and set, with the mode that it says."""
-    for path, (mode, sha256) in example.files.items():
-        assert await run(example.container, "stat", "--format=%a %U", path) == f"{mode} root"
-        assert await run(example.container, "sha256sum", path) == f"{sha256}  {path}"
-    variables = ("PYTHONNOUSERSITE", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    variables = (
+        example.variable[0],
+        "PYTHONNOUSERSITE",
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_DATA_DIR",
+        "JUPYTER_RUNTIME_DIR",
+    )
+    script = (
+        'printenv "$@"; for file in '
+        + " ".join(example.files)
+        + '; do stat --format="%a %U" $file; sha256sum $file; done'
+    )
+    output = (await run(example.container, "sh", "-euc", script, "sh", *variables)).splitlines()
     folders = [f"/app/.jupyter/{name}" for name in ("config", "data", "runtime")]
-    assert (await run(example.container, "printenv", *variables)).splitlines() == ["1", *folders]
-    assert await run(example.container, "printenv", example.variable[0]) == example.variable[1]
+    assert output[: len(variables)] == [example.variable[1], "1", *folders]
+    assert output[len(variables) :] == [
+        line for path, (mode, sha256) in example.files.items() for line in (f"{mode} root", f"{sha256}  {path}")
+    ]
 
 
 async def test_host_libraries_are_searched(example: Example) -> None:

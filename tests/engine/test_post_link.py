@@ -1,6 +1,7 @@
 """What conda's packages do after they were linked is done where image.toml asks for it, and otherwise named."""
 
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Final
 
 import dagger
 import pytest
+import pytest_asyncio
 from dagger import dag
 
 from pipeline.build.image import Image
@@ -18,6 +20,7 @@ from pipeline.errors import PipelineError
 from pipeline.registry import oci_layout
 from pipeline.registry.oci_layout import make_artifact
 from pipeline.scripts.divide import TIME
+from tests.engine.conftest import Checkout
 from tests.engine.inside import ANYBODY, run
 from tests.engine.oci import Layout
 from tests.engine.test_lock import Channel
@@ -62,22 +65,33 @@ def channel() -> Iterator[Channel]:
     made.remove()
 
 
-async def build(folder: Path, channel: Channel, *, wanted: bool, name: str = "eager", seconds: int = 3600) -> Image:
-    """Lock and build an image with a package; with other seconds, the engine has no answer from before."""
-    (folder / "drawing").mkdir(parents=True)
+@pytest_asyncio.fixture(scope="module")
+async def locked(channel: Channel, connection: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout for each of these packages with an image that has it, locked; in a folder of the package's name."""
+    del connection
+    made: Path = tmp_path_factory.mktemp("locked")
+    for name in ("eager", "broken"):
+        checkout = Checkout(made / name)
+        checkout.write("drawing/image.toml", SPEC)
+        checkout.write("drawing/pixi.toml", MANIFEST.format(channel=channel.name, package=name))
+        images = await Images.open(dag.host().directory(str(checkout.path)))
+        await (await relock(images, "drawing", [], check=False)).export(str(checkout.path))
+    return made
+
+
+async def build(folder: Path, locked: Path, *, wanted: bool, name: str = "eager", seconds: int = 3600) -> Image:
+    """Build an image with a package; with other seconds, the engine has no answer from before."""
+    shutil.copytree(locked / name, folder)
     (folder / "pyproject.toml").write_text(f"[tool.pipeline]\ninstall_timeout = {seconds}\n")
     (folder / "drawing/image.toml").write_text(SPEC + ("post_link_scripts = true\n" if wanted else ""))
-    (folder / "drawing/pixi.toml").write_text(MANIFEST.format(channel=channel.name, package=name))
-    locking = await Images.open(dag.host().directory(str(folder)))
-    locked = (await relock(locking, "drawing", [], check=False)).after()
-    return await (await Images.open(locked)).image("drawing").build()
+    return await (await Images.open(dag.host().directory(str(folder)))).image("drawing").build()
 
 
 async def test_a_build_names_scripts_that_did_not_run(
-    tmp_path: Path, channel: Channel, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, locked: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nobody is surprised when a program of theirs does not work."""
-    image = await build(tmp_path / "checkout", channel, wanted=False)
+    image = await build(tmp_path / "checkout", locked, wanted=False)
     assert (
         "drawing: the post-link scripts of eager, graphviz did not run; if the image needs what they make, set "
         "'post_link_scripts = true' in drawing/image.toml\n"
@@ -88,10 +102,10 @@ async def test_a_build_names_scripts_that_did_not_run(
 
 
 async def test_scripts_run_where_they_are_asked_for(
-    tmp_path: Path, channel: Channel, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, locked: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the order of dependencies, for any user, as the same bytes twice; messages are told, and nothing is left."""
-    first = await build(tmp_path / "first", channel, wanted=True, seconds=number())
+    first = await build(tmp_path / "first", locked, wanted=True)
     said = capsys.readouterr().out
     assert "drawing: message of eager: Graphs can be drawn now.\n" in said
     assert "did not run" not in said
@@ -101,7 +115,7 @@ async def test_scripts_run_where_they_are_asked_for(
 
     one = await make_artifact(Settings().fetch_base, [first], None, "gzip")
     monkeypatch.setattr(oci_layout, "VOLUME", f"layers-{secrets.token_hex(4)}")
-    second = await build(tmp_path / "second", channel, wanted=True, seconds=number())
+    second = await build(tmp_path / "second", locked, wanted=True, seconds=number())
     other = await make_artifact(Settings().fetch_base, [second], None, "gzip")
     assert await first.container.id() != await second.container.id()
     assert one.digest == other.digest
@@ -110,10 +124,10 @@ async def test_scripts_run_where_they_are_asked_for(
     assert (member.mtime, member.mode) == (TIME, 0o644)
 
 
-async def test_a_script_that_fails_is_one_sentence(tmp_path: Path, channel: Channel) -> None:
+async def test_a_script_that_fails_is_one_sentence(tmp_path: Path, locked: Path) -> None:
     """It names the package and the last line, and there is no image without what the script should have made."""
     with pytest.raises(PipelineError) as raised:
-        await build(tmp_path / "checkout", channel, wanted=True, name="broken")
+        await build(tmp_path / "checkout", locked, wanted=True, name="broken")
     assert raised.value.message == (
         "drawing: the post-link script of broken failed (exit code 3): there is no plotter; give it what it needs, by "
         "another 'base' or package, or remove 'post_link_scripts' from drawing/image.toml"

@@ -4,20 +4,21 @@ import json
 
 import pytest
 
-from tests.engine.conftest import Checkout, refused
+from tests.engine.conftest import Checkout, answer, refused
 
 
-def test_a_bill_of_materials_is_written(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_bill_of_materials_is_written(checkout: Checkout) -> None:
     """CycloneDX and SPDX name the same packages: those of the lock and those of the base."""
-    cyclonedx = checkout.call("sbom", "--image", "small", "contents")
-    assert cyclonedx.returncode == 0, cyclonedx.stderr
-    found = json.loads(cyclonedx.stdout)
+    found = json.loads(await (await answer(checkout, "sbom", image="small")).contents())
     urls = {component["purl"] for component in found["components"]}
     assert found["metadata"]["component"]["name"] == "small"
     assert any(url.startswith("pkg:conda/python@3.12.") for url in urls)
     assert any(url.startswith("pkg:deb/debian/bash@") for url in urls)
 
-    checkout.call("sbom", "--image", "small", "--format", "spdx", "export", "--path", "small.spdx.json")
+    ended = checkout.call("sbom", "--image", "small", "--format", "spdx", "export", "--path", "small.spdx.json")
+    assert ended.returncode == 0, ended.stderr
     packages = json.loads(checkout.read("small.spdx.json"))["packages"]
     assert {ref["referenceLocator"] for package in packages for ref in package.get("externalRefs", [])} == urls
 
