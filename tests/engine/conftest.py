@@ -178,11 +178,21 @@ async def refused(checkout: Checkout, function: str, /, before: Before | None = 
 
 
 @asynccontextmanager
-async def a_session() -> AsyncIterator[None]:
-    """A session with the engine, whose progress somebody reads: the CLI waits where nobody does."""
-    with Path(os.devnull).open("w") as nowhere:  # noqa: ASYNC230  # it does not block
-        async with dagger.connection(dagger.Config(log_output=nowhere)):
+async def a_session(log: Path = Path(os.devnull)) -> AsyncIterator[None]:
+    """A session with the engine, whose progress somebody reads: the CLI waits where nobody does.
+
+    Args:
+        log: the file that its progress is added to, as the CLI shows it.
+    """
+    with log.open("a") as output:
+        async with dagger.connection(dagger.Config(log_output=output)):
             yield
+
+
+@pytest.fixture
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file for the progress of :func:`a_session`, outside of the checkout."""
+    return tmp_path_factory.mktemp("log") / "session"
 
 
 @pytest.fixture

@@ -1,17 +1,13 @@
-"""Channels, package indexes and registries that ask who one is: a build with, without and with wrong credentials."""
+"""Channels and package indexes that ask who one is: a build with, without and with wrong credentials.
+
+A password goes through everything; a token through what is read in another way. What needs no shell is called in this
+process, with and without credentials in sessions of their own: what one was given is no other's.
+"""
 
 import asyncio
-import base64
-import gzip
-import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
-import tarfile
-import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,13 +15,13 @@ import pytest
 from dagger import dag
 
 from pipeline.credentials.logins import Logins
-from tests.engine.conftest import PATIENCE, ROOT, Checkout, copy_module, overlay, refused
-from tests.engine.publishing import docker_config, skopeo
-from tests.sandbox import credentials
-from tests.sandbox.channel import index, package
+from pipeline.output.formats import Format
+from tests.engine.conftest import Checkout, a_session, answer, copy_module, overlay, refused
+from tests.engine.private import GIVE, REJECTED, Private, assert_hidden, files_of
 from tests.sandbox.current_pixi import VERSION
-from tests.sandbox.hosts import PRIVATE, registry
 from tests.sandbox.state import current
+
+pytestmark = pytest.mark.asyncio
 
 MANIFEST = """\
 [project]
@@ -64,91 +60,10 @@ index-url = "{index}"
 [pypi-dependencies]
 hushed = "*"
 """
-GHCR = registry("ghcr.io")
-BASE = "ghcr.io/prefix-dev/pixi:noble"
 DEBIAN = "docker.io/library/debian:bookworm-slim"
-REGISTRY_AUTH = (
-    "with-registry-auth",
-    "--address=ghcr.io",
-    f"--username={os.environ.get(GHCR.user_variable, '')}",
-    f"--secret=env:{GHCR.password_variable}",
-)
-HOST = ("with-channel-auth", f"--host={PRIVATE.name}")
-PASSWORD = (
-    *HOST,
-    f"--username={os.environ.get(PRIVATE.user_variable, '')}",
-    f"--secret=env:{PRIVATE.password_variable}",
-)
-TOKEN = (*HOST, f"--token=env:{PRIVATE.password_variable}")
-#: What is in no message, file or log: also as a client sends it.
-SECRETS = tuple(
-    word
-    for name in (PRIVATE.name, GHCR.name)
-    for pair in [credentials.ensure(current().secrets)[name]]
-    for word in (pair.password, pair.basic)
-)
-
-
-#: How a compressed blob begins.
-GZIP = b"\x1f\x8b"
-
-
-def inside(*command: str) -> None:
-    """Run a command in the sandbox's machine."""
-    subprocess.run([str(ROOT / "dev"), "exec", *command], check=True, capture_output=True, timeout=PATIENCE)
-
-
-class Private:
-    """A folder that nobody has seen before, behind a password or a token."""
-
-    def __init__(self, kind: str) -> None:
-        self.credentials = TOKEN if kind == "token" else PASSWORD
-        self.name = f"hidden-{time.time_ns():x}"
-        path = f"token/{self.name}" if kind == "token" else self.name
-        self.address = f"https://{PRIVATE.name}/{path}"
-        self.folder = current().folder / "channels" / self.name
-        self.folder.mkdir(parents=True)
-        self.served = f"/srv/{PRIVATE.name}/{path}"
-        inside("mkdir", "-p", str(Path(self.served).parent))
-        inside("ln", "-sfn", str(self.folder), self.served)
-
-    def add_package(self, version: str = "1.0") -> None:
-        """Make it a channel, with a package of which no other image has the same: a cache would give it to anybody."""
-        package.write(self.folder, "hidden", version, "h_0", {"share/hidden": self.name}, noarch="generic")
-        index.refresh(self.folder)
-
-    def add_wheel(self) -> tuple[str, str]:
-        """Put a wheel there, and return its address and hash."""
-        name = "hushed-1.0-py3-none-any.whl"
-        info = "hushed-1.0.dist-info"
-        files = {
-            "hushed.py": f"NAME = {self.name!r}\n",
-            f"{info}/METADATA": "Metadata-Version: 2.1\nName: hushed\nVersion: 1.0\n",
-            f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        }
-        rows = [f"{path},sha256={_hash(text)},{len(text)}\n" for path, text in files.items()]
-        with zipfile.ZipFile(self.folder / name, "w") as wheel:
-            for path, text in (files | {f"{info}/RECORD": "".join([*rows, f"{info}/RECORD,,\n"])}).items():
-                wheel.writestr(path, text)
-        return f"{self.address}/{name}", hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
-
-    def add_index(self) -> str:
-        """Put an index there that lists the wheel, and return its address."""
-        address, sha256 = self.add_wheel()
-        page = self.folder / "simple" / "hushed" / "index.html"
-        page.parent.mkdir(parents=True)
-        page.write_text(f'<!DOCTYPE html><a href="{address}#sha256={sha256}">{address.rpartition("/")[2]}</a>')
-        return f"{self.address}/simple"
-
-    def remove(self) -> None:
-        """Leave nothing of it."""
-        inside("rm", "-f", self.served)
-        shutil.rmtree(self.folder)
-
-
-def _hash(text: str) -> str:
-    """As RECORD has it."""
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+WRONG = "not-the-secret"
+#: Prints what the wheel holds.
+HUSHED = ["python", "-c", "import hushed; print(hushed.NAME)"]
 
 
 @pytest.fixture(params=["password", "token"])
@@ -170,74 +85,95 @@ def secretive(tmp_path: Path, private: Private) -> Checkout:
     return made
 
 
-def passed(checkout: Checkout, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A call that ends well."""
+async def lock(checkout: Checkout, private: Private, image: str, **options: object) -> str:
+    """Lock an image with credentials, and write what changed; the lock."""
+    changeset = await answer(checkout, "lock", private.login(), image=image, **options)
+    await changeset.export(str(checkout.path))
+    return checkout.read(f"{image}/pixi.lock")
+
+
+def typed(checkout: Checkout, *arguments: str) -> str:
+    """What a call that ends well shows."""
     ended = checkout.call(*arguments)
     assert ended.returncode == 0, ended.stderr
-    return ended
+    return ended.stdout + ended.stderr
 
 
-@pytest.mark.asyncio
-@pytest.mark.usefixtures("connection")
+@pytest.mark.parametrize("private", ["password"], indirect=True)
 async def test_an_image_with_a_private_channel(
-    secretive: Checkout, private: Private, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    secretive: Checkout,
+    private: Private,
+    log: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Locked, built, tested and listed with credentials; refused in one sentence without, and with wrong ones."""
-    monkeypatch.setenv("WRONG", "not-the-secret")
-    wrong = [word.partition("=env:")[0] + "=env:WRONG" if "=env:" in word else word for word in private.credentials]
-    output = []
-
-    give = f"{PRIVATE.name} wants credentials: put 'with-channel-auth --host {PRIVATE.name} "
-    rejected = f"{PRIVATE.name} rejects what 'with-channel-auth --host {PRIVATE.name} …' gave"
-    said = await refused(secretive, "lock", image="secretive")
-    assert said.startswith("secretive: pixi cannot lock what secretive/pixi.toml asks for: ")
-    assert give in said
-    assert rejected in secretive.refusal(*wrong, "lock", "--image", "secretive")
-
-    output.append(passed(secretive, "--auto-apply", *private.credentials, "lock", "--image", "secretive"))
-    lock = secretive.read("secretive/pixi.lock")
-    assert f"{private.address}/noarch/hidden-1.0-h_0.conda" in lock
+    async with a_session(log):
+        output = [await refused(secretive, "lock", image="secretive")]
+        assert output[0].startswith("secretive: pixi cannot lock what secretive/pixi.toml asks for: ")
+        assert GIVE in output[0]
+        assert REJECTED in await refused(secretive, "lock", private.login(WRONG), image="secretive")
+    async with a_session(log):
+        locked = await lock(secretive, private, "secretive")
+    assert f"{private.address}/noarch/hidden-1.0-h_0.conda" in locked
 
     await asyncio.to_thread(private.add_package, "1.1")  # it has a loop of its own
-    package_only = ("lock", "--image", "secretive", "--package", "hidden")
-    assert give in secretive.refusal("lock", "--image", "secretive", "--check")
-    assert rejected in secretive.refusal(*wrong, *package_only)
-    output.append(passed(secretive, "--auto-apply", *private.credentials, *package_only))
-    lock = secretive.read("secretive/pixi.lock")
-    assert f"{private.address}/noarch/hidden-1.1-h_0.conda" in lock
-    output.append(passed(secretive, *private.credentials, "lock", "--image", "secretive", "--check"))
-    assert "secretive/pixi.lock is fresh" in output[-1].stderr
+    async with a_session(log):
+        assert REJECTED in await refused(secretive, "lock", private.login(WRONG), image="secretive", package=["hidden"])
+        output.append(await refused(secretive, "build", image="secretive"))
+        assert "1 of " in output[-1]
+        assert GIVE in output[-1]
+        assert REJECTED in await refused(secretive, "build", private.login(WRONG), image="secretive")
+    assert GIVE in secretive.refusal("lock", "--image", "secretive", "--check")
 
-    # It reads what is locked, and asks no channel: so credentials are needed by nobody.
-    output.append(passed(secretive, "outdated", "--image", "secretive", "--format", "json"))
-    looked_up = r"secretive: 0 of \d+ packages are of Python, and were looked up; OSV knows no others of conda"
-    assert re.fullmatch(looked_up, json.loads(output[-1].stdout)["notes"][0])
+    sbom = tmp_path_factory.mktemp("sbom") / "sbom.json"
+    async with a_session(log):
+        locked = await lock(secretive, private, "secretive", package=["hidden"])
+        assert f"{private.address}/noarch/hidden-1.1-h_0.conda" in locked
+        # It reads what is locked, and asks no channel: so credentials are needed by nobody.
+        known = json.loads(await answer(secretive, "outdated", image="secretive", format=Format.JSON))
+        looked_up = r"secretive: 0 of \d+ packages are of Python, and were looked up; OSV knows no others of conda"
+        assert re.fullmatch(looked_up, known["notes"][0])
+        output.append(await answer(secretive, "smoke_test", private.login(), image="secretive"))
+        await (await answer(secretive, "sbom", private.login(), image="secretive")).export(str(sbom))
+        built = await answer(secretive, "build", private.login(), image="secretive")
+        variables = {await variable.name() for variable in await built.env_variables()}
+        assert variables.isdisjoint({"RATTLER_AUTH_FILE", "NETRC", "LOGINS_HOME"})
 
-    said = await refused(secretive, "build", image="secretive")
-    assert "1 of " in said
-    assert give in said
-    assert rejected in secretive.refusal(*wrong, "build", "--image", "secretive")
+    output.append(typed(secretive, *private.options, "lock", "--image", "secretive", "--check"))
+    assert "secretive/pixi.lock is fresh" in output[-1]
+    tarball = sbom.with_name("image.tar")
+    build = (*private.options, "build", "--image", "secretive")
+    output.append(typed(secretive, *build, "as-tarball", "export", "--path", str(tarball)))
 
-    output.append(passed(secretive, *private.credentials, "smoke-test", "--image", "secretive"))
-    tarball, sbom = tmp_path / "image.tar", tmp_path / "sbom.json"
-    build = (*private.credentials, "build", "--image", "secretive")
-    output.append(passed(secretive, *build, "as-tarball", "export", "--path", str(tarball)))
-    output.append(
-        passed(secretive, *private.credentials, "sbom", "--image", "secretive", "export", "--path", str(sbom))
-    )
-    output.append(passed(secretive, *build, "env-variables", "name"))
-    for name in ("RATTLER_AUTH_FILE", "NETRC", "LOGINS_HOME"):
-        assert name not in output[-1].stdout
-
-    texts = [ended.stdout + ended.stderr for ended in output] + [said, lock, sbom.read_text()]
-    assert_hidden("".join(texts).encode(), (current().log / "engine.log").read_bytes())
+    assert_hidden(*output, capsys.readouterr().out, locked, sbom)
+    assert_hidden(log, current().log / "engine.log")
     for content in files_of(tarball):
         assert_hidden(content)
         assert b".logins" not in content
 
 
-@pytest.mark.asyncio
-@pytest.mark.usefixtures("connection")
+@pytest.mark.parametrize("private", ["token"], indirect=True)
+async def test_a_private_channel_with_tokens(
+    secretive: Checkout, private: Private, log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """pixi locks and installs with a token, and its channel is asked with it; with a wrong one, neither is done."""
+    async with a_session(log):
+        assert REJECTED in await refused(secretive, "lock", private.login(WRONG), image="secretive")
+    async with a_session(log):
+        locked = await lock(secretive, private, "secretive")
+    assert f"{private.address}/noarch/hidden-1.0-h_0.conda" in locked
+    shown = typed(secretive, *private.options, "lock", "--image", "secretive", "--check")
+    assert "secretive/pixi.lock is fresh" in shown
+    async with a_session(log):
+        assert GIVE in await refused(secretive, "build", image="secretive")
+        assert REJECTED in await refused(secretive, "build", private.login(WRONG), image="secretive")
+    async with a_session(log):
+        shown += await answer(secretive, "smoke_test", private.login(), image="secretive")
+    assert_hidden(shown, locked, capsys.readouterr().out, log)
+
+
+@pytest.mark.parametrize("private", ["password"], indirect=True)
 async def test_a_secret_in_an_address_is_refused(secretive: Checkout, private: Private) -> None:
     """With its line, before anything is asked, and without a repetition of it."""
     address = private.address.replace("https://", "https://me:unspeakable@")
@@ -245,123 +181,69 @@ async def test_a_secret_in_an_address_is_refused(secretive: Checkout, private: P
     shutil.copy(overlay("small") / "pixi.lock", secretive.path / "secretive")
     known = "secretive/pixi.toml:3 has a password in an address at packages.maniaclab.example; "
     ended = secretive.call("lock", "--image", "secretive")
-    for said in (
-        ended.stdout + ended.stderr,
-        await refused(secretive, "build", image="secretive"),
-        await refused(secretive, "lock", image="secretive", check=True),
-    ):
-        assert known in said
-        assert "with-channel-auth --host packages.maniaclab.example" in said
-        assert "unspeakable" not in said
+    async with a_session():
+        sentences = [
+            await refused(secretive, "build", image="secretive"),
+            await refused(secretive, "lock", image="secretive", check=True),
+        ]
+    for sentence in (ended.stdout + ended.stderr, *sentences):
+        assert known in sentence
+        assert "with-channel-auth --host packages.maniaclab.example" in sentence
+        assert "unspeakable" not in sentence
 
 
-@pytest.mark.asyncio
-@pytest.mark.usefixtures("connection")
 async def test_a_step_neither_prints_nor_keeps_what_it_is_given() -> None:
     """The files are there while it runs; the engine takes secrets out of its output, and the folder goes."""
     logins = Logins(channels={"conda.example.org": ("me", "unspeakable"), "other.example.org": ("", "silence")})
     script = 'cd "$LOGINS_HOME"; cat "$RATTLER_AUTH_FILE" "$NETRC"; echo unspeakable silence; touch .rattler/made'
-    step = logins.mounted(dag.container().from_(DEBIAN)).with_exec(["sh", "-euc", script])
-    said = await step.stdout()
-    assert said.endswith("*** ***\n")
-    assert "unspeakable" not in said
-    assert "silence" not in said
-    assert ".logins/" not in await step.rootfs().entries()
+    async with a_session():
+        step = logins.mounted(dag.container().from_(DEBIAN)).with_exec(["sh", "-euc", script])
+        output = await step.stdout()
+        assert output.endswith("*** ***\n")
+        assert "unspeakable" not in output
+        assert "silence" not in output
+        assert ".logins/" not in await step.rootfs().entries()
 
 
-@pytest.mark.asyncio
-@pytest.mark.usefixtures("connection")
-async def test_a_private_wheel(checkout: Checkout, private: Private) -> None:
+async def test_a_private_wheel(
+    checkout: Checkout, private: Private, log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """pixi's PyPI half asks with the same credentials."""
     address, sha256 = private.add_wheel()
-    lock = checkout.read("small/pixi.lock").replace("\npackages:\n", f"\n      - pypi: {address}\npackages:\n")
-    lock += f"- kind: pypi\n  name: hushed\n  version: '1.0'\n  url: {address}\n  sha256: {sha256}\n"
-    checkout.write("small/pixi.lock", lock)
+    text = checkout.read("small/pixi.lock").replace("\npackages:\n", f"\n      - pypi: {address}\npackages:\n")
+    text += f"- kind: pypi\n  name: hushed\n  version: '1.0'\n  url: {address}\n  sha256: {sha256}\n"
+    checkout.write("small/pixi.lock", text)
     checkout.write("small/pixi.toml", f'{checkout.read("small/pixi.toml")}\n[pypi-dependencies]\nhushed = "*"\n')
-    said = await refused(checkout, "build", image="small")
-    assert f"put 'with-channel-auth --host {PRIVATE.name} " in said
-    python = ("with-exec", "--args=python,-c,import hushed; print(hushed.NAME)", "stdout")
-    ended = passed(checkout, *private.credentials, "build", "--image", "small", *python)
-    assert ended.stdout.strip() == private.name
-    assert_hidden((ended.stdout + ended.stderr).encode())
+    async with a_session(log):
+        assert GIVE in await refused(checkout, "build", image="small")
+    async with a_session(log):
+        built = await answer(checkout, "build", private.login(), image="small")
+        assert (await built.with_exec(HUSHED).stdout()).strip() == private.name
+    assert_hidden(capsys.readouterr().out, log)
 
 
-@pytest.mark.asyncio
-@pytest.mark.usefixtures("connection")
-async def test_a_private_index(private: Private, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_private_index(private: Private, tmp_path: Path, log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A current pixi finds packages there, locks and installs them; one of 0.15 knows no index but PyPI."""
-    monkeypatch.setenv("WRONG", "not-the-secret")
-    wrong = [word.partition("=env:")[0] + "=env:WRONG" if "=env:" in word else word for word in private.credentials]
     copy_module(tmp_path)
     checkout = Checkout(tmp_path)
     checkout.write("indexed/image.toml", INDEXED_SPEC)
     checkout.write("indexed/pixi.toml", INDEXED.format(index=private.add_index()))
-    give = f"put 'with-channel-auth --host {PRIVATE.name} "
-    rejected = f"{PRIVATE.name} rejects what 'with-channel-auth --host {PRIVATE.name} …' gave"
-
-    said = [await refused(checkout, "lock", image="indexed"), checkout.refusal(*wrong, "lock", "--image", "indexed")]
-    assert give in said[0]
-    assert rejected in said[1]
-    output = [passed(checkout, "--auto-apply", *private.credentials, "lock", "--image", "indexed")]
-    lock = checkout.read("indexed/pixi.lock")
-    assert f"- pypi: {private.address}/hushed-1.0-py3-none-any.whl" in lock
-
-    said += [await refused(checkout, "build", image="indexed"), checkout.refusal(*wrong, "build", "--image", "indexed")]
-    assert give in said[2]
-    assert rejected in said[3]
-    python = ("with-exec", "--args=python,-c,import hushed; print(hushed.NAME)", "stdout")
-    output.append(passed(checkout, *private.credentials, "build", "--image", "indexed", *python))
-    assert output[-1].stdout.strip() == private.name
-    assert_hidden("".join([*said, lock, *(ended.stdout + ended.stderr for ended in output)]).encode())
-
-
-@pytest.mark.asyncio
-@pytest.mark.usefixtures("connection")
-async def test_an_image_on_a_private_base(checkout: Checkout) -> None:
-    """Built, tested and locked with credentials of the registry; refused in one sentence without."""
-    name = f"ghcr.io/maniaclab/private-{time.time_ns():x}:1"
-    config = docker_config()
-    skopeo("copy", f"--authfile={config}", f"docker://{BASE}", f"docker://{name}")
-    checkout.write("small/image.toml", f'description = "On a private base"\nbase = "{name}"\n')
-    give = "put 'with-registry-auth --address ghcr.io --username NAME --secret env:PASSWORD' before the function"
-    for function in ("build", "lock"):
-        said = await refused(checkout, function, image="small")
-        assert said.startswith(f"small: base image {name} cannot be pulled: ")
-        assert give in said
-    output = [passed(checkout, *REGISTRY_AUTH, "smoke-test", "--image", "small")]
-    output.append(passed(checkout, *REGISTRY_AUTH, "build", "--image", "small", "with-exec", "--args=true", "stdout"))
-    output.append(passed(checkout, "--auto-apply", *REGISTRY_AUTH, "lock", "--image", "small"))
-    assert name in checkout.read("small/base.lock")
-    output.append(passed(checkout, *REGISTRY_AUTH, "lock", "--image", "small", "--check"))
-    output.append(passed(checkout, *REGISTRY_AUTH, "sbom", "--image", "small", "contents"))
-    assert_hidden("".join(ended.stdout + ended.stderr for ended in output).encode())
-
-
-@pytest.mark.asyncio
-@pytest.mark.usefixtures("connection")
-async def test_a_dockerfile_on_a_private_base(checkout: Checkout) -> None:
-    """FROM is pulled with the same credentials."""
-    name = f"ghcr.io/maniaclab/private-{time.time_ns():x}:1"
-    skopeo("copy", f"--authfile={docker_config()}", f"docker://{BASE}", f"docker://{name}")
-    checkout.write("made/image.toml", 'description = "On a private base"\ndockerfile = "Dockerfile"\n')
-    checkout.write("made/Dockerfile", f"FROM {name}\nRUN echo {time.time_ns()} > /stamp\n")
-    said = await refused(checkout, "build", image="made")
-    assert said.startswith("made: made/Dockerfile was not built: ")
-    assert "put 'with-registry-auth --address ghcr.io " in said
-    passed(checkout, *REGISTRY_AUTH, "build", "--image", "made", "with-exec", "--args=true", "stdout")
-
-
-def assert_hidden(*contents: bytes) -> None:
-    """None of the secrets is in any of these."""
-    for content in contents:
-        for secret in SECRETS:
-            assert secret.encode() not in content
-
-
-def files_of(tarball: Path) -> Iterator[bytes]:
-    """All that an image consists of, uncompressed: its configuration and its layers."""
-    with tarfile.open(tarball) as archive:
-        for member in archive:
-            file = archive.extractfile(member)
-            data = file.read() if file else b""
-            yield gzip.decompress(data) if data.startswith(GZIP) else data
+    async with a_session(log):
+        output = [
+            await refused(checkout, "lock", image="indexed"),
+            await refused(checkout, "lock", private.login(WRONG), image="indexed"),
+        ]
+    async with a_session(log):
+        locked = await lock(checkout, private, "indexed")
+    assert f"- pypi: {private.address}/hushed-1.0-py3-none-any.whl" in locked
+    async with a_session(log):
+        output += [
+            await refused(checkout, "build", image="indexed"),
+            await refused(checkout, "build", private.login(WRONG), image="indexed"),
+        ]
+    assert all(GIVE in sentence for sentence in output[::2])
+    assert all(REJECTED in sentence for sentence in output[1::2])
+    async with a_session(log):
+        built = await answer(checkout, "build", private.login(), image="indexed")
+        assert (await built.with_exec(HUSHED).stdout()).strip() == private.name
+    assert_hidden(*output, locked, capsys.readouterr().out, log)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.engine.conftest import Checkout, refused
+from tests.engine.conftest import Checkout, answer, refused
 from tests.engine.kinds import DEBIAN, PINNED
 
 DESCRIPTION = 'description = "A small image"\n'
@@ -114,10 +114,12 @@ async def test_a_new_image_where_one_is(checkout: Checkout) -> None:
     assert "A small image" in checkout.read("small/image.toml")
 
 
-def test_a_new_image_is_written_beside_the_others(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_a_new_image_is_written_beside_the_others(checkout: Checkout) -> None:
     """Where a person agrees, the folder is there, and is an image."""
     ended = checkout.call("scaffold", "--name", "my-tool", "--kind", "DOCKERFILE", "--auto-apply")
     assert ended.returncode == 0, ended.stderr
     assert "ENV PATH=/opt/my-tool/bin" in checkout.read("my-tool/Dockerfile")
-    listed = checkout.call("images").stdout
+    listed = await answer(checkout, "images")
     assert [line.split()[0] for line in listed.splitlines()] == ["my-tool", "small"]

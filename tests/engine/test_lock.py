@@ -1,14 +1,19 @@
 """Locks are made anew, checked and compared, with a channel that gets newer packages while the tests run."""
 
+import asyncio
 import os
+import re
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
+import pytest_asyncio
+from dagger import dag
 
-from tests.engine.conftest import PATIENCE, ROOT, Checkout, copy_module
+from pipeline.output.formats import Format
+from tests.engine.conftest import PATIENCE, ROOT, Checkout, answer, copy_module, refused
 from tests.sandbox.channel import index, package
 from tests.sandbox.hosts import HOSTS
 from tests.sandbox.state import current
@@ -72,15 +77,19 @@ def served(channel: Channel) -> None:
     channel.serve()
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory, channel: Channel) -> Checkout:
+@pytest_asyncio.fixture(scope="module")
+async def small(
+    tmp_path_factory: pytest.TempPathFactory,
+    channel: Channel,
+    connection: None,  # noqa: ARG001  # asked for first
+) -> Checkout:
     """A repository with the image `small`, which is locked and committed: the first lock that it gets."""
     repository = Repository(tmp_path_factory.mktemp("checkout"))
     checkout = Checkout(repository.path)
     copy_module(checkout.path)
     checkout.write("small/image.toml", 'description = "A small image"\n')
     checkout.write("small/pixi.toml", MANIFEST.format(channel=channel.name))
-    lock(checkout)
+    await (await answer(checkout, "lock", image="small")).export(str(checkout.path))
     repository.commit("Lock")
     return checkout
 
@@ -99,56 +108,47 @@ def locked(checkout: Checkout) -> set[str]:
     return {name.removesuffix("-h_0.conda") for name in used}
 
 
-def test_a_lock_follows_its_channel(small: Checkout, channel: Channel) -> None:
+@pytest.mark.asyncio
+async def test_a_lock_follows_its_channel(small: Checkout, channel: Channel) -> None:
     """One package alone, then all; the build accepts it, and a diff from each kind of place names what changed."""
     assert locked(small) == {"greeter-1.0", "words-1.0"}
-    old = small.read("small/pixi.lock")
-    channel.add("words", "1.1")
-    channel.add("greeter", "1.1", "words")
+    small.write("old.txt", small.read("small/pixi.lock"))
+    await asyncio.to_thread(channel.add, "words", "1.1")  # it has a loop of its own
+    await asyncio.to_thread(channel.add, "greeter", "1.1", "words")
 
     shown = lock(small, "--package", "Greeter")
     assert locked(small) == {"greeter-1.1", "words-1.0"}
     assert "1 upgraded" in shown
 
-    lock(small)
+    await (await answer(small, "lock", image="small")).export(str(small.path))
     assert locked(small) == {"greeter-1.1", "words-1.1"}
     assert small.read("small/pixi.toml") == MANIFEST.format(channel=channel.name)
 
-    built = small.call(
-        "build", "--image", "small", "file", "--path", "/app/.pixi/envs/default/share/greeter", "contents"
-    )
-    assert (built.returncode, built.stdout) == (0, "1.1"), built.stderr
+    built = await answer(small, "build", image="small")
+    assert await built.file("/app/.pixi/envs/default/share/greeter").contents() == "1.1"
 
-    changed = small.call("lock-diff", "--image", "small", "--format", "markdown")
-    assert changed.stdout.startswith("### `small`: packages changed since `HEAD`\n\ndefault on linux-64: 2 upgraded; ")
-    assert [[cell.strip() for cell in row.split("|")[1:5]] for row in changed.stdout.splitlines()[-2:]] == [
+    changed = await answer(small, "lock_diff", image="small", format=Format.MARKDOWN)
+    assert changed.startswith("### `small`: packages changed since `HEAD`\n\ndefault on linux-64: 2 upgraded; ")
+    assert [[cell.strip() for cell in row.split("|")[1:5]] for row in changed.splitlines()[-2:]] == [
         ["greeter", "upgraded", "1.0", "1.1"],
         ["words", "upgraded", "1.0", "1.1"],
     ]
-    small.write("old.txt", old)
     from_file = small.call("lock-diff", "--image", "small", "--from-file", "old.txt", "--format", "markdown")
-    assert from_file.stdout.splitlines()[1:] == changed.stdout.splitlines()[1:]
+    assert from_file.returncode == 0, from_file.stderr
+    assert from_file.stdout.splitlines()[1:] == changed.splitlines()[1:]
 
 
-def test_a_published_image_is_compared_with(small: Checkout, channel: Channel) -> None:
+@pytest.mark.asyncio
+async def test_a_published_image_is_compared_with(small: Checkout, channel: Channel) -> None:
     """An image has the lock that it was built from."""
     address = f"ghcr.io/maniaclab/{channel.name}:1"
-    user = os.environ[GHCR.user_variable]
-    login = [
-        "with-registry-auth",
-        "--address",
-        "ghcr.io",
-        "--username",
-        user,
-        "--secret",
-        f"env:{GHCR.password_variable}",
-    ]
-    published = small.call("build", "--image", "small", *login, "publish", "--address", address)
-    assert published.returncode == 0, published.stderr
-    same = small.call("lock-diff", "--image", "small", "--from", address)
-    assert same.stdout == f"small/pixi.lock holds the same packages as the one of {address}\n"
-    said = small.refusal("lock-diff", "--image", "small", "--from", "docker.io/library/python:3.12-slim")
-    assert said.startswith("image docker.io/library/python:3.12-slim has no /app/pixi.lock")
+    password = dag.set_secret(GHCR.password_variable, os.environ[GHCR.password_variable])
+    built = await answer(small, "build", image="small")
+    await built.with_registry_auth(GHCR.name, os.environ[GHCR.user_variable], password).publish(address)
+    same = await answer(small, "lock_diff", image="small", reference=address)
+    assert same == f"small/pixi.lock holds the same packages as the one of {address}\n"
+    sentence = await refused(small, "lock_diff", image="small", reference="docker.io/library/python:3.12-slim")
+    assert sentence.startswith("image docker.io/library/python:3.12-slim has no /app/pixi.lock")
 
 
 def test_a_fresh_lock_is_left_alone(small: Checkout) -> None:
@@ -158,49 +158,42 @@ def test_a_fresh_lock_is_left_alone(small: Checkout) -> None:
     assert small.read("small/pixi.lock") == before
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("sha256: ", "sha256: 0", "its channel has another sha256 for "),
-        ("/words-1", "/words-9", "its channel does not list noarch/words-9"),
-    ],
-    ids=["hash", "address"],
-)
-def test_a_lock_that_was_edited_is_caught(small: Checkout, old: str, new: str, said: str) -> None:
-    """What pixi takes for good is held against the channel."""
+def test_a_lock_that_was_edited_is_caught(small: Checkout) -> None:
+    """What pixi takes for good is held against the channel: hashes, and whether it has the package at all."""
     good = small.read("small/pixi.lock")
     try:
-        edited = good.replace(old, new)
-        # A hash keeps its length.
-        lines = [line[:74] if "sha256" in line else line for line in edited.splitlines()]
-        small.write("small/pixi.lock", "\n".join([*lines, ""]))
-        assert said in small.refusal("lock", "--image", "small", "--check")
+        head, name, rest = good.replace("/words-1", "/words-9").partition("\n  name: greeter\n")
+        small.write("small/pixi.lock", head + name + re.sub("sha256: .{64}", f"sha256: {'0' * 64}", rest, count=1))
+        sentence = small.refusal("lock", "--image", "small", "--check")
     finally:
         small.write("small/pixi.lock", good)
+    assert "its channel has another sha256 for noarch/greeter-1." in sentence
+    assert "its channel does not list noarch/words-9" in sentence
 
 
-def test_a_lock_that_lacks_what_a_package_needs_is_caught(small: Checkout) -> None:
-    """pixi says so itself, and nothing is written."""
+@pytest.mark.asyncio
+async def test_a_lock_that_lacks_what_a_package_needs_is_caught(small: Checkout) -> None:
+    """pixi says so itself, before a channel is asked."""
     good = small.read("small/pixi.lock")
     try:
         lines = good.splitlines(keepends=True)
         edited = "".join(line for line in lines if "      - conda: " not in line or "/words-" not in line)
         small.write("small/pixi.lock", edited)
-        said = small.refusal("--auto-apply", "lock", "--image", "small", "--check")
-        assert said.startswith("small/pixi.lock does not match small/pixi.toml (pixi: the dependencies of environment")
-        assert "words" in said
-        assert small.read("small/pixi.lock") == edited
+        sentence = await refused(small, "lock", image="small", check=True)
     finally:
         small.write("small/pixi.lock", good)
+    assert sentence.startswith("small/pixi.lock does not match small/pixi.toml (pixi: the dependencies of environment")
+    assert "words" in sentence
 
 
-def test_what_cannot_be_locked_is_told(small: Checkout) -> None:
+@pytest.mark.asyncio
+async def test_what_cannot_be_locked_is_told(small: Checkout) -> None:
     """A requirement without a solution, by pixi's own words."""
     manifest = small.read("small/pixi.toml")
     try:
         small.write("small/pixi.toml", manifest.replace('greeter = "*"', 'greeter = ">=7"'))
-        said = small.refusal("lock", "--image", "small")
-        assert said.startswith("small: pixi cannot lock what small/pixi.toml asks for: ")
-        assert "greeter >=7" in said
+        sentence = await refused(small, "lock", image="small")
     finally:
         small.write("small/pixi.toml", manifest)
+    assert sentence.startswith("small: pixi cannot lock what small/pixi.toml asks for: ")
+    assert "greeter >=7" in sentence

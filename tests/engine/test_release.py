@@ -3,13 +3,17 @@
 import tomllib
 import uuid
 
+import pytest
+from dagger import dag
 from dulwich import porcelain
 
-from tests.engine.conftest import Checkout
+from pipeline.git.upload_filter import HISTORY_LEFT_OUT
+from tests.engine.conftest import Checkout, a_session, refused
 from tests.unit.repository import Repository
 
 
-def test_a_release_is_prepared_and_explained(checkout: Checkout) -> None:
+@pytest.mark.asyncio
+async def test_a_release_is_prepared_and_explained(checkout: Checkout) -> None:
     """The version and the changelog change on the disk, the next commands are told, and git is left alone."""
     repository = Repository(checkout.path)
     repository.write("CHANGELOG.md", "# Changelog\n\n## Unreleased\n")
@@ -30,5 +34,7 @@ def test_a_release_is_prepared_and_explained(checkout: Checkout) -> None:
     assert porcelain.tag_list(checkout.path) == [b"v2026.2.0"]
     with porcelain.open_repo_closing(checkout.path) as opened:
         assert opened.head().decode() == sha
-    said = checkout.refusal("release", "--version", "2026.2.0")
-    assert said.startswith("2026.2.0 was released before: ")
+    async with a_session():
+        source = dag.host().directory(str(checkout.path), exclude=[*HISTORY_LEFT_OUT])
+        sentence = await refused(checkout, "release", checkout=source, version="2026.2.0")
+    assert sentence.startswith("2026.2.0 was released before: ")

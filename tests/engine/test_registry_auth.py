@@ -1,0 +1,61 @@
+"""Registries that ask who one is: images on their private images, with and without credentials.
+
+Each test has sessions of its own: the engine keeps a login until the end of one.
+"""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.engine.conftest import Checkout, a_session, answer, refused
+from tests.engine.private import REGISTRY_OPTIONS, assert_hidden, registry_login
+from tests.engine.publishing import docker_config, skopeo
+
+pytestmark = pytest.mark.asyncio
+BASE = "ghcr.io/prefix-dev/pixi:noble"
+
+
+@pytest.fixture
+def private() -> str:
+    """A private image of ghcr.io that nobody has pulled before."""
+    name = f"ghcr.io/maniaclab/private-{time.time_ns():x}:1"
+    skopeo("copy", f"--authfile={docker_config()}", f"docker://{BASE}", f"docker://{name}")
+    return name
+
+
+async def test_an_image_on_a_private_base(
+    checkout: Checkout, private: str, log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Built, tested, listed, locked and checked with credentials of the registry; refused in one sentence without."""
+    checkout.write("small/image.toml", f'description = "On a private base"\nbase = "{private}"\n')
+    give = "put 'with-registry-auth --address ghcr.io --username NAME --secret env:PASSWORD' before the function"
+    async with a_session():
+        for function in ("build", "lock"):
+            sentence = await refused(checkout, function, image="small")
+            assert sentence.startswith(f"small: base image {private} cannot be pulled: ")
+            assert give in sentence
+    async with a_session(log):
+        output = [await answer(checkout, "smoke_test", registry_login, image="small")]
+        built = await answer(checkout, "build", registry_login, image="small")
+        await built.with_exec(["true"]).sync()
+        output.append(await (await answer(checkout, "sbom", registry_login, image="small")).contents())
+        changeset = await answer(checkout, "lock", registry_login, image="small")
+        await changeset.export(str(checkout.path))
+    assert private in checkout.read("small/base.lock")
+    ended = checkout.call(*REGISTRY_OPTIONS, "lock", "--image", "small", "--check")
+    assert ended.returncode == 0, ended.stderr
+    assert_hidden(*output, capsys.readouterr().out, log, ended.stdout + ended.stderr)
+
+
+async def test_a_dockerfile_on_a_private_base(checkout: Checkout, private: str) -> None:
+    """FROM is pulled with the same credentials."""
+    checkout.write("made/image.toml", 'description = "On a private base"\ndockerfile = "Dockerfile"\n')
+    checkout.write("made/Dockerfile", f"FROM {private}\nRUN echo {time.time_ns()} > /stamp\n")
+    async with a_session():
+        sentence = await refused(checkout, "build", image="made")
+    assert sentence.startswith("made: made/Dockerfile was not built: ")
+    assert "put 'with-registry-auth --address ghcr.io " in sentence
+    async with a_session():
+        built = await answer(checkout, "build", registry_login, image="made")
+        await built.with_exec(["true"]).sync()
