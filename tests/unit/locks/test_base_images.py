@@ -1,3 +1,4 @@
+import re
 import tomllib
 
 import pytest
@@ -8,17 +9,19 @@ from pipeline.commands.lock import kept_bases
 from pipeline.config.image_toml import ImageSpec, load_spec
 from pipeline.config.settings import Settings
 from pipeline.config.toml_locations import located
-from pipeline.errors import LockError
+from pipeline.errors import Code, LockError
 from pipeline.locks import base_images
 from pipeline.locks.base_images import BaseChange
 from tests.sandbox.contents import own_digests
 from tests.unit.conftest import CheckoutFolder
+from tests.unit.refusals import refused
 
 PIXI = "ghcr.io/prefix-dev/pixi:noble"
 DEBIAN = "docker.io/library/debian:bookworm-slim"
 ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 SETTINGS = Settings(base=PIXI)
 SPEC = ImageSpec(description="x", runtime_base=DEBIAN)
+RELOCK = "'dagger call lock --image small' and commit base.lock"
 
 
 def test_what_is_written_is_read(checkout: CheckoutFolder) -> None:
@@ -61,56 +64,52 @@ def test_what_is_locked_by_itself_is_not_locked_again(checkout: CheckoutFolder) 
 
 
 @pytest.mark.parametrize(
-    ("runtime", "text", "said"),
+    ("runtime", "held", "where", "facts"),
     [
         (
             DEBIAN,
-            base_images.write("small", {PIXI: ONE}),
-            f"small/base.lock does not fit: it lacks {DEBIAN}, which is 'runtime_base' in small/image.toml:2; ",
+            {PIXI: ONE},
+            ("small/image.toml", "runtime_base", 2),
+            [f"lacks {DEBIAN}", "'runtime_base'"],
         ),
-        (
-            None,
-            base_images.write("small", {}),
-            f"small/base.lock does not fit: it lacks {PIXI}, which is 'base' in pyproject.toml:2; ",
-        ),
-        (
-            None,
-            base_images.write("small", {PIXI: ONE, DEBIAN: TWO}),
-            f"small/base.lock:4 does not fit: it has {DEBIAN}, on which the image is not built; ",
-        ),
+        (None, {}, ("pyproject.toml", "tool.pipeline.base", 2), [f"lacks {PIXI}", "'base'"]),
+        (None, {PIXI: ONE, DEBIAN: TWO}, ("small/base.lock", f'"{DEBIAN}"', 4), [f"has {DEBIAN}"]),
     ],
     ids=["missing", "missing from the settings", "superfluous"],
 )
-def test_a_file_that_does_not_fit_is_told_with_the_line(
-    checkout: CheckoutFolder, runtime: str | None, text: str, said: str
+def test_a_file_that_does_not_fit_is_refused(
+    checkout: CheckoutFolder,
+    runtime: str | None,
+    held: dict[str, str],
+    where: tuple[str, str, int],
+    facts: list[str],
 ) -> None:
-    """A base image that was changed without locking it, or that is no longer used."""
+    """A base image was changed without locking it, or is no longer used: the message has its line."""
     checkout.write("pyproject.toml", f"[tool.pipeline]\nbase = '{PIXI}'\n")
     checkout.write("small/image.toml", "description = 'x'\n" + (f"runtime_base = '{runtime}'\n" if runtime else ""))
-    checkout.write("small/base.lock", text)
-    with pytest.raises(LockError) as raised:
+    checkout.write("small/base.lock", base_images.write("small", held))
+    file, key, line = where
+    with refused(Code.BASE_LOCK_STALE, "small/base.lock", *facts, RELOCK, at={file: key}, kind=LockError) as raised:
         _ = checkout.source(load_spec(checkout.path, "small"), SETTINGS).digests
-    assert located(raised.value, checkout.path).startswith(said)
-    assert raised.value.message.endswith("; run 'dagger call lock --image small' and commit base.lock")
+    assert re.search(rf"{file}:{line}\b", located(raised.value, checkout.path))
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "facts"),
     [
-        ("", r"key 'digests' is missing"),
-        ("<<<<<<< HEAD\n[digests]\n", r"small/base\.lock is not valid TOML"),
-        (f"[digest]\n'{PIXI}' = '{ONE}'\n", r"unknown key 'digest'; did you mean 'digests'\?"),
-        (f"[digests]\n'{PIXI}' = 'sha256:1'\n", r"key 'digests\.ghcr\.io/prefix-dev/pixi:noble'"),
-        (f"[digests]\n'{PIXI}' = ['{ONE}']\n", r"should be a valid string"),
+        ("", ["key 'digests'", "missing"]),
+        ("<<<<<<< HEAD\n[digests]\n", ["TOML", "line 1"]),
+        (f"[digest]\n'{PIXI}' = '{ONE}'\n", ["key 'digest'", "'digests'"]),
+        (f"[digests]\n'{PIXI}' = 'sha256:1'\n", [f"key 'digests.{PIXI}'", "pattern"]),
+        (f"[digests]\n'{PIXI}' = ['{ONE}']\n", [f"key 'digests.{PIXI}'", "string"]),
     ],
     ids=["empty", "conflict", "misspelt", "short", "list"],
 )
-def test_a_file_that_cannot_be_used_is_told(checkout: CheckoutFolder, text: str, said: str) -> None:
-    """With the key, and that locking again writes it anew."""
+def test_a_file_that_cannot_be_used_is_refused(checkout: CheckoutFolder, text: str, facts: list[str]) -> None:
+    """The message has the key, and the command that writes the file again."""
     checkout.write("small/base.lock", text)
-    with pytest.raises(LockError, match=said) as raised:
+    with refused(Code.BASE_LOCK_STALE, "small/base.lock", *facts, RELOCK, kind=LockError):
         base_images.read(checkout.image)
-    assert raised.value.message.endswith("; or run 'dagger call lock --image small' and commit base.lock")
 
 
 def test_changes_are_told_by_name() -> None:

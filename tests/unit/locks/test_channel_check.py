@@ -2,10 +2,11 @@ import pytest
 import rattler
 
 from pipeline.credentials.logins import Logins
-from pipeline.errors import PipelineError
+from pipeline.errors import Code
 from pipeline.locks.channel_check import by_channel, compare, find_differences
 from pipeline.locks.lockfile import Package
 from tests.sandbox.channel import index, package
+from tests.unit.refusals import refused
 
 FORGE = "https://conda.anaconda.org/conda-forge"
 ZLIB = Package("conda", "zlib", "1", "h_0", f"{FORGE}/noarch/zlib-1-h_0.conda", sha256="1" * 64)
@@ -57,10 +58,10 @@ def test_a_package_that_the_channel_lacks_is_told(listed: dict[str, rattler.Repo
 
 
 @pytest.mark.asyncio
-async def test_a_channel_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its address, and as something that may pass."""
+async def test_a_channel_that_cannot_be_reached_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message has its URL, and the code of a transient failure."""
     monkeypatch.setattr("pipeline.locks.channel_check.RETRIES", 0)
-    with pytest.raises(PipelineError, match=r"^channel http://127\.0\.0\.1:9/none cannot be queried: "):
+    with refused(Code.CHANNEL_UNREACHABLE, "channel http://127.0.0.1:9/none", "again"):
         await find_differences(
             [Package("conda", "a", "1", "h_0", "http://127.0.0.1:9/none/noarch/a-1-h_0.conda")], Logins()
         )

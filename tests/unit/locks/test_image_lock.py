@@ -3,12 +3,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.image_toml import ImageSpec, load_spec
-from pipeline.errors import LockError, PipelineError
+from pipeline.errors import Code, LockError
 from pipeline.locks.image_lock import LockFiles, check_lock
 from tests.unit.conftest import LOCK, CheckoutFolder
 from tests.unit.lockfiles import conda, locked, pypi, write
+from tests.unit.refusals import refused
 
 SPEC = ImageSpec(description="x")
+RELOCK = "'dagger call lock --image small' and commit pixi.lock"
 ROOT = Path(__file__).parents[3]
 NUMPY = conda("numpy-2.0-h_0")
 ZLIB = conda("zlib-1.3-h_0")
@@ -49,39 +51,77 @@ def test_the_lock_of_columnar_fits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "error", "message"),
+    ("text", "code", "facts"),
     [
-        ("pixi.lock", "", LockError, r"small/pixi\.lock is empty"),
-        ("pixi.lock", "version: 99", LockError, r"small/pixi\.lock cannot be read: found newer lockfile format version 99"),
-        ("pixi.lock", "version: [", LockError, r"small/pixi\.lock cannot be read: "),
-        ("pixi.lock", LOCK.replace("  default:", "  other:"), LockError, r"small/pixi\.lock has no environment 'default', which small/image\.toml names"),
-        ("pixi.lock", LOCK.replace("linux-64:", "osx-64:"), LockError, r"has nothing of environment 'default' for linux-64, which small/pixi\.toml lists; run 'dagger call lock --image small'"),
-        ("pixi.lock", write({"default": {"linux-64": []}, "ml": {"linux-64": [NUMPY]}}).replace("linux-64:\n  ml", "linux-64: []\n  ml"), LockError, r"""'default' has no packages for linux-64; write environment = "ml" in small/image\.toml"""),
-        ("pixi.lock", write([NUMPY, SOURCE]), LockError, r"'default' has a package that pixi builds from source \(mine\), and an image cannot have such a package yet"),
-        ("pixi.lock", write([NUMPY, MINE]), PipelineError, r"package 'mine' is './mine', and that is not there \(no small/mine\); add it"),
-        ("pixi.lock", write([NUMPY, (MINE[0].replace("./", "../"), MINE[1].replace("./", "../"))]), PipelineError, r"package 'mine' is '\.\./mine', and that is outside of small/"),
-        ("pixi.toml", "[workspace", PipelineError, r"small/pixi\.toml is not valid TOML"),
-        ("pixi.toml", '[workspace]\nplatforms = ["osx-64"]', PipelineError, r"""small/pixi\.toml: 'platforms' of environment 'default' does not have linux-64, .*; add "linux-64" there"""),
-        ("pixi.toml", '[activation]\nscripts = ["gone.sh"]', PipelineError, r"activation script 'gone\.sh' is not there \(no small/gone\.sh\)"),
-        ("pixi.toml", '[system-requirements]\ncuda = "12.8"', LockError, r"requires CUDA 12\.8, but small/image\.toml has no key 'cuda'"),
-        ("pixi.toml", '[system-requirements]\ncuda = 12.8', LockError, r'add cuda = "12\.8"'),
+        ("", Code.LOCK_INVALID, ["empty", RELOCK]),
+        ("version: 99", Code.LOCK_INVALID, ["version 99", RELOCK]),
+        ("version: [", Code.LOCK_INVALID, [RELOCK]),
+        (LOCK.replace("  default:", "  other:"), Code.LOCK_STALE, ["environment 'default'", "small/image.toml", RELOCK]),
+        (LOCK.replace("linux-64:", "osx-64:"), Code.LOCK_STALE, ["environment 'default'", "linux-64", "small/pixi.toml", RELOCK]),
+        (write({"default": {"linux-64": []}, "ml": {"linux-64": [NUMPY]}}).replace("linux-64:\n  ml", "linux-64: []\n  ml"), Code.LOCK_EMPTY, ["environment 'default'", "linux-64", 'environment = "ml"', "small/image.toml"]),
+        (write([NUMPY, SOURCE]), Code.LOCK_SOURCE_PACKAGE, ["environment 'default'", "(mine)", "'environment' in small/image.toml"]),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused(
-    checkout: CheckoutFolder, name: str, text: str, error: type[PipelineError], message: str
-) -> None:
-    """Each way in which lock and manifest can be wrong is told in a sentence with the file and the remedy."""
-    checkout.write(f"small/{name}", text)
-    with pytest.raises(error, match=message) as raised:
+def test_a_lock_that_does_not_fit_is_refused(checkout: CheckoutFolder, text: str, code: Code, facts: list[str]) -> None:
+    """One line has the lock, what is missing in it, and the remedy."""
+    checkout.write("small/pixi.lock", text)
+    with refused(code, "small/pixi.lock", *facts, kind=LockError) as raised:
         check_lock(LockFiles(checkout.image), SPEC)
-    assert ";" in raised.value.message
     assert "\n" not in raised.value.message
 
 
-def test_a_missing_lock_is_told(checkout: CheckoutFolder) -> None:
+@pytest.mark.parametrize(
+    ("package", "facts"),
+    [
+        (MINE, ["'./mine'", "no small/mine"]),
+        ((MINE[0].replace("./", "../"), MINE[1].replace("./", "../")), ["'../mine'", "outside of small/"]),
+    ],
+    ids=["missing", "outside"],
+)
+def test_a_package_that_is_not_in_the_folder_is_refused(
+    checkout: CheckoutFolder, package: tuple[str, str], facts: list[str]
+) -> None:
+    """The message has the package and its path."""
+    checkout.write("small/pixi.lock", write([NUMPY, package]))
+    with refused(Code.LOCAL_PATH, "package 'mine'", *facts, at={"small/pixi.toml": ""}) as raised:
+        check_lock(LockFiles(checkout.image), SPEC)
+    assert "\n" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "facts", "at"),
+    [
+        ("[workspace", Code.TOML_INVALID, ["small/pixi.toml", "TOML"], {}),
+        ('[workspace]\nplatforms = ["osx-64"]', Code.MANIFEST_PLATFORM, ["'platforms' of environment 'default'", 'add "linux-64"'], {"small/pixi.toml": "workspace.platforms"}),
+        ('[activation]\nscripts = ["gone.sh"]', Code.LOCAL_PATH, ["activation script 'gone.sh'", "no small/gone.sh"], {"small/pixi.toml": "activation.scripts"}),
+    ],
+)  # fmt: skip
+def test_a_manifest_that_does_not_fit_is_refused(
+    checkout: CheckoutFolder, text: str, code: Code, facts: list[str], at: dict[str, str]
+) -> None:
+    """One line has the manifest, its key, and the remedy."""
+    checkout.write("small/pixi.toml", text)
+    with refused(code, *facts, at=at) as raised:
+        check_lock(LockFiles(checkout.image), SPEC)
+    assert "\n" not in raised.value.message
+
+
+@pytest.mark.parametrize("value", ['"12.8"', "12.8"])
+def test_an_image_without_the_required_cuda_is_refused(checkout: CheckoutFolder, value: str) -> None:
+    """The message has the line to add to image.toml."""
+    checkout.write("small/pixi.toml", f"[system-requirements]\ncuda = {value}")
+    facts = ["environment 'default'", "CUDA 12.8", "small/image.toml", 'add cuda = "12.8"']
+    with refused(
+        Code.CUDA_MISMATCH, *facts, at={"small/pixi.toml": "system-requirements.cuda"}, kind=LockError
+    ) as raised:
+        check_lock(LockFiles(checkout.image), SPEC)
+    assert "\n" not in raised.value.message
+
+
+def test_a_missing_lock_is_refused(checkout: CheckoutFolder) -> None:
     """Without a lock nothing is built."""
     checkout.remove("small/pixi.lock")
-    with pytest.raises(LockError, match=r"^small/pixi\.lock is missing, .*; run 'dagger call lock --image small'"):
+    with refused(Code.LOCK_MISSING, "small/pixi.lock", RELOCK, kind=LockError):
         check_lock(LockFiles(checkout.image), SPEC)
 
 
@@ -97,12 +137,10 @@ def test_a_source_package_of_another_environment_is_none_of_the_image(checkout: 
     assert list(locked(checkout.image).conda) == ["numpy"]
 
 
-def test_an_environment_that_the_manifest_lacks_is_told(checkout: CheckoutFolder) -> None:
-    """A misspelt environment is told with the one that was meant."""
+def test_an_environment_that_the_manifest_lacks_is_refused(checkout: CheckoutFolder) -> None:
+    """The message for a misspelt environment has the one that was meant."""
     checkout.write("small/pixi.toml", "[environments]\nml = []\n")
-    with pytest.raises(
-        PipelineError, match=r"has no environment 'mll', which small/image\.toml names; did you mean 'ml'\?"
-    ):
+    with refused(Code.ENVIRONMENT_UNKNOWN, "small/pixi.toml", "environment 'mll'", "small/image.toml", "'ml'"):
         check_lock(LockFiles(checkout.image), ImageSpec(description="x", environment="mll"))
 
 

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import LockError
+from pipeline.errors import Code, LockError
 from pipeline.locks.lockfile import LockTarget, Packages, read_packages
 from tests.unit.lockfiles import CHANNEL, FILES, conda, pypi, write
+from tests.unit.refusals import refused
 
 ROOT = Path(__file__).parents[3]
 PLACE = LockTarget("default", "linux-64")
@@ -119,48 +120,43 @@ def test_an_environment_without_packages_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "facts"),
     [
-        ("", "small/pixi.lock is empty"),
-        (" \n\n", "small/pixi.lock is empty"),
-        (b"\xff\xfe\0\0", "not contain valid UTF-8"),
-        ("hello\n", "missing `version` field"),
-        ("- a\n- b\n", "missing `version` field"),
-        ("version: 6\n", "missing field `environments`"),
-        ("version: six\n", "is not an integer"),
-        ("version: -1\n", "is not an integer"),
-        ("version: 1\nmetadata: {}\npackage: []\n", "missing field `channels`"),
-        ("version: 99\n", "found newer lockfile format version 99"),
-        ("version: [\n", "line 2"),
-        (NEW[: len(NEW) // 2], "it ends in the middle of a line, as a file does that was cut off"),
-        (NEW.replace("size: 1000", "size: -1"), "expected u64"),
-        (NEW.replace("md5: ", "md5: x"), "failed to parse digest"),
-        (NEW.replace("name: Foo_Bar", "name: foo.."), "foo.."),
-        (NEW.replace("environments:", "<<<<<<< ours\nenvironments:"), "git left a merge conflict in line 2"),
-        (f"version: 6\nx: {'[' * 5000}\n", "recursion limit"),
-        (write([conda("zlib-1.3.1-h0_0"), conda("zlib-1.2-h1_1")]), "holds package 'zlib' twice for environment 'default' on linux-64, as 1.2 h1_1 and 1.3.1 h0_0"),
-        (write([pypi("foo", "1"), pypi("Foo", "2")]), "holds package 'foo' twice for environment 'default' on linux-64, as 1 and 2"),
-        (write([conda("nothing")]), "missing field"),
+        ("", ["empty"]),
+        (" \n\n", ["empty"]),
+        (b"\xff\xfe\0\0", ["UTF-8"]),
+        ("hello\n", ["missing `version`"]),
+        ("- a\n- b\n", ["missing `version`"]),
+        ("version: 6\n", ["`environments`"]),
+        ("version: six\n", ["integer"]),
+        ("version: -1\n", ["integer"]),
+        ("version: 1\nmetadata: {}\npackage: []\n", ["`channels`"]),
+        ("version: 99\n", ["version 99"]),
+        ("version: [\n", ["line 2"]),
+        (NEW[: len(NEW) // 2], ["cut off"]),
+        (NEW.replace("size: 1000", "size: -1"), ["u64"]),
+        (NEW.replace("md5: ", "md5: x"), ["digest"]),
+        (NEW.replace("name: Foo_Bar", "name: foo.."), ["foo.."]),
+        (NEW.replace("environments:", "<<<<<<< ours\nenvironments:"), ["merge conflict", "line 2"]),
+        (f"version: 6\nx: {'[' * 5000}\n", ["recursion limit"]),
+        (write([conda("zlib-1.3.1-h0_0"), conda("zlib-1.2-h1_1")]), ["package 'zlib'", "environment 'default'", "linux-64", "1.2 h1_1", "1.3.1 h0_0"]),
+        (write([pypi("foo", "1"), pypi("Foo", "2")]), ["package 'foo'", "environment 'default'", "linux-64", "as 1 and 2"]),
+        (write([conda("nothing")]), ["missing field"]),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_told(tmp_path: Path, text: str | bytes, said: str) -> None:
-    """One sentence: the file, what is wrong with it, and the remedy."""
-    with pytest.raises(LockError) as raised:
+def test_a_lock_that_cannot_be_read_is_refused(tmp_path: Path, text: str | bytes, facts: list[str]) -> None:
+    """One line has the file, the fault, and the remedy."""
+    with refused(Code.LOCK_INVALID, "small/pixi.lock", *facts, "lock it again", kind=LockError) as raised:
         read(tmp_path, text)
-    message = raised.value.message
-    assert message.startswith("small/pixi.lock ")
-    assert said in message
-    assert message.endswith("; lock it again")
-    assert "\n" not in message
+    assert "\n" not in raised.value.message
 
 
 @pytest.mark.parametrize("end", range(0, NEW.rindex("- pypi: "), 31))
-def test_a_lock_that_is_cut_off_is_told(tmp_path: Path, end: int) -> None:
-    """Wherever a lock ends before its last package, there is a sentence and no other error."""
-    with pytest.raises(
-        LockError, match=r"^small/pixi\.lock (is empty|cannot be read: .*); lock it again \[lock-invalid\]$"
-    ):
+def test_a_lock_that_is_cut_off_is_refused(tmp_path: Path, end: int) -> None:
+    """Wherever a lock ends before its last package, the error is this one, in one line."""
+    with refused(Code.LOCK_INVALID, "small/pixi.lock", "lock it again", kind=LockError) as raised:
         read(tmp_path, NEW[:end])
+    assert "\n" not in raised.value.message
 
 
 def test_a_large_lock_is_read(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PipelineError
+from pipeline.errors import Code
 from pipeline.locks.manifest import Manifest, inside, read_manifest
 from tests.unit.conftest import CheckoutFolder
+from tests.unit.refusals import refused
 
 ROOT = Path(__file__).parents[3]
 CUDA = '{ name = "linux-64-cuda", platform = "linux-64", cuda = "12.8" }'
@@ -46,17 +47,19 @@ def test_pixi_toml_comes_first(checkout: CheckoutFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "message"),
+    ("file", "text", "code", "facts"),
     [
-        ("pyproject.toml", "[project]\n", r"^small/pyproject\.toml has no table \[tool\.pixi\], and there is no"),
-        ("README.md", "", r"^small/pixi\.toml is missing; "),
-        ("pixi.toml", "a = ", r"^small/pixi\.toml is not valid TOML: "),
-        ("pyproject.toml", "a = ", r"^small/pyproject\.toml is not valid TOML: "),
+        ("pyproject.toml", "[project]\n", Code.MANIFEST_MISSING, ["small/pyproject.toml", "[tool.pixi]", "small/pixi.toml"]),
+        ("README.md", "", Code.MANIFEST_MISSING, ["small/pixi.toml", "missing"]),
+        ("pixi.toml", "a = ", Code.TOML_INVALID, ["small/pixi.toml", "TOML"]),
+        ("pyproject.toml", "a = ", Code.TOML_INVALID, ["small/pyproject.toml", "TOML"]),
     ],
 )  # fmt: skip
-def test_a_manifest_that_cannot_be_read_is_told(checkout: CheckoutFolder, file: str, text: str, message: str) -> None:
-    """In one sentence with the file."""
-    with pytest.raises(PipelineError, match=message):
+def test_a_manifest_that_cannot_be_read_is_refused(
+    checkout: CheckoutFolder, file: str, text: str, code: Code, facts: list[str]
+) -> None:
+    """The message has the file."""
+    with refused(code, *facts):
         read(checkout, text, file)
 
 

@@ -2,10 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PreviousLockError
+from pipeline.errors import Code, PreviousLockError
 from pipeline.locks import base_images
 from pipeline.locks.previous import committed_lock, previous_digests
+from tests.unit.refusals import refused
 from tests.unit.repository import Repository
+
+MISSING = Code.PREVIOUS_LOCK_MISSING
 
 
 @pytest.fixture
@@ -49,34 +52,35 @@ def test_a_commit_is_found_by_its_id(repository: Repository, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("reference", ["frist", "HEAD~7", "", "é", "..", "0" * 40])
-def test_an_unknown_commit_is_told(repository: Repository, tmp_path: Path, reference: str) -> None:
-    """With the name that was meant, or all that there are, and the other ways to name a lock."""
-    with pytest.raises(PreviousLockError, match=rf"^there is no commit, branch or tag '{reference}' in the checkout; "):
+def test_an_unknown_commit_is_refused(repository: Repository, tmp_path: Path, reference: str) -> None:
+    """The message has the reference, and the other ways to name a lock."""
+    with refused(MISSING, f"commit, branch or tag '{reference}'", "published image", kind=PreviousLockError):
         committed_lock(repository.exported(tmp_path / "copy"), "small", reference)
 
 
-def test_a_misspelt_branch_is_told_with_the_nearest(repository: Repository, tmp_path: Path) -> None:
-    """So that the next try is right."""
-    with pytest.raises(PreviousLockError, match=r"did you mean 'first'\?; a published image"):
+def test_a_misspelt_branch_is_refused_with_the_nearest(repository: Repository, tmp_path: Path) -> None:
+    """The next try is right."""
+    with refused(MISSING, "'frist'", "'first'", "published image", kind=PreviousLockError):
         committed_lock(repository.exported(tmp_path / "copy"), "small", "frist")
 
 
-def test_a_commit_that_a_shallow_clone_lacks_is_told(repository: Repository, tmp_path: Path) -> None:
-    """CI clones the newest commit alone: how to get the others is said."""
+def test_a_commit_that_a_shallow_clone_lacks_is_refused(repository: Repository, tmp_path: Path) -> None:
+    """CI clones the newest commit alone: the message has the command that gets the others."""
     repository.make_shallow()
-    with pytest.raises(PreviousLockError, match="git fetch --unshallow"):
+    with refused(MISSING, "'v1'", "git fetch --unshallow", kind=PreviousLockError):
         committed_lock(repository.exported(tmp_path / "copy"), "small", "v1")
 
 
-def test_a_commit_without_the_lock_is_told(repository: Repository, tmp_path: Path) -> None:
-    """An image that is newer than the commit."""
-    with pytest.raises(PreviousLockError, match=r"^commit \w{7}, which is 'HEAD', has no other/pixi\.lock; "):
-        committed_lock(repository.exported(tmp_path / "copy"), "other", "HEAD")
+def test_a_commit_without_the_lock_is_refused(repository: Repository, tmp_path: Path) -> None:
+    """The image is newer than the commit; the message has its id."""
+    first = (repository.path / ".git/refs/heads/first").read_text()[:7]
+    with refused(MISSING, f"commit {first}", "'first'", "other/pixi.lock", kind=PreviousLockError):
+        committed_lock(repository.exported(tmp_path / "copy"), "other", "first")
 
 
-def test_a_checkout_without_history_is_told(tmp_path: Path) -> None:
+def test_a_checkout_without_history_is_refused(tmp_path: Path) -> None:
     """A downloaded archive has no commits."""
-    with pytest.raises(PreviousLockError, match=r"^the checkout has no folder \.git to look up 'HEAD' in"):
+    with refused(MISSING, "no folder .git", "'HEAD'", "published image", kind=PreviousLockError):
         committed_lock(tmp_path, "small", "HEAD")
 
 
