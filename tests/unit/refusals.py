@@ -35,13 +35,12 @@ def require(error: PipelineError, code: Code, *facts: str, at: Mapping[str, str]
     Args:
         error: the error.
         code: its code.
-        facts: whole words that its message has: the file, key, value or command that the reader needs.
+        facts: whole words of its message: the file, key, value or command that the reader needs.
         at: path of the key, or words of the line, in each file that :attr:`PipelineError.at` names, and in no other.
             An empty path is the file as a whole.
     """
     assert error.code is code, f"{error.code} instead of {code}: {error}"
-    missing = [fact for fact in facts if not re.search(rf"(?<!\w){re.escape(fact)}(?!\w)", error.message)]
-    assert not missing, f"{missing} not in: {error}"
+    require_facts(error.message, *facts)
     places = {
         file: {where} if isinstance(where, str) else {".".join(map(str, path)) for path in where} or {""}
         for file, where in error.at.items()
@@ -50,3 +49,9 @@ def require(error: PipelineError, code: Code, *facts: str, at: Mapping[str, str]
     assert all(where in places[file] for file, where in at.items()), f"{places} instead of {dict(at)}: {error}"
     # Line numbers are added where the message has the file's name.
     assert all(file in error.message for file in places), f"{set(places)} not in: {error}"
+
+
+def require_facts(text: str, *facts: str) -> None:
+    """Check that a message, finding or line has each fact, in whole words."""
+    missing = [fact for fact in facts if not re.search(rf"(?<!\w){re.escape(fact)}(?!\w)", text)]
+    assert not missing, f"{missing} not in: {text}"

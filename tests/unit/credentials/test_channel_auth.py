@@ -14,7 +14,8 @@ from pipeline.credentials.channel_auth import (
     rattler_file,
     without_secrets,
 )
-from pipeline.errors import PipelineError
+from pipeline.errors import Code
+from tests.unit.refusals import refused
 
 HOST = "conda.example.org"
 LOGINS = {HOST: ("me", "pass word"), "other.example.org": ("", "tok"), "conda.anaconda.org": ("", "path-token")}
@@ -27,29 +28,28 @@ def test_a_token_or_a_user_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "username", "given", "said"),
+    ("host", "username", "given", "facts"),
     [
-        (HOST, "me", "token secret", "has a token and a user name or password; give 'with-channel-auth --host"),
-        (HOST, None, "token secret", "has a token and a user name or password"),
-        (HOST, None, "", "has neither a token nor a user name"),
-        (HOST, "me", "", "has no password; add --secret env:PASSWORD"),
-        (HOST, None, "secret", "has no user name; add --username NAME"),
-        (HOST, "", "secret", "has no user name; add --username NAME"),
-        (f"https://{HOST}/mine", None, "token", f"without scheme, port and path; write --host {HOST}"),
-        (f"{HOST}/mine", None, "token", f"write --host {HOST}"),
-        (f"{HOST}:8443", None, "token", f"write --host {HOST}"),
-        ("https://me:hidden@conda.example.org", None, "token", f"write --host {HOST}"),
-        ("", None, "token", "write it as in --host conda.example.org"),
-        ("two words", None, "token", "write it as in --host conda.example.org"),
-        ("known.example.org", None, "token", "known.example.org has credentials already; give one of both"),
+        (HOST, "me", "token secret", ["a token and a user name", f"'with-channel-auth --host {HOST}"]),
+        (HOST, None, "token secret", ["a token and a user name", f"'with-channel-auth --host {HOST}"]),
+        (HOST, None, "", ["neither a token", f"'with-channel-auth --host {HOST}"]),
+        (HOST, "me", "", ["me", HOST, "no password", "--secret env:PASSWORD"]),
+        (HOST, None, "secret", [HOST, "no user name", "--username NAME"]),
+        (HOST, "", "secret", [HOST, "no user name", "--username NAME"]),
+        (f"https://{HOST}/mine", None, "token", ["scheme, port and path", f"write --host {HOST}"]),
+        (f"{HOST}/mine", None, "token", [f"write --host {HOST}"]),
+        (f"{HOST}:8443", None, "token", [f"write --host {HOST}"]),
+        (f"https://me:hidden@{HOST}", None, "token", [f"write --host {HOST}"]),
+        ("", None, "token", ["as in --host conda.example.org"]),
+        ("two words", None, "token", ["as in --host conda.example.org"]),
+        ("known.example.org", None, "token", ["known.example.org", "already"]),
     ],
 )
-def test_what_are_no_credentials_is_refused(host: str, username: str | None, given: str, said: str) -> None:
-    """In one sentence, which says what to write."""
-    with pytest.raises(PipelineError) as caught:
+def test_invalid_credentials_are_refused(host: str, username: str | None, given: str, facts: list[str]) -> None:
+    """The message has the option to write, and no secret."""
+    with refused(Code.CREDENTIALS_INVALID, "with-channel-auth", *facts) as raised:
         check_arguments(host, username, token="token" in given, secret="secret" in given, known=["known.example.org"])
-    assert said in caught.value.message
-    assert "hidden" not in caught.value.message
+    assert "hidden" not in raised.value.message
 
 
 def test_a_secret_from_a_file_has_no_end_of_line() -> None:
@@ -57,12 +57,12 @@ def test_a_secret_from_a_file_has_no_end_of_line() -> None:
     assert check_secret(HOST, "pass word\n") == "pass word"
 
 
-@pytest.mark.parametrize(("value", "said"), [("\n", "is empty"), ("hid\nden", "is not one line")])
-def test_a_secret_that_cannot_be_one_is_refused(value: str, said: str) -> None:
-    """It is not repeated."""
-    with pytest.raises(PipelineError, match=said) as caught:
+@pytest.mark.parametrize(("value", "fact"), [("\n", "empty"), ("hid\nden", "not one line")])
+def test_a_secret_that_cannot_be_one_is_refused(value: str, fact: str) -> None:
+    """The message has its host, but does not repeat it."""
+    with refused(Code.CREDENTIALS_INVALID, HOST, fact) as raised:
         check_secret(HOST, value)
-    assert "hid" not in caught.value.message
+    assert "hid" not in raised.value.message
 
 
 def test_the_file_that_rattler_reads() -> None:

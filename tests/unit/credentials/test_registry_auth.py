@@ -12,7 +12,8 @@ from pipeline.credentials.registry_auth import (
     host_of,
     read_docker_config,
 )
-from pipeline.errors import PipelineError
+from pipeline.errors import Code
+from tests.unit.refusals import refused
 
 BASIC = base64.b64encode(b"me:pass:word").decode()
 
@@ -50,11 +51,12 @@ def test_what_docker_login_wrote(entry: dict[str, str], pair: tuple[str, str]) -
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"auths": {"ghcr.io": {"auth": "bm8gY29sb24="}}}', '{"auths": 1}'])
 def test_another_file_is_refused(text: str) -> None:
-    """The sentence says what to name, and repeats nothing of what may be a secret."""
-    with pytest.raises(PipelineError, match=r"^--docker-config is not a config\.json as 'docker login'") as caught:
+    """The message has the file to name, and nothing of what may be a secret."""
+    facts = ["--docker-config", "'docker login'", "file:$HOME/.docker/config.json"]
+    with refused(Code.CREDENTIALS_INVALID, *facts) as raised:
         read_docker_config(text)
-    assert "bm8g" not in caught.value.message
-    assert caught.value.__cause__ is None
+    assert "bm8g" not in raised.value.message
+    assert raised.value.__cause__ is None
 
 
 @pytest.mark.parametrize("more", [{"credsStore": "desktop"}, {"credHelpers": {"ghcr.io": "desktop"}}])

@@ -10,8 +10,9 @@ from pipeline.commands.lock import relock
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.settings import Settings
 from pipeline.credentials.secrets_in_urls import find_secrets, reject_secrets
-from pipeline.errors import PipelineError
+from pipeline.errors import Code
 from pipeline.locks.image_lock import LockFiles, check_lock
+from tests.unit.refusals import refused
 
 SPEC = ImageSpec(description="x")
 
@@ -53,26 +54,22 @@ def test_other_addresses_are_left_alone(line: str) -> None:
 
 
 def test_a_secret_in_the_manifest_is_refused(tmp_path: Path) -> None:
-    """By its file and line, and without a repetition of it."""
+    """The message has its file and line, and the remedy, but not the secret."""
     (tmp_path / "pixi.toml").write_text('[project]\nchannels = ["https://conda.example.org/t/hidden/mine"]\n')
-    with pytest.raises(PipelineError) as caught:
+    facts = [f"{tmp_path.name}/pixi.toml:2", "token", "'with-channel-auth --host conda.example.org …'"]
+    with refused(Code.SECRET_IN_URL, *facts) as raised:
         reject_secrets(tmp_path)
-    assert caught.value.message.startswith(
-        f"{tmp_path.name}/pixi.toml:2 has a token in an address at conda.example.org; take it out there, "
-    )
-    assert "'with-channel-auth --host conda.example.org …'" in caught.value.message
-    assert "hidden" not in caught.value.message
+    assert "hidden" not in raised.value.message
 
 
 def test_a_secret_in_the_lock_is_refused(tmp_path: Path) -> None:
-    """The remedy is to lock again."""
+    """The message has its line, and the command that locks again."""
     (tmp_path / "pixi.toml").write_text("[project]\n")
     (tmp_path / "pixi.lock").write_text("version: 6\n- conda: https://me:hidden@conda.example.org/a.conda\n")
-    with pytest.raises(PipelineError) as caught:
+    facts = [f"{tmp_path.name}/pixi.lock:2", "password", f"'dagger call lock --image {tmp_path.name}'"]
+    with refused(Code.SECRET_IN_URL, *facts) as raised:
         reject_secrets(tmp_path)
-    assert f"{tmp_path.name}/pixi.lock:2 has a password in an address" in caught.value.message
-    assert f"'dagger call lock --image {tmp_path.name}'" in caught.value.message
-    assert "hidden" not in caught.value.message
+    assert "hidden" not in raised.value.message
 
 
 def test_a_long_line_is_read_once() -> None:
@@ -89,10 +86,11 @@ def test_a_folder_without_secrets_is_accepted(tmp_path: Path) -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("check", [True, False])
 async def test_secrets_are_refused_before_anything_else(tmp_path: Path, *, check: bool) -> None:
-    """Whatever else is wrong with manifest and lock: a build and a lock tell this first."""
+    """Whatever else is wrong with manifest and lock: a build and a lock report this first."""
+    facts = [f"{tmp_path.name}/pixi.toml:1", "token", "conda.example.org"]
     (tmp_path / "pixi.toml").write_text('channels = ["https://conda.example.org/t/hidden/mine"]\n[')
-    with pytest.raises(PipelineError, match=r"pixi\.toml:1 has a token"):
+    with refused(Code.SECRET_IN_URL, *facts):
         check_lock(LockFiles(tmp_path), SPEC)
     (tmp_path / "image.toml").write_text("description = 'x'\n")
-    with pytest.raises(PipelineError, match=r"pixi\.toml:1 has a token"):
+    with refused(Code.SECRET_IN_URL, *facts):
         await relock(Checkout(dag.directory(), tmp_path.parent, Settings()), tmp_path.name, [], check=check)
