@@ -17,7 +17,8 @@ from pipeline.attestations.signing import (
     explain,
     statement,
 )
-from pipeline.errors import PipelineError
+from pipeline.errors import Code
+from tests.unit.refusals import refused
 
 KEY, PASSWORD, TOKEN = (Mock(spec=dagger.Secret) for _ in range(3))
 PUBLIC = Mock(spec=dagger.File)
@@ -73,29 +74,41 @@ def test_what_fits_together_signs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("given", "facts"),
     [
-        ((KEY, None, TOKEN, ME, ISSUER), "two ways to sign; leave one of them out"),
-        ((None, PASSWORD, None, None, None), "--signing-password needs --signing-key; give both"),
-        ((None, None, TOKEN, ME, None), "--identity-token needs --certificate-identity and"),
-        ((KEY, None, None, ME, ISSUER), "sign nothing; give --identity-token"),
+        ((KEY, None, TOKEN, ME, ISSUER), ["--signing-key and --identity-token", "leave one"]),
+        ((None, PASSWORD, None, None, None), ["--signing-password needs --signing-key"]),
+        (
+            (None, None, TOKEN, ME, None),
+            ["--identity-token needs --certificate-identity and --certificate-oidc-issuer", "give both"],
+        ),
+        (
+            (KEY, None, None, ME, ISSUER),
+            ["--certificate-identity and --certificate-oidc-issuer", "give --identity-token"],
+        ),
     ],
 )
-def test_what_does_not_fit_together_is_refused(given: tuple[dagger.Secret | None, ...], message: str) -> None:
-    """It is said before anything is built."""
-    with pytest.raises(PipelineError, match=message):
+def test_options_that_do_not_fit_together_are_refused(
+    given: tuple[dagger.Secret | None, ...], facts: list[str]
+) -> None:
+    """The message names them, before anything is built."""
+    with refused(Code.OPTION_CONFLICT, *facts):
         choose_signing(*given)  # type: ignore[arg-type]  # a table of cases
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
-    [((PUBLIC, ME, ISSUER), "two signers"), ((None, ME, None), "give both"), ((None, None, ISSUER), "give both")],
+    ("given", "facts"),
+    [
+        ((PUBLIC, ME, ISSUER), ["--public-key and --certificate-identity", "leave one"]),
+        ((None, ME, None), ["--certificate-identity and --certificate-oidc-issuer", "give both"]),
+        ((None, None, ISSUER), ["--certificate-identity and --certificate-oidc-issuer", "give both"]),
+    ],
 )
 def test_whose_signature_it_shall_be_has_to_be_clear(
-    given: tuple[dagger.File | None, str | None, str | None], message: str
+    given: tuple[dagger.File | None, str | None, str | None], facts: list[str]
 ) -> None:
     """Half an identity would be anybody's."""
-    with pytest.raises(PipelineError, match=message):
+    with refused(Code.OPTION_CONFLICT, *facts):
         choose_signer(*given)
 
 

@@ -7,8 +7,9 @@ import dagger
 import pytest
 
 from pipeline.attestations.sigstore import Sigstore, require_usable
-from pipeline.errors import PipelineError
+from pipeline.errors import Code
 from tests.sandbox.issuer import Issuer
+from tests.unit.refusals import refused
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -38,11 +39,11 @@ def test_a_token_that_is_good_is_taken() -> None:
 
 
 def test_a_token_that_has_expired_is_refused() -> None:
-    """It is told when it did; times that no calendar has are no surprise."""
+    """The message has the time; times that no calendar has are no surprise."""
     token = Issuer("https://issuer.example").token
-    with pytest.raises(PipelineError, match=r"^--identity-token expired at 2026-01-02T03:04:05\+00:00; give a new one"):
+    with refused(Code.IDENTITY_TOKEN_INVALID, "--identity-token expired at 2026-01-02T03:04:05+00:00", "cmd:COMMAND"):
         require_usable(token(exp=NOW.timestamp()), NOW)
-    with pytest.raises(PipelineError, match="expired at 1970-01-01"):
+    with refused(Code.IDENTITY_TOKEN_INVALID, "expired at 1970-01-01T00:00:00+00:00"):
         require_usable(token(exp=-1e20), NOW)
 
 
@@ -52,8 +53,8 @@ def test_a_token_that_has_expired_is_refused() -> None:
 )
 def test_what_is_no_token_is_refused_and_not_quoted(token: str) -> None:
     """A password that was given instead is in no message, and in no traceback either."""
-    with pytest.raises(PipelineError, match=r"^--identity-token is not a token of OpenID Connect") as refused:
+    with refused(Code.IDENTITY_TOKEN_INVALID, "--identity-token", "OpenID Connect", "JWT") as raised:
         require_usable(token, NOW)
-    assert "secret" not in refused.value.message
-    assert refused.value.__cause__ is None
-    assert refused.value.__suppress_context__
+    assert "secret" not in raised.value.message
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
