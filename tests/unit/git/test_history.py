@@ -5,8 +5,9 @@ import pytest
 from dulwich import porcelain
 from packaging.version import Version
 
-from pipeline.errors import PipelineError
+from pipeline.errors import Code
 from pipeline.git.history import read_history
+from tests.unit.refusals import refused
 from tests.unit.repository import AUTHOR, Repository
 
 
@@ -87,7 +88,7 @@ def test_without_a_release_all_commits_count(tmp_path: Path) -> None:
 def test_a_shallow_clone_is_refused(repository: Repository) -> None:
     """Commits that the clone does not have would be missing from the entry."""
     repository.make_shallow()
-    with pytest.raises(PipelineError, match=r"^the clone is shallow: .*; run 'git fetch --unshallow --tags'"):
+    with refused(Code.HISTORY_MISSING, "shallow", "'git fetch --unshallow --tags'"):
         read_history(repository.path)
 
 
@@ -100,9 +101,9 @@ def test_a_shallow_clone_that_reaches_the_release_will_do(repository: Repository
 
 
 def test_a_folder_without_history_is_refused(tmp_path: Path) -> None:
-    """A plain folder or a worktree says so, and a repository without a commit too."""
-    with pytest.raises(PipelineError, match=r"^the checkout has no \.git folder.*; run this in a clone"):
+    """A plain folder or a worktree is, and a repository without a commit too."""
+    with refused(Code.HISTORY_MISSING, "no .git folder", "clone"):
         read_history(tmp_path)
     Repository(tmp_path)
-    with pytest.raises(PipelineError, match=r"^the checkout's \.git has no commit that can be read; commit, and run"):
+    with refused(Code.HISTORY_MISSING, "no commit"):
         read_history(tmp_path)
