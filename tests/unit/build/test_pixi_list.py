@@ -5,12 +5,13 @@ import pytest
 from pipeline.build.pixi_list import Listed, choose, explain, platform_note, read_answer
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.toml_locations import located
-from pipeline.errors import LockError, PipelineError
+from pipeline.errors import Code, LockError
 from pipeline.locks.image_lock import ImageLock, LockFiles, check_lock
 from pipeline.locks.manifest import Manifest, read_manifest
 from tests.unit.conftest import CheckoutFolder
 from tests.unit.lockfiles import conda, pypi, write
-from tests.unit.locks.test_image_lock import TWO
+from tests.unit.locks.test_image_lock import RELOCK, TWO
+from tests.unit.refusals import refused, require, require_facts
 
 SPEC = ImageSpec(description="x")
 MANIFEST = Manifest("small", "pixi.toml", {"environments": {"l": []}})
@@ -39,11 +40,9 @@ def test_an_answer_of_each_pixi_is_read() -> None:
     assert read_answer("small", "\n") == []
 
 
-def test_an_answer_that_is_none_is_told() -> None:
-    """As of a program that is not pixi."""
-    with pytest.raises(
-        PipelineError, match=r"^small: 'pixi list --json' of the base image printed no list of packages"
-    ):
+def test_an_answer_without_a_list_is_refused() -> None:
+    """It is that of a program that is not pixi."""
+    with refused(Code.BASE_IMAGE_UNSUITABLE, "small", "'pixi list --json'", "pixi 0.15"):
         read_answer("small", "hello")
 
 
@@ -69,7 +68,8 @@ def test_names_and_versions_of_pypi_may_be_written_otherwise(checkout: CheckoutF
 def test_other_packages_than_the_lock_has_are_refused(checkout: CheckoutFolder) -> None:
     """Nothing is installed that was not read."""
     lock = held(checkout, write([ZLIB]))
-    with pytest.raises(LockError, match=r"^small: the pixi of .* lists other packages than small/pixi\.lock"):
+    facts = ["other packages", "small/pixi.lock", "environment 'default'", RELOCK]
+    with refused(Code.LOCK_STALE, *facts, kind=LockError):
         choose("small", lock, [Listed(name="zlib", kind="conda", version="1.4", build="h_0")])
 
 
@@ -88,39 +88,47 @@ the requirement 'numpy *' could not be satisfied (required by '<environment>')
 """
 
 
+def test_pixi_s_reason_for_a_stale_lock_is_reported() -> None:
+    """The message has it whole, and the command that locks again."""
+    reason = (
+        "(pixi: the dependencies of environment 'default' for platform linux-64 are out of date because the "
+        "requirement 'numpy *' could not be satisfied (required by '<environment>'))"
+    )
+    error = explain(MANIFEST, "default", 1, STALE)
+    require(error, Code.LOCK_STALE, "small/pixi.lock", reason, RELOCK, at={"small/pixi.toml": "dependencies.numpy"})
+    assert isinstance(error, LockError)
+
+
+def test_a_lock_that_pixi_only_calls_stale_is_stale() -> None:
+    """Newer releases of pixi give no reason."""
+    error = explain(MANIFEST, "default", 1, "Error:   \N{MULTIPLICATION SIGN} lock file not up-to-date\n")
+    require(error, Code.LOCK_STALE, "small/pixi.lock", "(pixi: lock file not up-to-date)", RELOCK)
+    assert isinstance(error, LockError)
+
+
 @pytest.mark.parametrize(
-    ("code", "output", "kind", "said"),
+    ("exit_code", "output", "code", "facts"),
     [
         (
             1,
-            STALE,
-            LockError,
-            r"^small/pixi\.lock does not match small/pixi\.toml \(pixi: the dependencies of environment 'default' for "
-            r"platform linux-64 are out of date because the requirement 'numpy \*' could not be satisfied "
-            r"\(required by '<environment>'\)\); run 'dagger call lock --image small' and commit pixi\.lock "
-            r"\[lock-stale\]$",
-        ),
-        (1, "Error:   \N{MULTIPLICATION SIGN} lock file not up-to-date\n", LockError, r"\(pixi: .*up-to-date"),
-        (
-            1,
             "  \N{MULTIPLICATION SIGN} Expecting a version\n",
-            PipelineError,
-            r"^small/pixi\.toml cannot be used: pixi reports: Expecting a version; correct it there "
-            r"\[manifest-invalid\]$",
+            Code.MANIFEST_INVALID,
+            ["small/pixi.toml", "Expecting a version;"],
         ),
-        (124, "", PipelineError, r"'solve_timeout' of \[tool\.pipeline\]"),
-        (1, "", PipelineError, r"it ended with 1 and printed nothing"),
+        (1, "", Code.MANIFEST_INVALID, ["small/pixi.toml", "ended with 1"]),
+        (124, "", Code.PIXI_TIMEOUT, ["small/pixi.lock", "'solve_timeout' of [tool.pipeline]"]),
+        (137, "", Code.PIXI_KILLED, ["small/pixi.lock", "137"]),
     ],
-)  # fmt: skip
-def test_pixi_says_why(code: int, output: str, kind: type[PipelineError], said: str) -> None:
-    """The reason is its own, and what is done about it is ours to tell."""
-    with pytest.raises(kind, match=said):
-        raise explain(MANIFEST, "default", code, output)
+)
+def test_other_failures_of_pixi_are_reported(exit_code: int, output: str, code: Code, facts: list[str]) -> None:
+    """The message has pixi's reason, and our remedy."""
+    require(explain(MANIFEST, "default", exit_code, output), code, *facts)
 
 
 @pytest.mark.parametrize("table", ["dependencies", "target.linux-64.pypi-dependencies", "feature.ml.dependencies"])
-def test_a_requirement_is_told_with_its_line(checkout: CheckoutFolder, table: str) -> None:
-    """In whatever table of the environment it stands."""
+def test_a_requirement_is_located(checkout: CheckoutFolder, table: str) -> None:
+    """The message has its line, in whatever table of the environment it stands."""
     checkout.write("small/pixi.toml", f'[environments]\ndefault = ["ml"]\n[{table}]\nzlib = "*"\nnumpy = "*"\n')
-    said = located(explain(read_manifest(checkout.image), "default", 1, STALE), checkout.path)
-    assert said.startswith("small/pixi.lock does not match small/pixi.toml:5 (pixi: ")
+    error = explain(read_manifest(checkout.image), "default", 1, STALE)
+    require(error, Code.LOCK_STALE, at={"small/pixi.toml": f"{table}.numpy"})
+    require_facts(located(error, checkout.path), "small/pixi.lock", "small/pixi.toml:5")
