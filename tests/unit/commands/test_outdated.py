@@ -6,11 +6,12 @@ from dagger import dag
 from pipeline.checkout import Checkout
 from pipeline.commands.outdated import Packages, by_repository, find_bases, find_packages, notes
 from pipeline.config.settings import Settings
-from pipeline.errors import LockError
+from pipeline.errors import Code, LockError
 from pipeline.locks import base_images
 from pipeline.updates.report import Base
 from tests.unit.conftest import CheckoutFolder
 from tests.unit.lockfiles import conda, pypi, write
+from tests.unit.refusals import refused
 
 PIXI = "ghcr.io/prefix-dev/pixi:noble"
 DEBIAN = "docker.io/library/debian:bookworm-slim"
@@ -58,10 +59,11 @@ def test_what_is_not_locked_has_no_digest(checkout: CheckoutFolder) -> None:
     assert (second.reference, second.digest, second.has_pixi) == (f"python:3@{ONE}", ONE, False)
 
 
-def test_a_base_lock_that_does_not_fit_is_told(checkout: CheckoutFolder) -> None:
-    """Before anybody is asked."""
+def test_a_base_lock_that_does_not_fit_is_refused(checkout: CheckoutFolder) -> None:
+    """No registry is asked before."""
     checkout.write("small/base.lock", base_images.write("small", {DEBIAN: ONE}))
-    with pytest.raises(LockError, match=r"^small/base\.lock does not fit"):
+    at = {"pyproject.toml": "tool.pipeline.base", "small/base.lock": f'"{DEBIAN}"'}
+    with refused(Code.BASE_LOCK_STALE, f"lacks {PIXI}", f"has {DEBIAN}", at=at, kind=LockError):
         found(checkout)
 
 

@@ -8,8 +8,9 @@ import pytest
 from pipeline.commands.publish import commit_time, repositories
 from pipeline.config.image_toml import ImageSpec, load_spec
 from pipeline.config.settings import Settings, load_settings
-from pipeline.errors import PipelineError
+from pipeline.errors import Code
 from pipeline.git.commit import Commit
+from tests.unit.refusals import refused
 
 SETTINGS = Settings(registries=("ghcr.io/lab", "docker.io/lab"))
 PLAIN = ImageSpec(description="d")
@@ -50,11 +51,16 @@ def test_the_lab_s_images_keep_their_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "given"), [("Small", []), ("small", ["ghcr.io/Lab"]), ("small", ["https://ghcr.io/lab"])]
+    ("image", "given", "repository"),
+    [
+        ("Small", [], "ghcr.io/lab/Small"),
+        ("small", ["ghcr.io/Lab"], "ghcr.io/Lab/small"),
+        ("small", ["https://ghcr.io/lab"], "https://ghcr.io/lab/small"),
+    ],
 )
-def test_what_is_no_repository_is_refused(image: str, given: list[str]) -> None:
-    """It is found before anything is asked or built."""
-    with pytest.raises(PipelineError, match=r"is not a repository; name a registry and a path in lower case"):
+def test_an_invalid_repository_is_refused(image: str, given: list[str], repository: str) -> None:
+    """No registry is asked before, and nothing built."""
+    with refused(Code.REPOSITORY_INVALID, f"'{repository}'", "lower case", "--registries ghcr.io/lab"):
         repositories(image, PLAIN, SETTINGS, given)
 
 

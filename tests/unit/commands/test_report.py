@@ -9,11 +9,12 @@ from pipeline.checkout import Checkout
 from pipeline.commands import report
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login
-from pipeline.errors import PipelineError
+from pipeline.errors import Code
 from pipeline.page import Repository
 from pipeline.registry.client import Destination
 from pipeline.scripts.messages import Kind, RegistryFailure, RepositoryReport
 from tests.unit.conftest import CheckoutFolder
+from tests.unit.refusals import refused
 
 TAGS = ("latest", *(f"2026.{number}.0" for number in range(1, 15)))
 
@@ -57,5 +58,5 @@ async def test_changes_of_a_dockerfile_are_refused(checkout: CheckoutFolder) -> 
     checkout.write("small/image.toml", 'description = "A small image"\ndockerfile = "Dockerfile"\n')
     checkout.write("small/Dockerfile", "FROM debian\n")
     opened = Checkout(dag.directory(), checkout.path, Settings())
-    with pytest.raises(PipelineError, match=r"^small is built from a Dockerfile and has no pixi.lock to compare; "):
+    with refused(Code.OPTION_CONFLICT, "small", "Dockerfile", "no pixi.lock", "--from"):
         await report.report(opened, "small", None, reference="main", file=None, probes=False, auths=[])
