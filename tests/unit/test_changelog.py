@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from pipeline.changelog import unmentioned, versions, with_release
-from pipeline.errors import PipelineError
+from pipeline.errors import Code
+from tests.unit.refusals import refused
 
 DAY = date(2026, 2, 3)
 HEAD = "# Changelog\n\nAbout this file.\n"
@@ -44,7 +45,7 @@ def test_brackets_are_kept() -> None:
 
 def test_a_changelog_without_its_heading_is_refused() -> None:
     """There is no guessing where an entry belongs."""
-    with pytest.raises(PipelineError, match=r"^CHANGELOG\.md has no heading '## Unreleased'.*; add it"):
+    with refused(Code.CHANGELOG_INVALID, "CHANGELOG.md", "'## Unreleased'"):
         with_release(f"{HEAD}\n{OLD}", Version("2026.2.0"), DAY, ["Begin"])
 
 

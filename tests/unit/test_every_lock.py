@@ -14,7 +14,7 @@ from pipeline.commands.lock_diff import report_changes
 from pipeline.commands.report import report as draw_report
 from pipeline.commands.sbom import make
 from pipeline.config.settings import Settings
-from pipeline.errors import LockError
+from pipeline.errors import Code, LockError
 from pipeline.locks.diff import compare, report
 from pipeline.locks.lockfile import LockTarget, Packages, read_packages
 from pipeline.output.formats import Format, SbomFormat
@@ -24,6 +24,7 @@ from pipeline.scripts.report import render
 from tests.unit.lockfiles import conda, pypi, write
 from tests.unit.locks.test_lockfile import OLD
 from tests.unit.pages import page
+from tests.unit.refusals import refused
 from tests.unit.repository import Repository
 
 ROOT = Path(__file__).parents[2]
@@ -56,16 +57,16 @@ GOOD: Final[dict[str, tuple[str, set[str]]]] = {
     "columnar": ((ROOT / "columnar/pixi.lock").read_text(), {"uproot", "awkward"}),
 }  # fmt: skip
 
-#: Locks that cannot be used, and what is said of them.
+#: Locks that cannot be used, each with a fact of the message.
 BAD: Final = {
     "": "is empty",
     " \n\n": "is empty",
-    write([ZLIB])[:-3]: "was cut off",
-    write([ZLIB]).replace("version: 6", "version: 99"): "newer lockfile format version 99",
-    "version: 1\nmetadata: {}\npackage: []\n": "missing field `channels`",
+    write([ZLIB])[:-3]: "cut off",
+    write([ZLIB]).replace("version: 6", "version: 99"): "version 99",
+    "version: 1\nmetadata: {}\npackage: []\n": "`channels`",
     "x" * 50_000_000: "cannot be read",
-    write([ZLIB, conda("zlib-1.2-h0_0")]): "holds package 'zlib' twice",
-    "<<<<<<< HEAD\n" + write([ZLIB]): "git left a merge conflict in line 1",
+    write([ZLIB, conda("zlib-1.2-h0_0")]): "package 'zlib' twice",
+    "<<<<<<< HEAD\n" + write([ZLIB]): "merge conflict in line 1",
 }
 BAD_NAMES = ("empty", "blank", "truncated", "unknown", "ancient", "50 MB", "two versions", "conflict")
 
@@ -148,21 +149,19 @@ async def _page(checkout: Checkout) -> object:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(("text", "said"), BAD.items(), ids=BAD_NAMES)
+@pytest.mark.parametrize(("text", "fact"), BAD.items(), ids=BAD_NAMES)
 @pytest.mark.parametrize("function", [_diff_to, _diff_from, _bill, _page], ids=["diff", "diff from", "sbom", "report"])
-async def test_a_lock_that_cannot_be_used_is_told(
-    repository: Repository, text: str, said: str, function: Callable[[Checkout], Awaitable[object]]
+async def test_a_lock_that_cannot_be_used_is_refused(
+    repository: Repository, text: str, fact: str, function: Callable[[Checkout], Awaitable[object]]
 ) -> None:
-    """In one sentence, before anything is asked of the engine; a difference also tells of the previous lock."""
+    """One line names the lock, before anything is asked of the engine; for a difference also the previous lock."""
     repository.write("small/pixi.lock", text)
     if function is _diff_from:
         repository.commit("Bad")
         repository.write("small/pixi.lock", write([ZLIB]))
-    with pytest.raises(LockError) as raised:
+    name = "previous pixi.lock (HEAD)" if function is _diff_from else "small/pixi.lock"
+    with refused(Code.LOCK_INVALID, name, fact, kind=LockError) as raised:
         await function(opened(repository))
-    name = "the previous pixi.lock (HEAD)" if function is _diff_from else "small/pixi.lock"
-    assert raised.value.message.startswith(name)
-    assert said in raised.value.message
     assert len(raised.value.message) < 1000
     assert "\n" not in raised.value.message
 
@@ -171,14 +170,14 @@ def test_a_lock_that_was_cut_off_anywhere_is_told(tmp_path: Path) -> None:
     """Also where the rest can be read, and a size would be another one; only whole lines may be missing at its end."""
     path = tmp_path / "pixi.lock"
     text = write([ZLIB, conda("python-3.12.1-h_0")])
-    refused = []
+    rejected = []
     for length in range(len(text)):
         path.write_text(text[:length])
         try:
             held = read_packages(path, "small/pixi.lock", "lock it again")
         except LockError:
-            refused.append(length)
+            rejected.append(length)
         else:
             assert text[length - 1] == "\n"
             assert {name for packages in held.values() for _, name in packages} == {"zlib", "python"}
-    assert len(refused) > len(text) - 10
+    assert len(rejected) > len(text) - 10

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from pipeline.config.image_toml import ImageSpec, load_spec
@@ -18,6 +16,7 @@ from pipeline.inspection import (
 from pipeline.locks.cuda import check_base
 from pipeline.locks.image_lock import LockFiles, check_lock
 from tests.unit.conftest import CheckoutFolder
+from tests.unit.refusals import refused, require_facts
 
 PREFIX = "/app/.pixi/envs/default"
 TEXT = """\
@@ -32,13 +31,6 @@ path = "/usr/local/bin/a"
 def spec(**values: object) -> ImageSpec:
     """An image.toml."""
     return ImageSpec.model_validate({"description": "x", **values})
-
-
-def error_of(checkout: Path) -> PipelineError:
-    """What is wrong with the image of a checkout."""
-    with pytest.raises(PipelineError) as raised:
-        check_lock(LockFiles(checkout / "small"), load_spec(checkout, "small"))
-    return raised.value
 
 
 def test_what_the_script_tells_is_read() -> None:
@@ -69,18 +61,18 @@ def test_nothing_unwanted_is_nothing_found() -> None:
 
 
 def test_a_file_of_image_toml_is_found_there() -> None:
-    """A path that image.toml put there is told with its line."""
+    """The finding about a path that image.toml added has its line."""
     with_file = spec(files=[{"source": "a", "path": "/usr/local/bin/a"}])
     facts = Facts({"closed": frozenset({"/usr/local/bin/a"})})
     (finding,) = find_unwanted("small", with_file, TEXT, facts, Facts())
-    assert finding.startswith("small/image.toml:3: image small has 1 path that not every user can read or enter (/usr")
+    require_facts(finding, "small/image.toml:3", "1 path", UNWANTED["closed"][0], "/usr/local/bin/a")
 
 
 def test_a_dockerfile_is_what_to_change_of_its_image() -> None:
     """What a Dockerfile made is changed there."""
     facts = Facts({"cache": frozenset({"/root/.cache/x"})})
     (finding,) = find_unwanted("small", spec(dockerfile="Dockerfile"), "", facts, Facts())
-    assert finding.startswith("small/Dockerfile: image small has 1 path that only made the build faster")
+    require_facts(finding, "small/Dockerfile", "1 path", UNWANTED["cache"][0], "/root/.cache/x")
 
 
 def test_an_active_environment_is_found_active() -> None:
@@ -103,20 +95,16 @@ def test_folders_of_the_environment_may_come_before_its_programs() -> None:
 @pytest.mark.parametrize(
     ("variables", "active", "way"),
     [
-        ({}, (PREFIX, f"{PREFIX}/bin"), "for a command that skips the entrypoint"),
-        ({"CONDA_PREFIX": PREFIX, "PATH": "/usr/bin"}, (PREFIX, f"{PREFIX}/bin"), "for a command that skips the entry"),
-        ({"CONDA_PREFIX": PREFIX, "PATH": f"{PREFIX}/bin"}, ("", "/bin"), "where variables are ignored too (/x.sh)"),
-        (
-            {"CONDA_PREFIX": PREFIX, "PATH": f"{PREFIX}/bin"},
-            (PREFIX, "/bin"),
-            "where variables are ignored too (/x.sh)",
-        ),
+        ({}, (PREFIX, f"{PREFIX}/bin"), "entrypoint"),
+        ({"CONDA_PREFIX": PREFIX, "PATH": "/usr/bin"}, (PREFIX, f"{PREFIX}/bin"), "entrypoint"),
+        ({"CONDA_PREFIX": PREFIX, "PATH": f"{PREFIX}/bin"}, ("", "/bin"), "/x.sh"),
+        ({"CONDA_PREFIX": PREFIX, "PATH": f"{PREFIX}/bin"}, (PREFIX, "/bin"), "/x.sh"),
     ],
 )
 def test_an_inactive_environment_is_found(variables: dict[str, str], active: tuple[str, str], way: str) -> None:
-    """Each way of starting a command that lacks the environment is told."""
+    """Each way of starting a command that lacks the environment is in a finding of its own."""
     (finding,) = find_inactive("small", Facts(active={"/x.sh": active}), PREFIX, variables)
-    assert finding.startswith(f"small/image.toml: the environment {PREFIX} is not active {way}")
+    require_facts(finding, "small/image.toml", f"{PREFIX} is not active", way)
 
 
 def test_labels_have_to_be_there_and_right() -> None:
@@ -131,12 +119,11 @@ def test_labels_have_to_be_there_and_right() -> None:
     assert wrong == f"small/D: labels of image small: {name}title is 'base'; correct them"
 
 
-def test_a_budget_that_is_passed_is_told_with_its_line() -> None:
-    """Size, budget and the line to change are told."""
-    (finding,) = find_excess("small", spec(size_budget="1 GB"), TEXT, 1_000_000_001)
-    assert finding.startswith(
-        "small/image.toml:2: the files of image small take 1.0 GB, more than the 1.0 GB of 'size_budget'; leave"
-    )
+def test_an_exceeded_budget_is_found_with_its_line() -> None:
+    """The finding has size, budget and the line to change."""
+    (finding,) = find_excess("small", spec(size_budget="1 GB"), TEXT, 1_200_000_000)
+    require_facts(finding, "small/image.toml:2", "image small", "1.2 GB", "1.0 GB of 'size_budget'")
+    assert find_excess("small", spec(size_budget="1 GB"), TEXT, 1_000_000_001)
 
 
 @pytest.mark.parametrize("budget", ["1 GB", None])
@@ -145,70 +132,80 @@ def test_a_budget_that_is_kept_is_no_finding(budget: str | None) -> None:
     assert find_excess("small", spec(size_budget=budget), TEXT, 1_000_000_000) == []
 
 
-def test_a_wrong_key_is_told_with_its_line(checkout: CheckoutFolder) -> None:
-    """An image.toml that cannot be used is told with the line to change."""
+def test_an_invalid_key_is_located(checkout: CheckoutFolder) -> None:
+    """The message has the line of the key."""
     checkout.write("small/image.toml", "description = 'x'\n\n[probes]\nscripts = ['python']\ntimeout = 0\n")
-    with pytest.raises(SpecError) as raised:
+    at = {"small/image.toml": "probes.timeout"}
+    with refused(Code.KEY_INVALID, "'probes.timeout'", at=at, kind=SpecError) as raised:
         load_spec(checkout.path, "small")
-    assert located(raised.value, checkout.path).startswith("small/image.toml:5: key 'probes.timeout': Input should")
+    require_facts(located(raised.value, checkout.path), "small/image.toml:5")
 
 
-def test_a_missing_key_is_told_with_its_table(checkout: CheckoutFolder) -> None:
-    """A key that is missing has no line; the table that wants it has."""
+def test_a_missing_key_is_located_by_its_table(checkout: CheckoutFolder) -> None:
+    """A key that is missing has no line; the table that needs it has."""
     checkout.write("small/image.toml", "description = 'x'\n[[files]]\npath = '/a'\n[[probes.commands]]\nname = 'x'\n")
-    with pytest.raises(SpecError) as raised:
+    with refused(Code.KEY_INVALID, "'files.0'", at={"small/image.toml": "files.0"}, kind=SpecError) as raised:
         load_spec(checkout.path, "small")
-    assert located(raised.value, checkout.path).startswith("small/image.toml:2: key 'files.0'")
+    require_facts(located(raised.value, checkout.path), "small/image.toml:2")
 
 
-def test_a_missing_file_is_told_with_the_line_that_names_it(checkout: CheckoutFolder) -> None:
-    """A file that is not there, or is elsewhere by a symlink, is told with the line that names it."""
+def test_a_missing_file_is_located_by_its_key(checkout: CheckoutFolder) -> None:
+    """For a file that is not there, or is elsewhere by a symlink, the message has the line that names it."""
+    at = {"small/image.toml": "files.0.source"}
     checkout.write("small/image.toml", "description = 'x'\n[[files]]\npath = '/a'\nsource = 'a'\n")
-    with pytest.raises(SpecError) as raised:
+    with refused(Code.FILE_MISSING, "no file small/a", at=at, kind=SpecError) as raised:
         load_spec(checkout.path, "small")
-    assert located(raised.value, checkout.path).startswith("small/image.toml:4: key 'files.0.source': there is no file")
+    require_facts(located(raised.value, checkout.path), "small/image.toml:4")
     (checkout.image / "a").symlink_to("/etc/passwd")
-    with pytest.raises(SpecError) as raised:
+    with refused(Code.FILE_MISSING, "small/a", "symlink", at=at, kind=SpecError) as raised:
         load_spec(checkout.path, "small")
-    assert located(raised.value, checkout.path).startswith("small/image.toml:4: key 'files.0.source': small/a leaves")
+    require_facts(located(raised.value, checkout.path), "small/image.toml:4")
 
 
-def test_a_wrong_setting_is_told_with_its_line(checkout: CheckoutFolder) -> None:
-    """The settings of pyproject.toml are told like keys of image.toml."""
+def test_an_invalid_setting_is_located(checkout: CheckoutFolder) -> None:
+    """The message has the line in pyproject.toml, and the table."""
     checkout.write("pyproject.toml", "[project]\nname = 'x'\n[tool.pipeline]\nbas = 'x'\n")
-    with pytest.raises(SpecError) as raised:
+    at = {"pyproject.toml": "tool.pipeline.bas"}
+    with refused(Code.KEY_INVALID, "'bas'", at=at, kind=SpecError) as raised:
         load_settings(checkout.path)
-    assert located(raised.value, checkout.path).startswith("pyproject.toml:4 [tool.pipeline]: unknown key 'bas'")
+    require_facts(located(raised.value, checkout.path), "pyproject.toml:4 [tool.pipeline]")
 
 
-def test_a_platform_that_the_manifest_lacks_is_told_with_its_line(checkout: CheckoutFolder) -> None:
-    """The line of the list that it is missing from."""
+def test_a_platform_that_the_manifest_lacks_is_located(checkout: CheckoutFolder) -> None:
+    """The message has the line of the list that it is missing from."""
     checkout.write("small/pixi.toml", '[project]\nchannels = []\nplatforms = ["osx-64"]\n')
-    said = located(error_of(checkout.path), checkout.path)
-    assert said.startswith("small/pixi.toml:3: 'platforms' of environment 'default' does not have linux-64")
+    facts = ["'platforms'", "environment 'default'", "linux-64"]
+    with refused(Code.MANIFEST_PLATFORM, *facts, at={"small/pixi.toml": "project.platforms"}) as raised:
+        check_lock(LockFiles(checkout.image), load_spec(checkout.path, "small"))
+    require_facts(located(raised.value, checkout.path), "small/pixi.toml:3")
 
 
-def test_cuda_versions_that_disagree_are_told_with_their_lines(checkout: CheckoutFolder) -> None:
-    """Both files are told with the line that has the version."""
+def test_cuda_versions_that_disagree_are_located(checkout: CheckoutFolder) -> None:
+    """The message has both files with the line of the version."""
+    at = {"small/pixi.toml": "system-requirements.cuda"}
     checkout.write("small/image.toml", "description = 'x'\ncuda = '12.0'\n")
     checkout.write(
         "small/pixi.toml", "[workspace]\nchannels = []\n[system-requirements]\ncuda = '12.8'\n[dependencies]\n"
     )
-    said = located(error_of(checkout.path), checkout.path)
-    assert said.startswith("small/image.toml:2: key 'cuda' is 12.0, but environment 'default' of small/pixi.toml:4 req")
+    both = {**at, "small/image.toml": "cuda"}
+    with refused(Code.CUDA_MISMATCH, "'cuda' is 12.0", "CUDA 12.8", at=both, kind=LockError) as raised:
+        check_lock(LockFiles(checkout.image), load_spec(checkout.path, "small"))
+    require_facts(located(raised.value, checkout.path), "small/image.toml:2", "small/pixi.toml:4")
     checkout.write("small/image.toml", "description = 'x'\n")
-    said = located(error_of(checkout.path), checkout.path)
-    assert said.startswith("environment 'default' of small/pixi.toml:4 requires CUDA 12.8, but small/image.toml has no")
+    with refused(Code.CUDA_MISMATCH, "CUDA 12.8", "small/image.toml", "'cuda'", at=at, kind=LockError) as raised:
+        check_lock(LockFiles(checkout.image), load_spec(checkout.path, "small"))
+    require_facts(located(raised.value, checkout.path), "small/pixi.toml:4")
 
 
-def test_a_base_of_an_older_cuda_is_told_with_the_line_of_the_key(checkout: CheckoutFolder) -> None:
-    """The key that the base does not satisfy is told with its line."""
+def test_a_base_of_an_older_cuda_is_located(checkout: CheckoutFolder) -> None:
+    """The message has the line of the key that the base image does not satisfy."""
     checkout.write("small/image.toml", "description = 'x'\ncuda = '12.8'\n")
-    with pytest.raises(LockError) as raised:
+    facts = ["'cuda' is 12.8", "base:1", "CUDA 12.2.0"]
+    with refused(Code.CUDA_MISMATCH, *facts, at={"small/image.toml": "cuda"}, kind=LockError) as raised:
         check_base("small", load_spec(checkout.path, "small"), "base:1", "12.2.0")
-    assert located(raised.value, checkout.path).startswith("small/image.toml:2: key 'cuda' is 12.8, but the base image")
+    require_facts(located(raised.value, checkout.path), "small/image.toml:2")
 
 
-def test_an_error_without_a_place_is_told_as_it_is(checkout: CheckoutFolder) -> None:
-    """What no line is to blame for is its sentence."""
+def test_an_error_without_a_location_is_unchanged(checkout: CheckoutFolder) -> None:
+    """Its text is the message with the code."""
     assert located(PipelineError(Code.STEP_FAILED, "small: no"), checkout.path) == "small: no [step-failed]"

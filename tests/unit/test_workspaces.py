@@ -13,10 +13,11 @@ import pytest
 
 from pipeline.build.pixi_list import choose, explain, read_answer
 from pipeline.config.image_toml import ImageSpec
-from pipeline.errors import PipelineError
+from pipeline.errors import Code
 from pipeline.locks.image_lock import LockFiles, check_lock
 from tests.unit.lockfiles import write
 from tests.unit.locks.test_image_lock import NUMPY, TWO, ZLIB
+from tests.unit.refusals import refused
 
 #: Reduced copies of workspaces; they are not part of this repository.
 WORKSPACES: Final = Path(__file__).parents[3] / "shared/data/workspaces"
@@ -24,8 +25,6 @@ WORKSPACES: Final = Path(__file__).parents[3] / "shared/data/workspaces"
 PIXI: Final = os.environ.get("SANDBOX_PIXI", "")
 
 ABSENT: Final = pytest.mark.skipif(not WORKSPACES.is_dir(), reason=f"there are no real workspaces in {WORKSPACES}")
-NO_LINUX: Final = "'platforms' of environment 'default' does not have linux-64"
-SOURCE: Final = "that pixi builds from source ("
 #: The lock of a reduced workspace names other package indexes than its manifest, which pixi finds out.
 INDEX: Final = "indexes used to previously solve"
 
@@ -37,34 +36,47 @@ class Expected:
     packages: int = 0
     """How many pixi would install; 0 where the image is refused before pixi is asked."""
 
-    said: str = ""
-    """Part of the sentence with which it is refused, by us, or by pixi 0.77 where it is asked."""
+    reason: str = ""
+    """Fact of the message that refuses it: ours, or that of pixi 0.77 where it is asked."""
+
+    code: Code | None = None
+    """Code of the error where it is refused before pixi is asked."""
+
+    key: str | None = None
+    """Key of the manifest that the error names."""
 
     cuda: str | None = None
     """What image.toml has to say."""
 
 
+NO_LINUX: Final = Expected(reason="linux-64", code=Code.MANIFEST_PLATFORM, key="tool.pixi.workspace.platforms")
 EXPECTED: Final = {
     "01-v6-plain": Expected(299, INDEX, cuda="12"),
     "02-v7-git-pypi": Expected(364, INDEX),
     "03-v6-cuda-major-only": Expected(285, cuda="12"),
-    "04-v5-pyproject-mac-only-editable": Expected(said=NO_LINUX),
+    "04-v5-pyproject-mac-only-editable": NO_LINUX,
     "05-v5-plain": Expected(147, INDEX),
     "06-v5-bioconda": Expected(177),
     "07-v6-many-environments": Expected(51),
     "08-v4-many-environments": Expected(57),
     "09-v5-pyproject-editable": Expected(24, INDEX),
-    "10-v6-pyproject-source-package": Expected(said=f"{SOURCE}array-api-extra)"),
+    "10-v6-pyproject-source-package": Expected(reason="(array-api-extra)", code=Code.LOCK_SOURCE_PACKAGE),
     "11-v5-pyproject-cuda-editable": Expected(65, INDEX),
-    "12-v5-activation-script": Expected(said="(no 12-v5-activation-script/scripts/update_ld_library_path.sh)"),
+    "12-v5-activation-script": Expected(
+        reason="no 12-v5-activation-script/scripts/update_ld_library_path.sh",
+        code=Code.LOCAL_PATH,
+        key="activation.scripts",
+    ),
     "13-v5-hep": Expected(298),
     "14-v7-plain": Expected(53),
     "15-v6-plain": Expected(50),
-    "16-v7-source-package-cuda-platform": Expected(said=f"{SOURCE}cuda-brot; cutile-brot)", cuda="13"),
-    "17-v7-source-package-two-platforms": Expected(said=f"{SOURCE}cudabrot)", cuda="13"),
+    "16-v7-source-package-cuda-platform": Expected(
+        reason="(cuda-brot; cutile-brot)", code=Code.LOCK_SOURCE_PACKAGE, cuda="13"
+    ),
+    "17-v7-source-package-two-platforms": Expected(reason="(cudabrot)", code=Code.LOCK_SOURCE_PACKAGE, cuda="13"),
     "18-v7-cuda-platform": Expected(180, cuda="12"),
     "19-v6-cuda-major-only": Expected(180, cuda="12"),
-    "20-v7-source-package-cuda-platform": Expected(said=f"{SOURCE}cutile-example)", cuda="13"),
+    "20-v7-source-package-cuda-platform": Expected(reason="(cutile-example)", code=Code.LOCK_SOURCE_PACKAGE, cuda="13"),
     "21-v7-cuda-platform": Expected(304, cuda="13"),
     "22-v6-plain": Expected(29),
     "23-v6-two-environments": Expected(43, INDEX),
@@ -74,10 +86,16 @@ EXPECTED: Final = {
     "27-v4-editable": Expected(525),
     "28-v6-pyproject-editable": Expected(234, INDEX),
     "29-v5-pyproject-editable": Expected(236, INDEX),
-    "30-v6-pyproject-mac-only": Expected(said=NO_LINUX),
+    "30-v6-pyproject-mac-only": NO_LINUX,
     "31-v7-robots": Expected(51),
-    "32-v7-robots-activation": Expected(said="(no 32-v7-robots-activation/install/setup.sh)"),
-    "33-v7-robots-source-package": Expected(said=f"{SOURCE}ros-jazzy-turtle-choreographer; ros-jazzy-turtle-dancer)"),
+    "32-v7-robots-activation": Expected(
+        reason="no 32-v7-robots-activation/install/setup.sh",
+        code=Code.LOCAL_PATH,
+        key="target.unix.activation.scripts",
+    ),
+    "33-v7-robots-source-package": Expected(
+        reason="(ros-jazzy-turtle-choreographer; ros-jazzy-turtle-dancer)", code=Code.LOCK_SOURCE_PACKAGE
+    ),
     "34-v6-stale": Expected(358, "the requirement 'mesalib ==23.3.2' could not be satisfied"),
     "35-v1-plain": Expected(302, "unix", cuda="12"),
 }
@@ -103,12 +121,12 @@ def test_a_real_workspace_is_for_pixi_or_refused_truthfully(name: str, expected:
         counted = [sum(kind != "virtual" for kind, _ in found.packages) for found in candidates]
         assert counted == [expected.packages]
         return
-    with pytest.raises(PipelineError) as raised:
-        check_lock(LockFiles(WORKSPACES / name), spec(expected))
-    said = raised.value.message
-    assert expected.said in said
-    assert said.startswith(name)
-    assert "\n" not in said
+    assert expected.code is not None
+    files = LockFiles(WORKSPACES / name)
+    at = {files.manifest.name: expected.key} if expected.key else {}
+    with refused(expected.code, name, expected.reason, at=at) as raised:
+        check_lock(files, spec(expected))
+    assert "\n" not in raised.value.message
 
 
 @ABSENT
@@ -117,7 +135,7 @@ def test_a_real_workspace_is_for_pixi_or_refused_truthfully(name: str, expected:
     ("name", "expected"), [item for item in EXPECTED.items() if item[1].packages], ids=lambda value: str(value)[:40]
 )
 def test_a_current_pixi_agrees(tmp_path: Path, name: str, expected: Expected) -> None:
-    """It lists the very packages that were read, or its own reason is told."""
+    """It lists the very packages that were read, or the message has its reason."""
     folder = tmp_path / name
     shutil.copytree(WORKSPACES / name, folder)
     held = check_lock(LockFiles(folder), spec(expected))
@@ -136,11 +154,11 @@ def test_a_current_pixi_agrees(tmp_path: Path, name: str, expected: Expected) ->
         check=False,
         timeout=120,
     )
-    if not expected.said:
+    if not expected.reason:
         assert choose(name, held, read_answer(name, asked.stdout)) == held.candidates[0]
         return
-    said = str(explain(held.manifest, "default", asked.returncode, asked.stdout + asked.stderr))
-    assert expected.said in said
+    error = explain(held.manifest, "default", asked.returncode, asked.stdout + asked.stderr)
+    assert expected.reason in error.message
 
 
 PLACES: Final = """
