@@ -12,14 +12,14 @@ from typing import Any, Final, cast
 
 import yaml
 
-#: What an expression may be made of: a text, an operator, a name with dots.
+#: Parts of an expression: a text, an operator, a name with dots.
 _TOKEN: Final = re.compile(r"\s*(?:'((?:[^']|'')*)'|(==|!=|\|\||&&)|([A-Za-z_][\w-]*(?:\.[\w-]+)*))")
 _EXPRESSION: Final = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Event:
-    """What happened in a repository."""
+    """An event in a repository."""
 
     name: str
     ref_name: str

@@ -1,4 +1,4 @@
-"""How tests are spread over processes, and chance that can be drawn again."""
+"""Scheduling of tests over processes, and random choices that can be repeated."""
 
 import os
 import random

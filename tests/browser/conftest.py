@@ -13,7 +13,7 @@ from tests.sandbox import tools
 
 #: Debian packages of the browser and of what drives it, each with its program.
 PACKAGES: Final = {"chromium": "/usr/bin/chromium", "chromium-driver": "/usr/bin/chromedriver"}
-#: What GitHub's runners bring; Ubuntu has no package of Chromium, but one that installs a snap.
+#: Browser and driver of GitHub's runners; Ubuntu has no package of Chromium, but one that installs a snap.
 CHROME: Final = ("/usr/bin/google-chrome", "/usr/bin/chromedriver")
 #: No window, no sandbox (root may not use it), and nothing that the browser does by itself.
 OPTIONS: Final = (

@@ -86,7 +86,7 @@ def test_the_page_comes_up_without_a_complaint(
     """All of it is there, it asks for nothing else, and the console stays empty."""
     show(browser, address)
     timing: dict[str, Any] = browser.execute_script("return performance.getEntriesByType('navigation')[0].toJSON()")
-    # Told, not judged: a machine may be busy.
+    # Recorded, not asserted: a machine may be busy.
     record_property("milliseconds_to_load", round(timing["loadEventEnd"]))
     print(f"loaded in {timing['loadEventEnd']:.0f} ms")
     assert browser.execute_script("return document.readyState") == "complete"
@@ -96,7 +96,7 @@ def test_the_page_comes_up_without_a_complaint(
 
 
 def test_a_search_leaves_what_it_finds(browser: Chrome, address: str) -> None:
-    """Words are looked for in name, version, licence and layer, and the count is said."""
+    """The search covers name, version, licence and layer, and the page shows the count."""
     show(browser, address)
     search = browser.find_element(By.ID, "search")
     assert search.accessible_name == "Search"
@@ -121,7 +121,7 @@ def test_a_tile_leads_to_its_package(browser: Chrome, address: str) -> None:
 
 
 def test_a_table_is_sorted_with_the_keyboard(browser: Chrome, address: str) -> None:
-    """From the top of the page by tabulator and return; a screen reader is told the order."""
+    """From the top of the page by tabulator and return; a screen reader gets the order."""
     show(browser, address)
     assert press(browser, Keys.TAB).text == "Skip to the content"
     button = tab_to(browser, "Package")

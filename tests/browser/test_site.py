@@ -115,7 +115,7 @@ def test_no_page_scrolls_sideways(looks: list[Look]) -> None:
 
 
 def test_pages_load_nothing_from_other_hosts(looks: list[Look], address: str) -> None:
-    """What a page loads is a file of the site, and the console stays empty: a request elsewhere would be an error."""
+    """A page loads only files of the site, and the console stays empty: a request elsewhere would be an error."""
     for look in looks:
         assert look.loaded, look.page
         assert [each for each in look.loaded if not each.startswith(address)] == [], look.page

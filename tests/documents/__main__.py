@@ -20,7 +20,7 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = {
 
 
 def check(checkout: Path) -> list[str]:
-    """What is wrong with the documents, a line each.
+    """Errors in the documents, a line each.
 
     Raises:
         SandboxError: the generator of the site cannot be installed.

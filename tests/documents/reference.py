@@ -28,7 +28,7 @@ file or a changeset can be followed by Dagger's own functions: `build … termin
 takes its option several times, or values with commas between them. A secret is `env:NAME`, `file:PATH`, `cmd:COMMAND`
 or `op://…`, never plain text.
 """
-#: How the Dagger CLI calls types of Python and of its own.
+#: The Dagger CLI's names for types of Python and of its own.
 TYPES: Final = {str: "string", int: "int", bool: "flag", dagger.Directory: "directory"}
 NULL: Final = "null"
 

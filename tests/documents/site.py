@@ -15,7 +15,7 @@ from tests.sandbox import cache, tools
 from tests.sandbox.errors import SandboxError
 
 CONFIGURATION: Final = "docs/mkdocs.yml"
-#: What the pages show beside text.
+#: Files that the pages show beside text.
 ASSETS: Final = ("docs/*.svg", "docs/*.png", "docs/site.css")
 #: The generator colours its report, in a pipe as well.
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")

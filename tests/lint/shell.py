@@ -58,7 +58,7 @@ def find_embedded(root: Path) -> Iterator[Embedded]:
 
 
 def check_files(files: list[Path]) -> list[str]:
-    """What shellcheck finds in files; those whose first line names no shell are handed to `sh`."""
+    """Findings of shellcheck in files; those whose first line names no shell are handed to `sh`."""
     named = [path for path in files if _SHEBANG.match(_first_line(path))]
     others = [path for path in files if path not in named]
     return [
@@ -68,7 +68,7 @@ def check_files(files: list[Path]) -> list[str]:
 
 
 def check_embedded(script: Embedded) -> list[str]:
-    """What it finds in a script of a module, each with the script's place."""
+    """Its findings in a script of a module, each with the script's place."""
     return [line.replace("-:", f"{script.place}:", 1) for line in _shellcheck("-", text=script.text)]
 
 
