@@ -1,10 +1,10 @@
-"""What is attached to an image."""
+"""Documents that are attached to an image."""
 
 from pipeline.attestations.attach import names
 
 
 def test_each_platform_has_bills_of_its_own() -> None:
-    """An image for one platform needs no word about it; how it was made is said of all platforms at once."""
+    """An image for one platform has no platform in the names; one provenance covers all platforms."""
     assert names(["linux/amd64"], signed=False) == ("SBOM (CycloneDX)", "SBOM (SPDX)", "provenance")
     assert names(["linux/amd64", "linux/arm64"], signed=True) == (
         "SBOM (CycloneDX) of linux/amd64",

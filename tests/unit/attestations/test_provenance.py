@@ -1,4 +1,4 @@
-"""How an image was made, read by in-toto's own library."""
+"""Provenance of an image, read by in-toto's own library."""
 
 import json
 from datetime import UTC, datetime
@@ -42,9 +42,9 @@ def test_it_has_no_time_and_no_run() -> None:
     """The same facts are the same bytes; nothing in them is of the moment or of the tag."""
     text, again = (describe("small", f"sha256:{DIGEST}", MADE_FROM, "https://example.org/builder") for _ in range(2))
     assert text == again
-    said: dict[str, Any] = json.loads(text)["predicate"]
-    assert said["runDetails"] == {"builder": {"id": "https://example.org/builder"}}
-    assert said["buildDefinition"].keys() == {"buildType", "externalParameters", "resolvedDependencies"}
+    predicate: dict[str, Any] = json.loads(text)["predicate"]
+    assert predicate["runDetails"] == {"builder": {"id": "https://example.org/builder"}}
+    assert predicate["buildDefinition"].keys() == {"buildType", "externalParameters", "resolvedDependencies"}
 
 
 def test_files_that_differ_from_the_commit_are_named() -> None:

@@ -23,12 +23,12 @@ EMPTY = Contents(conda=(), pypi=(), debian=(), distribution="")
 
 def installed(package: Package, **changed: str | None) -> Installed:
     """A package as the image has it."""
-    said = {"name": package.name, "version": package.version, "build": package.build, "url": package.url}
-    return Installed(**{**said, "sha256": package.sha256, "md5": None, "license": None, **changed})  # type: ignore[arg-type]
+    fields = {"name": package.name, "version": package.version, "build": package.build, "url": package.url}
+    return Installed(**{**fields, "sha256": package.sha256, "md5": None, "license": None, **changed})  # type: ignore[arg-type]
 
 
 def contents(*packages: Installed, pypi: tuple[Installed, ...] = ()) -> Contents:
-    """What is in an image of Debian 12."""
+    """The contents of an image of Debian 12."""
     return Contents(conda=packages, pypi=pypi, debian=(BASH,), distribution="debian-12")
 
 
@@ -90,7 +90,7 @@ def test_what_the_lock_does_not_say_is_taken_from_the_image() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "address"),
     [
         ("./tool", ""),
         ("file:///app/tool", ""),
@@ -98,11 +98,11 @@ def test_what_the_lock_does_not_say_is_taken_from_the_image() -> None:
         ("https://host/foo-1.0-py3-none-any.whl", "https://host/foo-1.0-py3-none-any.whl"),
     ],
 )
-def test_a_package_by_path_has_no_address(url: str, said: str) -> None:
+def test_a_package_by_path_has_no_address(url: str, address: str) -> None:
     """Its folder is in no registry; what is fetched from anywhere has the address that it is fetched from."""
     found = of_lock(Package("pypi", "foo", "1.0", url=url))
     assert found is not None
-    assert found.url == said
+    assert found.url == address
 
 
 def test_a_version_that_is_known_when_built_is_taken_from_the_image() -> None:
@@ -164,8 +164,8 @@ def test_any_licence_is_written_down(form: str) -> None:
         Component(type="conda", name=f"p{number}", version="1", qualifiers={}, license=text)
         for number, text in enumerate(LICENSES)
     ]
-    said = json.dumps(document(form, lines), ensure_ascii=False).lower()
-    assert [text for text in LICENSES if text.lower() not in said] == []
+    text = json.dumps(document(form, lines), ensure_ascii=False).lower()
+    assert [name for name in LICENSES if name.lower() not in text] == []
 
 
 @pytest.mark.parametrize("form", ["cyclonedx", "spdx"])
@@ -202,7 +202,7 @@ def test_every_lock_gives_a_document(tmp_path: Path, text: str, form: str) -> No
 )
 @pytest.mark.parametrize("form", sbom.FORMATS)
 def test_a_package_may_come_from_anywhere(form: str, url: str) -> None:
-    """Where a format has no word for an address, the document is made without it; the package URL has git's."""
+    """A format without a field for an address gives a document without it; the package URL has git's."""
     line = of_lock(replace(FOO, url=url))
     assert line is not None
     assert line.qualifiers == ({"vcs_url": url} if url.startswith("git") else {})

@@ -1,4 +1,4 @@
-"""What is signed, by whom, and what is said where it cannot be."""
+"""Signed statements, their signers, and the messages where signing fails."""
 
 import json
 from unittest.mock import Mock
@@ -27,10 +27,10 @@ ME, ISSUER = "https://github.com/maniaclab/x/.github/workflows/images.yml@refs/h
 
 
 def test_a_statement_names_the_digest_and_nothing_else() -> None:
-    """It is in-toto's, so that one signature is good in every registry."""
-    said = Parse(statement(DIGEST), statement_pb2.Statement())
-    assert [(subject.name, dict(subject.digest)) for subject in said.subject] == [("", {"sha256": "1" * 64})]
-    assert said.predicate_type == "https://sigstore.dev/cosign/sign/v1"
+    """It is in-toto's, and a signature is good in every registry."""
+    found = Parse(statement(DIGEST), statement_pb2.Statement())
+    assert [(subject.name, dict(subject.digest)) for subject in found.subject] == [("", {"sha256": "1" * 64})]
+    assert found.predicate_type == "https://sigstore.dev/cosign/sign/v1"
 
 
 def test_a_key_needs_no_service() -> None:
@@ -114,8 +114,8 @@ def test_whose_signature_it_shall_be_has_to_be_clear(
 
 def test_cosign_s_own_words_are_told() -> None:
     """Its warnings are not."""
-    said = "WARNING: no TUF\nError: decrypt: wrong password\nerror during command execution: decrypt: wrong password\n"
-    assert explain(said) == (
+    text = "WARNING: no TUF\nError: decrypt: wrong password\nerror during command execution: decrypt: wrong password\n"
+    assert explain(text) == (
         "nothing was pushed, because it cannot be signed: decrypt: wrong password; "
         "check --signing-key with --signing-password, or --identity-token and the services of Sigstore"
     )
@@ -123,7 +123,7 @@ def test_cosign_s_own_words_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "meaning"),
+    ("error", "meaning"),
     [
         (
             'Fulcio returned 400: {"code":3,"message":"There was an error processing the identity token","details":[]}',
@@ -132,6 +132,6 @@ def test_cosign_s_own_words_are_told() -> None:
         ("error signing bundle: http: read on closed response body", "a service of Sigstore answered several times"),
     ],
 )
-def test_what_only_cosign_understands_is_put_otherwise(said: str, meaning: str) -> None:
-    """Services do not say what they know, and cosign does not say what they said."""
-    assert f"it cannot be signed: {meaning}" in explain(f"Error: creating bundle: {said}\n")
+def test_what_only_cosign_understands_is_put_otherwise(error: str, meaning: str) -> None:
+    """Services give no cause, and cosign does not repeat their answers."""
+    assert f"it cannot be signed: {meaning}" in explain(f"Error: creating bundle: {error}\n")
