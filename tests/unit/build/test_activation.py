@@ -25,7 +25,7 @@ def test_a_value_of_several_lines_is_kept() -> None:
 
 
 def activated(folder: Path, script: str, **before: str) -> dict[str, str]:
-    """What an entrypoint changes that has a script in it."""
+    """Environment variables that an entrypoint with a script in it changes."""
     entrypoint, mark = folder / "entrypoint", folder / "mark"
     # Bytes: Python's text would have other ends of lines.
     entrypoint.write_bytes(f'#!/bin/bash\n{script}\nexec "$@"\n'.encode())
@@ -38,11 +38,11 @@ def activated(folder: Path, script: str, **before: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "said", ["echo hello", "echo PATH=/bin", "printf no-end", "printf 'A=1\\0\\0B=2\\0'", "env -0", "exec 2>&1"]
+    "command", ["echo hello", "echo PATH=/bin", "printf no-end", "printf 'A=1\\0\\0B=2\\0'", "env -0", "exec 2>&1"]
 )
-def test_what_an_activation_prints_is_no_variable(tmp_path: Path, said: str) -> None:
+def test_what_an_activation_prints_is_no_variable(tmp_path: Path, command: str) -> None:
     """Scripts of packages print what they like, and it stands before the first variable."""
-    assert activated(tmp_path, f"{said}\nexport NEW=1", OLD="2") == {"NEW": "1"}
+    assert activated(tmp_path, f"{command}\nexport NEW=1", OLD="2") == {"NEW": "1"}
 
 
 @given(TEXT)

@@ -46,7 +46,7 @@ class Channel:
         self.folder, self.url, self.asked = folder, url, asked
 
     def package(self, name: str, *, wrong_hash: bool = False) -> Package:
-        """One package, as the pipeline tells the script about it."""
+        """One package, as the pipeline passes it to the script."""
         file = package.write(self.folder, name, "1.0", "h0_0", {f"share/{name}.txt": name})
         value = "0" * 64 if wrong_hash else package_hash(file)
         url = f"{self.url}/linux-64/{file.name}"
@@ -97,7 +97,7 @@ def test_a_wrong_hash_is_told_and_leaves_nothing(channel: Channel, tmp_path: Pat
 
 
 def test_a_package_of_the_same_name_and_another_hash_is_fetched_again(channel: Channel, tmp_path: Path) -> None:
-    """What the cache has under the name counts only with the locked hash."""
+    """A file of the cache is used only if it has the locked hash."""
     foo = channel.package("foo")
     fetch(tmp_path, foo)
     report = fetch(tmp_path, replace(foo, hash="0" * 64))
@@ -105,7 +105,7 @@ def test_a_package_of_the_same_name_and_another_hash_is_fetched_again(channel: C
 
 
 def test_a_package_that_is_not_there_is_told(channel: Channel, tmp_path: Path) -> None:
-    """A missing package is told with the channel's answer, and the others are fetched."""
+    """A missing package is reported with the channel's answer, and the others are fetched."""
     gone = channel.package("gone")
     (channel.folder / "linux-64/gone-1.0-h0_0.conda").unlink()
     report = fetch(tmp_path, gone, channel.package("bar"))
@@ -122,7 +122,7 @@ def test_a_channel_out_of_reach_is_told(channel: Channel, tmp_path: Path) -> Non
 def test_the_command_says_the_same_for_the_same_packages(
     channel: Channel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the next stage depends on must not tell whether the packages were fetched now or before."""
+    """The input of the next stage must not depend on whether the packages were fetched now or before."""
     (tmp_path / "packages.json").write_text(json.dumps([asdict(channel.package("foo"))]))
     done = []
     for _ in range(2):
@@ -179,7 +179,7 @@ def test_a_lock_gives_its_packages() -> None:
 
 
 def test_a_package_without_a_hash_is_refused(checkout: CheckoutFolder) -> None:
-    """What cannot be checked is not installed."""
+    """A package that cannot be checked is not installed."""
     checkout.write("small/pixi.lock", "".join(line for line in LOCK.splitlines(keepends=True) if "sha256" not in line))
     with pytest.raises(LockError, match=r"^small/pixi\.lock has no hash for python-3\.12\.1-h0_0\.conda; run"):
         packages("small", locked(checkout.image).conda.values())
@@ -221,11 +221,11 @@ def test_many_failures_are_counted() -> None:
 
 
 def test_a_script_that_did_not_run_is_told() -> None:
-    """Where there is no report, the last line of the output is the reason."""
+    """Without a report, the last line of the output is the reason."""
     assert "did not run: pip: no network;" in str(explain_fetch("small", "", "Traceback\npip: no network\n"))
 
 
 def test_the_fetch_stage_has_the_versions_of_the_module() -> None:
-    """What is installed for the script is pinned by the same lock as the module."""
+    """The script's requirements are pinned by the same lock as the module's."""
     lines = (ROOT / "pipeline/scripts/fetch.lock").read_text().splitlines()[1:]
     assert "\n".join(lines) in (ROOT / "requirements.lock").read_text()

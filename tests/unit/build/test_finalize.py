@@ -13,12 +13,12 @@ COMMIT = Commit(sha="ab" * 20, time=datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC), c
 
 
 def inputs(settings: Settings, commit: Commit | None) -> BuildInputs:
-    """What the image ``small`` is made from; its files are not looked at."""
+    """Build inputs of the image ``small``; its files are not looked at."""
     return BuildInputs("small", ImageSpec(description="A small image"), settings, dag.directory(), commit=commit)
 
 
 def test_labels_have_the_names_of_oci() -> None:
-    """What is known of an image is said by the keys that tools look for, times in the form that they read."""
+    """An image has the label keys that tools look for, and times in the form that they read."""
     settings = Settings(source="https://example.org/images", licenses="Apache-2.0")
     assert labels(inputs(settings, COMMIT), "debian:bookworm-slim") == {
         "org.opencontainers.image.title": "small",
@@ -48,6 +48,6 @@ def test_changed_files_are_of_no_commit() -> None:
 def test_a_locked_base_image_is_said_with_its_digest() -> None:
     """By both of OCI's keys, so that tools find it again."""
     pinned = replace(inputs(Settings(), None), bases={"debian:12": "sha256:12"})
-    said = labels(pinned, "debian:12")
-    assert said["org.opencontainers.image.base.name"] == "debian:12"
-    assert said["org.opencontainers.image.base.digest"] == "sha256:12"
+    found = labels(pinned, "debian:12")
+    assert found["org.opencontainers.image.base.name"] == "debian:12"
+    assert found["org.opencontainers.image.base.digest"] == "sha256:12"

@@ -16,7 +16,7 @@ CHANGED, BYTES = 107, 0.117
 
 
 def make(name: str, size: int, content: int = 0) -> tuple[Package, dict[str, int]]:
-    """A package, and the bytes of its files; `content` tells versions of it apart."""
+    """A package, and the bytes of its files; `content` distinguishes its versions."""
     files = {f"lib/{name}/{number}": size // 2 + content for number in range(2)}
     return Package(name, size, tuple(files)), files
 
@@ -34,7 +34,7 @@ def by_name(sizes: dict[str, int]) -> dict[str, tuple[str, ...]]:
 
 
 names = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_", min_size=1, max_size=12)
-#: Sizes around the limits are more telling than any others.
+#: Sizes around the limits are the most likely to fail.
 sizes = st.one_of(
     st.integers(0, 600_000_000), st.sampled_from([0, MEDIUM - 1, MEDIUM, LARGE - 1, LARGE, 2 * LARGE - 1, 2 * LARGE])
 )
@@ -76,7 +76,7 @@ def test_updating_a_package_changes_the_layer_it_was_in_and_is_in(
 
 @given(st.dictionaries(names, st.integers(LARGE, 600_000_000), min_size=30, max_size=150))
 def test_too_many_large_packages_move_only_those_that_were_alone(packages: dict[str, int]) -> None:
-    """Where there is no room for one more, some that were alone share layers from then on; the others stay."""
+    """Without room for one more, some that were alone share layers from then on; the others stay."""
     before, after = assign(packages, 60), assign(packages | {"one more": LARGE}, 60)
     moved = {name for name in packages if before[name] != after[name]}
     assert all(before[name] == f"1-{name}" and after[name].startswith("2-") for name in moved)
@@ -90,7 +90,7 @@ def test_the_order_of_packages_says_nothing(packages: dict[str, int]) -> None:
 
 
 def test_a_large_package_is_alone_and_small_ones_share() -> None:
-    """What is large is a layer of its own name; what is not shares a layer with others."""
+    """A large package is a layer of its own name; a small one shares a layer with others."""
     found = by_name({"tensorflow": LARGE, "six": 100, "tqdm": 100, "idna": 100})
     assert found["1-tensorflow"] == ("lib/tensorflow/0", "lib/tensorflow/1")
     assert sum(len(files) for name, files in found.items() if name.startswith("3-small")) == 6
@@ -117,7 +117,7 @@ def test_a_layer_over_the_limit_is_made_of_parts() -> None:
 
 
 def test_files_that_do_not_fit_are_refused() -> None:
-    """Where the limits leave no place, the refusal says how much there is and how much may be."""
+    """The error gives the size of the files and the limits."""
     files = {str(number): 10_000_000_000 for number in range(3)}
     with pytest.raises(TooLargeError, match=r"30\.0 GB of files make 3 layers of at most 5 GB.*may have 2"):
         divide([], files, Limits(layers=2))

@@ -36,7 +36,7 @@ MISMATCH = """
 """
 
 
-#: From here on 0.77, which wraps no lines where it is told so.
+#: From here on 0.77, which has an option to wrap no lines.
 NEW_STALE = """\
 Error:   × lock file not up-to-date with the workspace
 
@@ -187,13 +187,13 @@ def test_what_is_drawn_on_one_line_is_read() -> None:
         "tcp connect error",
         "Connection refused (os error 111)",
     ]
-    said = read(NO_MAPPING)
-    assert said.causes[1:] == [
+    found = read(NO_MAPPING)
+    assert found.causes[1:] == [
         "failed to fetch conda-pypi mapping from remote source",
         "Cache error: Request failed after 3 retries",
     ]
-    assert said.help.startswith("If this host cannot be reached (e.g. behind a firewall), you can avoid the")
-    assert said.help.endswith("or disable the mapping entirely with `conda-pypi-map = false`.")
+    assert found.help.startswith("If this host cannot be reached (e.g. behind a firewall), you can avoid the")
+    assert found.help.endswith("or disable the mapping entirely with `conda-pypi-map = false`.")
     assert read(NO_GLIBC).help.startswith("You can mock the virtual package")
 
 
@@ -213,11 +213,11 @@ def test_a_code_inside_a_tree_is_no_cause() -> None:
 
 def test_a_piece_of_a_file_gives_its_place() -> None:
     """File, line and column stand in the cause, with the words at the mark, and none of the file's text."""
-    said = read(BAD_KEY)
-    assert said.causes == [
+    found = read(BAD_KEY)
+    assert found.causes == [
         "Unexpected keys, expected only 'name', 'version' (/app/pixi.toml:5:1): 'exclude-never' was not expected here"
     ]
-    assert said.help == "Did you mean 'exclude-newer'?"
+    assert found.help == "Did you mean 'exclude-newer'?"
     assert causes(OLD_BAD_KEY)[1] == (
         "failed to parse project manifest (pixi.toml:5:1): unknown field `exclude-never`, expected one of `name`, `version`"
     )
@@ -240,7 +240,7 @@ def test_a_warning_is_no_cause() -> None:
 
 
 def test_output_without_a_tree_gives_its_last_line() -> None:
-    """Where pixi drew no tree, its last words are the cause; where it said nothing, there is none."""
+    """If pixi drew no tree, its last line is the cause; if it printed nothing, there is none."""
     assert causes("one\ntwo\n\n") == ["two"]
     assert causes("\n") == []
 
@@ -266,7 +266,7 @@ NOT_LET_IN = """
 
 
 @pytest.mark.parametrize(
-    ("output", "error", "said"),
+    ("output", "error", "sentence"),
     [
         (STALE, LockError, "small/pixi.lock does not match small/pixi.toml (pixi: lock-file not up-to-date"),
         (NOT_FOUND, PipelineError, "the channel no longer has this package"),
@@ -299,11 +299,11 @@ NOT_LET_IN = """
         ("", PipelineError, "it exited with 7 and printed nothing"),
     ],
 )
-def test_what_pixi_says_is_explained(output: str, error: type[PipelineError], said: str) -> None:
+def test_what_pixi_says_is_explained(output: str, error: type[PipelineError], sentence: str) -> None:
     """Each kind of failure has its sentence, in one line, with a remedy."""
     found = explain_install("small", "default", 7, output)
     assert isinstance(found, error)
-    assert said in str(found)
+    assert sentence in str(found)
     assert "\n" not in str(found)
     assert "run 'pixi" not in str(found)
 
@@ -343,8 +343,8 @@ def test_a_kill_after_the_time_is_told_from_others(tmp_path: Path, seconds: int,
     path = f"{tmp_path}:{os.environ['PATH']}"
     found = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": path})
     assert found.returncode == code, found.stderr
-    said = [f"--kill-after=10 {seconds} pixi two words", *(["well"] if code == 0 else [])]
-    assert found.stdout.splitlines() == said
+    lines = [f"--kill-after=10 {seconds} pixi two words", *(["well"] if code == 0 else [])]
+    assert found.stdout.splitlines() == lines
 
 
 @pytest.mark.parametrize(

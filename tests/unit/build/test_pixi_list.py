@@ -24,7 +24,7 @@ def line(name: str, version: str | None, build: str | None, kind: str = "conda",
 
 
 def held(checkout: CheckoutFolder, text: str) -> ImageLock:
-    """What is read of a lock."""
+    """The image lock that is read from a text."""
     checkout.write("small/pixi.lock", text)
     return check_lock(LockFiles(checkout.image), SPEC)
 

@@ -59,13 +59,13 @@ def test_a_script_has_what_conda_gives_it(prefix: Prefix, monkeypatch: pytest.Mo
     program.write_text("#!/bin/sh\necho own\n")
     program.chmod(0o755)
     names = "$PREFIX $ROOT_PREFIX $PKG_NAME $PKG_VERSION $PKG_BUILDNUM $ACTIVATED ${SECRET_TOKEN:-none}"
-    prefix.add("p", f'echo "{names}" > "$PREFIX/said"; own >> "$PREFIX/said"; pwd >> "$PREFIX/said"; touch "$HOME/x"')
+    prefix.add("p", f'echo "{names}" > "$PREFIX/log"; own >> "$PREFIX/log"; pwd >> "$PREFIX/log"; touch "$HOME/x"')
     assert prefix.run() == 0
-    assert prefix.read("said") == f"{prefix.path} {prefix.path} p 1.2 3 yes none\nown\n{prefix.path}/bin\n"
+    assert prefix.read("log") == f"{prefix.path} {prefix.path} p 1.2 3 yes none\nown\n{prefix.path}/bin\n"
 
 
 def test_messages_are_told_and_not_kept(prefix: Prefix) -> None:
-    """Each is told with its package; the environment does not have the file."""
+    """Each is printed with its package; the environment does not have the file."""
     prefix.add("loud", 'echo "Please read" > "$PREFIX/.messages.txt"; echo "the manual" >> "$PREFIX/.messages.txt"')
     prefix.add("quiet", "true")
     assert prefix.run() == 0
@@ -97,7 +97,7 @@ def test_without_scripts_there_is_nothing_to_note(prefix: Prefix) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "sentence"),
     [
         ("echo first\necho cannot draw >&2\nexit 3", "bad failed (exit code 3): cannot draw; give it what it needs"),
         ("exit 1", "bad failed (exit code 1): it printed nothing; "),
@@ -109,18 +109,18 @@ def test_without_scripts_there_is_nothing_to_note(prefix: Prefix) -> None:
     ],
 )
 def test_a_script_that_fails_is_one_sentence(
-    prefix: Prefix, capfd: pytest.CaptureFixture[str], script: str, said: str
+    prefix: Prefix, capfd: pytest.CaptureFixture[str], script: str, sentence: str
 ) -> None:
     """It names the package and the last line; no script after it runs."""
     prefix.add("bad", script)
     prefix.add("next", 'touch "$PREFIX/done"', "bad")
     assert prefix.run(seconds=1) == 1
     error = explain("small", capfd.readouterr().err)
-    assert str(error).startswith(f"small: the post-link script of {said}")
+    assert str(error).startswith(f"small: the post-link script of {sentence}")
     assert "\n" not in str(error)
     assert not (prefix.path / "done").exists()
 
 
 def test_another_failure_is_no_script_s() -> None:
-    """What pixi said is told by others."""
+    """Errors of pixi itself are explained elsewhere."""
     assert explain("small", "post-link script of a:\nError: no") is None
