@@ -108,7 +108,7 @@ def test_the_cuda_version_for_the_solver_comes_from_image_toml() -> None:
 
 
 def test_the_real_lock_is_kept_but_for_one_package() -> None:
-    """Of ml_platform's 504 packages one is chosen anew."""
+    """Of ml_platform's 504 packages one is chosen again."""
     root = Path(__file__).parents[3]
     left = start(
         LockFiles(root / "ml_platform"),

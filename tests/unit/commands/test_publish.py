@@ -1,4 +1,4 @@
-"""Where an image is published, and when what is published was made."""
+"""Repositories that an image is published to, and the time in a published image."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ OWN = ImageSpec(description="d", repositories=("quay.io/else/where",))
     ],
 )
 def test_repositories(spec: ImageSpec, given: list[str], found: list[str]) -> None:
-    """What a person names comes before what the image says, and that before what all images have in common."""
+    """An option overrides the image's repositories, and those override the settings of all images."""
     assert repositories("small", spec, SETTINGS, given) == found
 
 

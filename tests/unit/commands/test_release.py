@@ -52,10 +52,10 @@ def test_a_manifest_of_today_is_changed_where_the_version_is(repository: Reposit
 
 def test_it_is_told_what_to_type_next(repository: Repository) -> None:
     """The tag and the push are the person's: nothing publishes before."""
-    told = prepare(repository.path, "2026.3.0", None).summary
-    assert told.startswith("2026.3.0: 1 commit since v2026.2.0; ")
-    assert "git tag --annotate v2026.3.0 --message 'Release 2026.3.0'\n" in told
-    assert "git push origin HEAD v2026.3.0" in told
+    summary = prepare(repository.path, "2026.3.0", None).summary
+    assert summary.startswith("2026.3.0: 1 commit since v2026.2.0; ")
+    assert "git tag --annotate v2026.3.0 --message 'Release 2026.3.0'\n" in summary
+    assert "git push origin HEAD v2026.3.0" in summary
 
 
 def test_version_and_day_can_be_given(repository: Repository) -> None:

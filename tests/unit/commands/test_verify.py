@@ -1,4 +1,4 @@
-"""What is said of an image that is not the published one."""
+"""Messages about an image that is not the published one."""
 
 from pipeline.commands.verify import SHOWN, explain
 from pipeline.scripts.messages import Comparison, Difference
