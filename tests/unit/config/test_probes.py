@@ -22,7 +22,7 @@ def read(text: str) -> Probes:
 
 
 def refusal(text: str) -> str:
-    """What is said of an image.toml."""
+    """The error message for an image.toml."""
     with pytest.raises(ValidationError) as raised:
         read(text)
     return explain(raised.value, Spec)
@@ -36,7 +36,7 @@ def test_python_is_probed_where_nothing_is_said() -> None:
 
 
 def test_each_kind_has_defaults() -> None:
-    """The least that can be said of a probe is enough."""
+    """The required keys of a probe are enough."""
     probes = read(
         """
         [probes]
@@ -63,7 +63,7 @@ def test_a_probe_can_have_a_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("scripts = ['roott']", "key 'probes.scripts.0': Input should be 'python', 'root' or 'tensorflow'"),
         ("script = ['root']", "unknown key 'probes.script'; did you mean 'scripts'?"),
@@ -125,8 +125,8 @@ def test_a_probe_can_have_a_name() -> None:
         ),
     ],
 )
-def test_what_cannot_be_is_refused(text: str, said: str) -> None:
+def test_what_cannot_be_is_refused(text: str, message: str) -> None:
     """A wrong table is refused in one sentence with the key."""
     sentence = refusal(f"[probes]\n{text}")
-    assert sentence.startswith(said)
+    assert sentence.startswith(message)
     assert "\n" not in sentence

@@ -23,7 +23,7 @@ def test_no_file_means_the_defaults(checkout: CheckoutFolder) -> None:
 
 
 def test_the_table_is_read(checkout: CheckoutFolder) -> None:
-    """What [tool.pipeline] says holds."""
+    """A value in [tool.pipeline] overrides the default."""
     checkout.write("pyproject.toml", "[tool.pipeline]\nprobe_timeout = 7\n")
     assert load_settings(checkout.path).probe_timeout == 7
 
@@ -81,7 +81,7 @@ def test_an_unknown_key_is_refused(checkout: CheckoutFolder) -> None:
 
 
 def test_settings_cannot_be_changed() -> None:
-    """What was read stays as it was read."""
+    """Settings stay as they were read."""
     with pytest.raises(ValueError, match="frozen"):
         Settings().base = "other"
 
