@@ -100,5 +100,5 @@ def test_other_failures_are_no_refusal() -> None:
 
 def test_messages_have_no_secrets() -> None:
     """Neither those that were given, nor a token within an address."""
-    said = without_secrets("pass word: https://conda.anaconda.org/t/path-token/mine", ["pass word"])
-    assert said == "***: https://conda.anaconda.org/t/***/mine"
+    message = without_secrets("pass word: https://conda.anaconda.org/t/path-token/mine", ["pass word"])
+    assert message == "***: https://conda.anaconda.org/t/***/mine"

@@ -1,4 +1,4 @@
-"""Who logs in where: how this process gives it to rattler, and that nothing repeats it."""
+"""Logins: this process passes them to rattler, and nothing prints them."""
 
 import json
 import tomllib

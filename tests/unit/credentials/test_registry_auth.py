@@ -1,4 +1,4 @@
-"""Credentials: what Docker's file says, and what is told where it says too little."""
+"""Credentials from Docker's file, and the messages where they are missing."""
 
 import base64
 import json
@@ -61,7 +61,7 @@ def test_another_file_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("more", [{"credsStore": "desktop"}, {"credHelpers": {"ghcr.io": "desktop"}}])
 def test_a_helper_is_told(more: dict[str, object]) -> None:
-    """What only a program of the caller's machine knows cannot be used; the sentence says what can."""
+    """Credentials in a program of the caller's machine cannot be used; the sentence names the option that can."""
     config = read_docker_config(json.dumps({"auths": {"ghcr.io": {}}, **more}))
     assert explain_missing("ghcr.io", config) == (
         "the file of --docker-config leaves the credentials of ghcr.io to the helper 'desktop', which cannot run in "
@@ -85,7 +85,7 @@ REFUSED_BY_HUB = "docker.io/lab/private:1: pull access denied, repository does n
 
 
 @pytest.mark.parametrize(
-    ("said", "address", "host"),
+    ("message", "address", "host"),
     [
         (REFUSED_BY_GHCR, None, "ghcr.io"),
         (REFUSED_BY_GHCR, "ghcr.io/maniaclab/private:1", "ghcr.io"),
@@ -93,11 +93,11 @@ REFUSED_BY_HUB = "docker.io/lab/private:1: pull access denied, repository does n
         ("pull access denied", None, "REGISTRY"),
     ],
 )
-def test_a_refused_pull_says_where_credentials_come_from(said: str, address: str | None, host: str) -> None:
+def test_a_refused_pull_says_where_credentials_come_from(message: str, address: str | None, host: str) -> None:
     """The registry is the one of the image, or the one that the engine names."""
-    given = str(explain_refused_pull(said, address, []))
+    given = str(explain_refused_pull(message, address, []))
     assert f"put 'with-registry-auth --address {host} --username NAME --secret env:PASSWORD' before" in given
-    assert str(explain_refused_pull(said, address, [host])).startswith(f"{host} rejects its credentials")
+    assert str(explain_refused_pull(message, address, [host])).startswith(f"{host} rejects its credentials")
 
 
 def test_other_failures_to_pull_are_no_refusal() -> None:

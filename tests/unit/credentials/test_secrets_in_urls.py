@@ -79,7 +79,7 @@ def test_a_long_line_is_read_once() -> None:
 
 
 def test_a_folder_without_secrets_is_accepted(tmp_path: Path) -> None:
-    """Also one that has neither file: others tell that."""
+    """Also one that has neither file: other checks report that."""
     reject_secrets(tmp_path)
 
 
