@@ -49,7 +49,7 @@ def test_a_dead_link_is_a_finding(page: Path, mark: str, target: str, reason: st
 
 
 def test_links_in_code_are_no_links(page: Path) -> None:
-    """What is shown as code leads nowhere."""
+    """Text shown as code is no link."""
     assert findings(page, "`[a](gone.md)`\n\n```\n[a](gone.md)\n```\n") == []
 
 
@@ -87,5 +87,5 @@ def test_a_module_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
     (tmp_path / "pipeline/locks").mkdir(parents=True)
     (tmp_path / "pipeline/locks/unpin.py").touch()
     page = tmp_path / "page.md"
-    page.write_text("`locks/unpin.py` and `pipeline/locks/unpin.py`,\nbut not `locks/unlock.py`\n", encoding="utf-8")
-    assert list(missing_modules(page, tmp_path)) == ["page.md:2: there is no module 'locks/unlock.py'"]
+    page.write_text("`locks/unpin.py` and `pipeline/locks/unpin.py`,\nbut not `locks/absent.py`\n", encoding="utf-8")
+    assert list(missing_modules(page, tmp_path)) == ["page.md:2: there is no module 'locks/absent.py'"]

@@ -1,4 +1,4 @@
-"""What the site is made of, and that the documents are in order."""
+"""The parts of the site, and the check of the documents."""
 
 import re
 import subprocess
