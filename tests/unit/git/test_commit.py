@@ -111,7 +111,7 @@ def test_a_repository_with_longer_ids_has_none(repository: Repository) -> None:
 
 
 def test_what_differs_is_named(repository: Repository) -> None:
-    """Changed, new and deleted files, other permissions and other links are told by their paths, in order."""
+    """Changed, new and deleted files, other permissions and other links are listed by their paths, in order."""
     repository.write("small/image.toml", "description = 'Changed'\n")
     repository.write("small/new.txt", "new\n")
     (repository.path / "small/run").chmod(0o644)
@@ -134,7 +134,7 @@ def test_a_deleted_image_is_told(repository: Repository) -> None:
 
 
 def test_ignored_files_are_no_change(repository: Repository) -> None:
-    """What git ignores, by the .gitignore of any folder, is not told as new."""
+    """A file that git ignores, by the .gitignore of any folder, is not reported as new."""
     repository.write("small/.gitignore", "build/\n")
     repository.commit("Second")
     repository.write("small/run.log", "x\n")

@@ -49,7 +49,7 @@ def test_packed_and_annotated_tags_count(repository: Repository) -> None:
 
 
 def test_a_release_of_another_branch_is_known_and_not_the_last(repository: Repository) -> None:
-    """What this checkout does not come after is no point to count from, but its version is taken."""
+    """Commits are not counted from a tag that is no ancestor, but its version is taken."""
     porcelain.branch_create(repository.path, "next")
     repository.write("file", "more\n")
     repository.commit("More")
