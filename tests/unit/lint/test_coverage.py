@@ -38,6 +38,6 @@ def test_what_is_not_run_fails_the_check(
     # These tests need none of pytest's plugins.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     assert coverage.main(["test_numbers.py"]) == code
-    said = capfd.readouterr().out
-    assert ("coverage: 50.0 % of 2 modules" in said, "1 failed" in said) == (test == "assert one", "== 2" in test)
-    assert ("pipeline/numbers.py" in said) == (test == "assert one")
+    output = capfd.readouterr().out
+    assert ("coverage: 50.0 % of 2 modules" in output, "1 failed" in output) == (test == "assert one", "== 2" in test)
+    assert ("pipeline/numbers.py" in output) == (test == "assert one")

@@ -1,4 +1,4 @@
-"""What a project has beside its code: hooks, owners, proposals of newer versions."""
+"""A project's files beside its code: hooks, owners, proposals of newer versions."""
 
 import json
 import re

@@ -7,7 +7,7 @@ import pytest
 
 from tests.lint import shell
 
-#: What is unquoted breaks at the first blank.
+#: An unquoted variable breaks at the first blank.
 FAULT = 'rm -r $1\ncd "$2"\n'
 
 
@@ -32,7 +32,7 @@ def test_a_fault_in_a_file_is_found(repository: Path) -> None:
 
 
 def test_a_fault_in_a_text_is_found(repository: Path) -> None:
-    """Where a list of words or a call hands it to a shell; with -e its steps may fail."""
+    """In a list of words or a call that runs a shell; with -e its steps may fail."""
     (repository / "module.py").write_text(
         f"RUN = ['sh', '-euc', {FAULT!r}, 'sh']\nrun('bash', '-c', 'echo \"$1\"')\nother = ['-c', {FAULT!r}]\n"
     )
