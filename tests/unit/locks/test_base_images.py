@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_used_is_refused(checkout: CheckoutFolder, text: s
 
 
 def test_changes_are_told_by_name() -> None:
-    """What was pinned, is pinned otherwise, or is no longer pinned; what stayed is no change."""
+    """A base image newly pinned, pinned otherwise, or no longer pinned; an equal pin is no change."""
     changes = base_images.compare({"a": ONE, "b": ONE, "c": ONE}, {"a": ONE, "b": TWO, "d": TWO})
     assert changes == (
         BaseChange(reference="b", before=ONE, after=TWO),

@@ -14,7 +14,7 @@ ZLIB = Package("conda", "zlib", "1", "h_0", f"{FORGE}/noarch/zlib-1-h_0.conda", 
 
 @pytest.fixture(scope="module")
 def listed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, rattler.RepoDataRecord]:
-    """What a channel says of its one package."""
+    """The record of a channel's one package."""
     folder = tmp_path_factory.mktemp("channel")
     package.write(folder, "zlib", "1", "h_0", {"share/zlib": "1"}, noarch="generic")
     index.refresh(folder)
@@ -35,7 +35,7 @@ def test_packages_are_asked_for_where_they_come_from() -> None:
 
 
 def test_a_package_that_is_the_channels_own_is_accepted(listed: dict[str, rattler.RepoDataRecord]) -> None:
-    """By all that both say of it; what the lock does not say is not held against it."""
+    """Fields that both have are compared; fields that the lock lacks are not."""
     place, record = next(iter(listed.items()))
     assert record.sha256 is not None
     assert record.size is not None

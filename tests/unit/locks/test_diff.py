@@ -56,7 +56,7 @@ def test_versions_of_pypi_are_ordered_as_pypi_orders_them() -> None:
 
 
 def test_every_change_is_told_by_its_word() -> None:
-    """What is on one side alone was added or removed; the same file is no change."""
+    """A package on one side alone was added or removed; the same file is no change."""
     before = packages(package("kept", "1"), package("older", "1"), package("newer", "2"), package("gone", "1"))
     after = packages(package("kept", "1"), package("older", "2"), package("newer", "1"), package("new", "1"))
     assert changes(before, after) == [
@@ -134,7 +134,7 @@ def test_the_cuda_of_ml_platform_is_found() -> None:
 
 
 def test_sizes_add_up() -> None:
-    """What is new must be downloaded; what has no size is counted as nothing, and shown as unknown."""
+    """New packages must be downloaded; a package without a size counts as nothing, and is shown as unknown."""
     before = packages(package("kept", "1", size=500), package("a", "1", size=2_000_000), package("gone", "1", size=300))
     after = packages(package("kept", "1", size=500), package("a", "2", size=3_500_000), package("b", "1", size=None))
     (place,) = compare("small", "main", {LINUX: before}, {LINUX: after}).places
@@ -168,7 +168,7 @@ def test_environments_and_platforms_are_told_apart() -> None:
 
 
 def test_a_new_format_is_no_change(tmp_path: Path) -> None:
-    """The virtual packages that format 7 lists were not added by writing the same lock anew."""
+    """The virtual packages that format 7 lists were not added by writing the same lock again."""
     found = [conda("zlib-1.3.1-h0_0"), pypi("foo", "1.0")]
     platforms = "platforms:\n- name: linux-64\n  virtual-packages:\n  - __cuda=12.8\n"
     for name, text in (("6", write(found)), ("7", write(found, version=7, platforms=platforms))):
@@ -178,7 +178,7 @@ def test_a_new_format_is_no_change(tmp_path: Path) -> None:
 
 
 def test_another_cuda_is_a_change(tmp_path: Path) -> None:
-    """What the lock was solved for is told as a package is, where both locks say it; it is no download."""
+    """A change of virtual packages is listed like a package, if both locks have them; it is no download."""
     for cuda in ("12.6", "12.8"):
         platforms = f"platforms:\n- name: linux-64\n  virtual-packages:\n  - __cuda={cuda}\n"
         (tmp_path / cuda).write_text(write([conda("zlib-1-h_0")], version=7, platforms=platforms))
@@ -196,7 +196,7 @@ def test_a_report_without_changes_is_a_sentence() -> None:
 
 
 def test_a_table_says_what_was_rebuilt() -> None:
-    """Where the version is the same, the build strings are shown."""
+    """For the same version, the build strings are shown."""
     before, after = packages(package("a", "1", "h_0")), packages(package("a", "1", "h_1"))
     text = report(compare("small", "main", {LINUX: before}, {LINUX: after}), Format.TABLE)
     assert text.startswith("default on linux-64: 1 rebuilt; 1.0 kB to download, 1.0 kB in all (+0 B)\n┏")

@@ -19,7 +19,7 @@ SOURCE = (
     "- conda: src/mine\n  name: mine\n  version: '1.0'\n  subdir: linux-64\n  build: h_0\n  depends: []",
 )
 MINE = ("- pypi: ./mine", "- pypi: ./mine\n  name: mine\n  version: '1.0'\n  editable: true")
-#: What format 7 says of two platforms of one kind.
+#: Two platforms of one kind in format 7.
 TWO = """\
 platforms:
 - name: linux-64

@@ -44,7 +44,7 @@ SEVEN = "platforms:\n- name: p1\n  subdir: linux-64\n  virtual-packages:\n  - __
 
 
 def read(tmp_path: Path, text: str | bytes) -> dict[LockTarget, Packages]:
-    """What a lock holds."""
+    """The packages of a lock."""
     path = tmp_path / "pixi.lock"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return read_packages(path, "small/pixi.lock", "lock it again")
@@ -79,7 +79,7 @@ def test_what_the_machine_is_taken_to_have_is_read(tmp_path: Path) -> None:
 
 
 def test_platforms_of_one_kind_are_told_apart(tmp_path: Path) -> None:
-    """Where an environment is locked twice for linux-64, each is called by its name too."""
+    """If an environment is locked twice for linux-64, each has its name beside the platform."""
     packages = {"default": {"p1": [conda("zlib-1.3.1-h0_0")], "linux-64": [conda("zlib-1.3.0-h0_0")]}}
     found = read(tmp_path, write(packages, version=7, platforms=f"{SEVEN}- name: linux-64\n"))
     assert {place.platform for place in found} == {"linux-64 (p1)", "linux-64 (linux-64)"}

@@ -140,7 +140,7 @@ def test_scripts_of_the_platform_are_found(checkout: CheckoutFolder, text: str, 
     ],
 )
 def test_platforms_are_found(checkout: CheckoutFolder, text: str, *, listed: bool) -> None:
-    """By what they are called, or what kind they are; a manifest that lists none is for pixi to judge."""
+    """By name or by kind; a manifest that lists none is left to pixi."""
     assert read(checkout, text).lists_platform("default", "linux-64") is listed
 
 
@@ -154,7 +154,7 @@ def test_platforms_are_found(checkout: CheckoutFolder, text: str, *, listed: boo
     ],
 )
 def test_what_pixi_would_refuse_is_no_traceback(checkout: CheckoutFolder, text: str) -> None:
-    """Values of other kinds than pixi knows are for pixi to judge."""
+    """Values of other kinds than pixi knows are left to pixi."""
     manifest = read(checkout, text)
     assert manifest.required_cuda("default", "linux-64") is None
     assert manifest.activation_scripts("default", "linux-64") == []
