@@ -1,4 +1,4 @@
-"""What follows for each tag from what the registries said."""
+"""Decisions for each tag from the registries' reports."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,14 +24,14 @@ def place(registry: str = "ghcr.io", **digests: str) -> RepositoryState:
 
 
 def push(to: RepositoryState, digest: str = BUILT) -> None:
-    """What a push of all immutable tags tells."""
+    """Add the report of a push of all immutable tags."""
     rows = tuple(TagResult(tag=tag, digest=digest, pushed=True, bytes=5, seconds=1, tries=1) for tag in FIXED)
     tags = (*to.report.tags, *FIXED)
     to.take(RepositoryReport(tags=tags, digests=dict.fromkeys(FIXED, digest), rows=rows))
 
 
 def fail(to: RepositoryState) -> None:
-    """What a push that failed tells."""
+    """Add the report of a push that failed."""
     failure = RegistryFailure(
         doing="pushing 2026.2.0", tag="2026.2.0", kind=Kind.TRANSIENT, reason="503", tries=3, seconds=9
     )
@@ -39,7 +39,7 @@ def fail(to: RepositoryState) -> None:
 
 
 def attach(to: RepositoryState, *names: str) -> None:
-    """What attaching documents tells."""
+    """Add the report of attached documents."""
     rows = tuple(TagResult(tag=name, digest=OTHER, pushed=True, bytes=5, seconds=1, tries=1) for name in names)
     to.take_attached(RepositoryReport(rows=rows))
 
@@ -50,12 +50,12 @@ def publication(*places: RepositoryState, documents: tuple[str, ...] = ()) -> Pu
 
 
 def results(found: Publication, digest: str = BUILT) -> dict[str, str]:
-    """What came of each tag."""
+    """The result of each tag."""
     return {f"{row.repository.partition('/')[0]} {row.tag}": row.result for row in found.rows(digest)}
 
 
 def test_a_dry_run_tells_what_would_be_done() -> None:
-    """Fixed tags that are there stay; the others would be pushed, and the floating ones moved."""
+    """Immutable tags that are there stay; the others would be pushed, and the floating ones moved."""
     found = publication(place(**{"2026_2_0": BUILT, "latest": OTHER}))
     assert results(found, "") == {
         "ghcr.io 2026.2.0": "already there",
@@ -75,7 +75,7 @@ def test_tags_move_when_all_agree() -> None:
 
 
 def test_no_tag_moves_while_one_registry_lacks_the_image() -> None:
-    """The others have the immutable tags; what is missing is told with its reason."""
+    """The others have the immutable tags; missing ones are reported with their reason."""
     one, two = place("ghcr.io", latest=OTHER), place("docker.io", latest=OTHER)
     found = publication(one, two)
     push(one)
@@ -101,7 +101,7 @@ def test_no_tag_moves_while_one_registry_lacks_the_image() -> None:
 
 
 def test_attachments_are_told_beside_the_tags() -> None:
-    """A dry run tells that they would be attached; afterwards they are as much a part of it as tags, and of a kind."""
+    """A dry run reports that they would be attached; afterwards they have rows of their own kind beside the tags."""
     one = place()
     found = publication(one, documents=("SBOM",))
     assert results(found, "")["ghcr.io SBOM"] == "to attach"
@@ -125,8 +125,8 @@ def test_no_tag_moves_while_one_registry_lacks_an_attachment() -> None:
     row = TagResult(tag="SBOM", digest=OTHER, pushed=True, bytes=5, seconds=1, tries=1)
     two.take_attached(RepositoryReport(rows=(row,), failure=failed))
     assert (found.to_move(one, BUILT), found.to_move(two, BUILT)) == ([], [])
-    told = results(found)
-    assert [told[f"docker.io {name}"] for name in (*FIXED, "SBOM", "provenance", "latest")] == [
+    attached = results(found)
+    assert [attached[f"docker.io {name}"] for name in (*FIXED, "SBOM", "provenance", "latest")] == [
         "pushed",
         "pushed",
         "pushed",
@@ -138,7 +138,7 @@ def test_no_tag_moves_while_one_registry_lacks_an_attachment() -> None:
 
 
 def test_a_registry_that_comes_back_is_whole_again() -> None:
-    """What failed while it was asked does not count when the push succeeded."""
+    """A failure to read the tags does not count if the push succeeded."""
     one = place()
     found = publication(one)
     fail(one)
@@ -157,7 +157,7 @@ def test_an_older_release_moves_nothing() -> None:
 
 
 def test_a_failed_move_is_told_where_it_failed() -> None:
-    """Tags that were moved elsewhere, or were there before, are told as they are."""
+    """Tags that were moved elsewhere, or were there before, are reported as they are."""
     one, two, three = place("ghcr.io"), place("docker.io", latest=OTHER), place("hub.org", latest=BUILT)
     found = publication(one, two, three)
     for to in (one, two, three):

@@ -24,7 +24,7 @@ from tests.unit.refusals import refused, require_facts
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 NOON = datetime(2026, 2, 3, 12, tzinfo=UTC)
-#: What a registry lets a tag be, by the distribution specification of OCI.
+#: Tags that a registry accepts, by the distribution specification of OCI.
 TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 
 #: Examples of valid refs.
@@ -173,7 +173,7 @@ def test_an_older_release_moves_nothing_back(ref: str, existing: list[str], move
 def test_latest_does_not_go_back_to_an_older_commit(
     ref: str, made: datetime | None, latest_made: datetime | None, *, moves: bool
 ) -> None:
-    """What is known to be of a newer commit stays latest, also against a release; the series does not care."""
+    """An image of a newer commit stays latest, also against a release; the series ignores times."""
     tags = plan(ref, SHA)
     moved = movable(tags, [], made=made, latest_made=latest_made)
     assert (LATEST in moved) is moves
@@ -187,12 +187,12 @@ def test_what_holds_a_tag_back_is_told() -> None:
     assert obstacle("2026.2", tags, ["2026.2.3", "2027.1.0"]) == (
         "2026.2 stays where it is: 2026.2.3 is there, and is newer than 2026.2.0"
     )
-    said = obstacle(LATEST, tags, [], made=NOON, latest_made=NOON + timedelta(hours=1))
-    assert said == "latest stays where it is: it is of a commit of 2026-02-03 13:00, and this one is older"
+    message = obstacle(LATEST, tags, [], made=NOON, latest_made=NOON + timedelta(hours=1))
+    assert message == "latest stays where it is: it is of a commit of 2026-02-03 13:00, and this one is older"
 
 
 def test_a_clean_checkout_gives_its_commit() -> None:
-    """Where nobody names a commit, it is the checkout's."""
+    """If no option names a commit, it is the checkout's."""
     assert plan_checkout("main", None, Commit(SHA, NOON, ())) == plan("main", SHA)
 
 
