@@ -35,13 +35,13 @@ def maker() -> Maker:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def messages() -> list[str]:
     return []
 
 
 @pytest.fixture
-def make(maker: Maker, said: list[str]) -> Callable[[], Path]:
-    return lambda: cache.ensure("thing", ["1.0"], maker, say=said.append)
+def make(maker: Maker, messages: list[str]) -> Callable[[], Path]:
+    return lambda: cache.ensure("thing", ["1.0"], maker, say=messages.append)
 
 
 def test_a_part_is_made_once(make: Callable[[], Path], maker: Maker) -> None:
@@ -109,19 +109,19 @@ def _shorten_a_line_of_the_list(part: Path) -> None:
     ],
 )
 def test_a_damaged_part_is_made_anew(
-    make: Callable[[], Path], maker: Maker, said: list[str], damage: Callable[[Path], None], words: str
+    make: Callable[[], Path], maker: Maker, messages: list[str], damage: Callable[[Path], None], words: str
 ) -> None:
-    """What is wrong is said in a line, and the part is whole again."""
+    """The damage is printed in a line, and the part is whole again."""
     damage(make())
     part = make()
     assert maker.times == 2
     assert (part / "bin" / "tool").read_text() == "content"
     assert (part / "link").read_text() == "content"
-    assert f"thing: {words}; making it anew" in said
+    assert [line for line in messages if line.startswith(f"thing: {words}; making it ")]
 
 
 def test_a_touched_file_is_not_damage(make: Callable[[], Path], maker: Maker) -> None:
-    """Another time with the same bytes is no reason to make a part anew, nor to read it more than once."""
+    """Another time with the same bytes is no reason to make a part again, nor to read it more than once."""
     tool = make() / "bin" / "tool"
     before = tool.stat().st_mtime_ns
     os.utime(tool, (0, 0))
@@ -131,7 +131,7 @@ def test_a_touched_file_is_not_damage(make: Callable[[], Path], maker: Maker) ->
 
 
 def test_a_failure_leaves_no_entry(maker: Maker) -> None:
-    """What the maker raises reaches the caller, and the next try starts from an empty folder."""
+    """An exception of the maker reaches the caller, and the next try starts from an empty folder."""
 
     def fail(part: Path) -> None:
         maker(part)
@@ -182,7 +182,7 @@ def test_a_key_depends_on_names_and_bytes(tmp_path: Path) -> None:
 
 
 def test_neighbouring_inputs_do_not_run_together() -> None:
-    """Where one input ends and the next starts is part of the key."""
+    """The ends of the inputs are part of the key."""
     assert cache.digest("ab", "c") != cache.digest("a", "bc")
 
 

@@ -37,7 +37,7 @@ def test_all_of_them_are_asked_for_at_once(channel: Path) -> None:
 
 @pytest.mark.parametrize("ending", [".conda", ".tar.bz2"])
 def test_entries_come_out_as_they_were_written(tmp_path: Path, ending: str) -> None:
-    """Files, links, hard links and folders, with their modes; what they are is said in the list of files."""
+    """Files, links, hard links and folders, with their modes; the list of files has their kinds."""
     entries = [
         Entry("a", b"a", 0o755), archive.hard_link("b", "a"), archive.link("c", "/out"), archive.folder("d", 0o555),
     ]  # fmt: skip

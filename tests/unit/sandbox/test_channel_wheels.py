@@ -60,7 +60,7 @@ def test_pure_wheel_becomes_noarch(tmp_path: Path) -> None:
 
 
 def test_the_lock_has_hashes_and_no_address() -> None:
-    """What is committed pins each wheel by hash, and names no index."""
+    """The committed lock pins each wheel by hash, and names no index."""
     pins = wheels.read_lock()
     assert {"tensorflow", "root", "numpy", "jupyterlab"} <= set(pins)
     assert "://" not in wheels.LOCK.read_text()
@@ -70,5 +70,5 @@ def test_a_lock_without_hash_is_refused(tmp_path: Path) -> None:
     """A wheel that could be anything is named, with the remedy."""
     lock = tmp_path / "wheels.lock"
     lock.write_text("numpy==2.0 \\\n    --hash=sha256:00\nscipy==1.0\n")
-    with pytest.raises(SandboxError, match=r"no hash for scipy: write it anew .* wheels\.in"):
+    with pytest.raises(SandboxError, match=r"no hash for scipy: write it .* wheels\.in"):
         wheels.read_lock(lock)

@@ -1,4 +1,4 @@
-"""What ``./dev`` decides before it becomes another program."""
+"""Decisions of ``./dev`` before it becomes another program."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What the services read."""
+"""Configuration files of the services."""
 
 import os
 import ssl

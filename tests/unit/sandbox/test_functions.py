@@ -55,8 +55,8 @@ def test_every_function_and_argument_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("smokeTest", "smoke-test"), ("build", "build"), ("lockDiff2", "lock-diff2")]
+    ("name", "expected"), [("smokeTest", "smoke-test"), ("build", "build"), ("lockDiff2", "lock-diff2")]
 )
-def test_names_are_as_the_cli_writes_them(name: str, said: str) -> None:
+def test_names_are_as_the_cli_writes_them(name: str, expected: str) -> None:
     """Camel case of the API is kebab case on the command line."""
-    assert kebab(name) == said
+    assert kebab(name) == expected

@@ -63,7 +63,7 @@ def test_the_same_files_give_the_same_layer(name: str, tree: Path, tmp_path: Pat
 
 
 def test_a_folder_left_out_takes_all_below_with_it(tree: Path, tmp_path: Path) -> None:
-    """What is not kept is not in the layer."""
+    """A folder that is not kept is not in the layer."""
     oci.pack(tmp_path / "layer.tar", {"usr": tree}, lambda name: name != "usr/bin")
     assert set(members(tmp_path / "layer.tar")) == {"usr", "usr/empty", "usr/notes.txt"}
 

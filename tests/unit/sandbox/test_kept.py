@@ -1,4 +1,4 @@
-"""What is kept from one start to the next: trusted after an orderly end, thrown away after any other."""
+"""Files kept from one start to the next: trusted after an orderly end, thrown away after any other."""
 
 import time
 from pathlib import Path
@@ -17,7 +17,7 @@ def state(tmp_path: Path) -> State:
 
 
 def run_engine(state: State) -> None:
-    """What a start leaves on the disk, as long as there is no end."""
+    """Leave the files of a start that has not ended."""
     kept.unseal(state)
     (state.engine / "worker.db").write_text("…")
 

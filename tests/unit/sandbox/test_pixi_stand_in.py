@@ -105,7 +105,7 @@ def test_system_requirements_make_platforms(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (
             HEAD.replace('["linux-64"]', f"[{CUDA}]") + '[system-requirements]\ncuda = "12"\n',
@@ -116,11 +116,11 @@ def test_system_requirements_make_platforms(write: Write) -> None:
         (HEAD + "x = [", "pixi.toml:5:"),
     ],
 )
-def test_a_manifest_that_cannot_be_is_refused(write: Write, text: str, said: str) -> None:
+def test_a_manifest_that_cannot_be_is_refused(write: Write, text: str, message: str) -> None:
     """In pixi's words."""
     with pytest.raises(PixiError) as error:
         write(text)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_manifest_is_toml_of_today(write: Write) -> None:
@@ -162,7 +162,7 @@ def test_a_python_project_says_what_it_needs(write: Write) -> None:
 
 
 def test_a_lock_is_held_against_its_manifest(write: Write) -> None:
-    """What is locked must be asked for, and what is asked for must be locked."""
+    """Each locked package must be required, and each requirement must be locked."""
     found = write(HEAD + '[dependencies]\nwords = "1.*"\n')
     found.lock.write_text(LOCK)
     assert list(fits.complaints(found, lock.load(found))) == []
@@ -318,17 +318,17 @@ def test_the_installer_of_a_package_is_named(tmp_path: Path) -> None:
 
 def test_what_uv_says_becomes_causes() -> None:
     """The lines that it draws, each with what belongs to it."""
-    said = (
+    output = (
         "  × No solution found when resolving dependencies:\n  ╰─▶ Because a was not found\n      we can conclude it\n"
     )
-    assert uv.causes(said) == [
+    assert uv.causes(output) == [
         "failed to resolve pypi dependencies",
         "Because a was not found\nwe can conclude it",
     ]
 
 
 def test_what_is_installed_from_the_very_lock_is_not_looked_at_again(write: Write) -> None:
-    """It is told by the lock's hash, as in the file that pixi leaves."""
+    """The lock's hash decides, as in the file that pixi leaves."""
     found = write(HEAD + '[dependencies]\nwords = "1.*"\n')
     found.lock.write_text(LOCK)
     locked, environment = lock.load(found), found.environment("default")

@@ -20,7 +20,7 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_running_process_is_found_again(child: subprocess.Popen[bytes], tmp_path: Path) -> None:
-    """What was written down about a process leads to it for as long as it runs."""
+    """The saved record of a process identifies it for as long as it runs."""
     file = tmp_path / "sleep.json"
     process = Process.of(child.pid)
     process.save(file)
@@ -97,7 +97,7 @@ def test_a_client_that_ends_is_waited_for() -> None:
 
 
 def test_a_client_whose_server_ended_is_not_waited_for() -> None:
-    """A client that goes on without its server is told apart from one that ended."""
+    """A client that goes on without its server is distinguished from one that ended."""
     server = subprocess.Popen(["sleep", "0.1"])
     client = subprocess.Popen(["sleep", "60"])
     assert not processes.outlives(Process.of(server.pid), client, grace=0.05)

@@ -1,4 +1,4 @@
-"""What a registry has on the disk, against the image that it should have."""
+"""Files of a registry on the disk, compared with the image that it should have."""
 
 import json
 from collections.abc import Callable

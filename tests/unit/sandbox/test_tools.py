@@ -1,4 +1,4 @@
-"""What the host has to bring."""
+"""Tools that the host must have."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def test_a_failing_command_shows_its_log(tmp_path: Path) -> None:
 
 
 def test_a_machine_without_apt_is_told_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where the Debian packages cannot be installed, one sentence names those that are missing."""
+    """If the Debian packages cannot be installed, one sentence names those that are missing."""
     monkeypatch.setattr(tools, "PACKAGES", {"slirp4netns": str(tmp_path / "nowhere")})
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SandboxError, match=r"^This machine has no slirp4netns and no apt-get to install it"):
