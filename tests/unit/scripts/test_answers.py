@@ -1,4 +1,4 @@
-"""What a registry answered, read from regctl's log, and what kind of failure that is."""
+"""A registry's answers, read from regctl's log, and the kind of each failure."""
 
 import json
 
@@ -93,7 +93,7 @@ def test_the_tries_of_regctl_are_counted() -> None:
 
 
 def test_the_words_of_the_registry_are_told() -> None:
-    """What the registry says itself is better than its status."""
+    """The registry's own message is better than its status."""
     body = '{"errors":[{"code":"DENIED","message":"write_package is not granted"}]}\n'
     failure = evaluate([request(401), request(403)], f"request failed: unauthorized [http 403]: {body}")
     assert (failure.kind, failure.reason) == (Kind.DENIED, "DENIED: write_package is not granted")
@@ -108,7 +108,7 @@ def test_an_answer_is_told_without_the_state_of_the_upload() -> None:
 
 
 def test_a_failure_without_a_request_is_told_in_regctls_words() -> None:
-    """Where nothing was asked, the last message is all there is."""
+    """Without a request, the last message is the reason."""
     assert evaluate([], "invalid reference\n").reason == "invalid reference"
     assert evaluate([], "").reason == "regctl exited without a message"
 

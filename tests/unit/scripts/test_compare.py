@@ -49,8 +49,8 @@ def finish(folder: Path, digest: str) -> compare.Layout:
     return compare.Layout(folder)
 
 
-def told(published: compare.Layout, built: compare.Layout) -> list[tuple[str, str, str]]:
-    """Where what differs."""
+def diff(published: compare.Layout, built: compare.Layout) -> list[tuple[str, str, str]]:
+    """Place, path and kind of each difference."""
     found = compare.compare(published, published.digest(), built)
     return [(one.place, one.path, one.what) for one in found]
 
@@ -62,18 +62,18 @@ def image(folder: Path, text: str = "a", **config: object) -> compare.Layout:
 
 
 def test_images_that_are_the_same_have_no_difference(tmp_path: Path) -> None:
-    """Where the digests are one, nothing is read."""
-    assert told(image(tmp_path / "1"), image(tmp_path / "2")) == []
+    """If the digests are equal, nothing is read."""
+    assert diff(image(tmp_path / "1"), image(tmp_path / "2")) == []
 
 
 def test_a_changed_file_is_told_with_its_layer(tmp_path: Path) -> None:
-    """The layer is told by its place, the file by its path; the layer that both have is not looked at."""
-    assert told(image(tmp_path / "1"), image(tmp_path / "2", "b")) == [("layer 2 of 2", "file", "content")]
+    """The layer is named by its place, the file by its path; the layer that both have is not looked at."""
+    assert diff(image(tmp_path / "1"), image(tmp_path / "2", "b")) == [("layer 2 of 2", "file", "content")]
 
 
 def test_a_changed_configuration_is_told_by_its_keys(tmp_path: Path) -> None:
-    """A label or variable that differs is told, and that its digest differs for it is not."""
-    found = told(
+    """A label or variable that differs is reported, the digest that follows from it is not."""
+    found = diff(
         image(tmp_path / "1", config={"Labels": {"a": "1"}}), image(tmp_path / "2", config={"Labels": {"a": "2"}})
     )
     assert found == [("configuration", "config.Labels.a", "value")]
@@ -84,22 +84,22 @@ def test_a_layer_more_is_told(tmp_path: Path) -> None:
     layers = [write_layer(tmp_path / "2", base="base"), write_layer(tmp_path / "2", file="a", more="b")]
     layers.append(write_layer(tmp_path / "2", third="c"))
     built = finish(tmp_path / "2", write_manifest(tmp_path / "2", layers))
-    found = told(image(tmp_path / "1"), built)
+    found = diff(image(tmp_path / "1"), built)
     assert found[:2] == [("layer 2 of 2", "more", "added"), ("layer 3 of 3", "third", "added")]
     assert {place for place, _, _ in found[2:]} == {"manifest"}
 
 
 def test_a_layer_that_cannot_be_read_does_not_end_the_comparison(tmp_path: Path) -> None:
-    """It is told why, with all else that differs."""
+    """The reason is reported, with all other differences."""
     layers = [write_layer(tmp_path / "2", base="base"), write(tmp_path / "2", b"\x28\xb5\x2f\xfd")]
     built = finish(tmp_path / "2", write_manifest(tmp_path / "2", layers, user="a"))
-    found = told(image(tmp_path / "1"), built)
+    found = diff(image(tmp_path / "1"), built)
     assert found[0][2].startswith("it cannot be read: ")
     assert found[1] == ("configuration", "user", "added")
 
 
 def test_each_platform_is_compared_with_its_own(tmp_path: Path) -> None:
-    """Of an index, the platform that differs is told; a platform that only one has is told, too."""
+    """Of an index, the platform that differs is reported; so is a platform that only one has."""
 
     def index(folder: Path, text: str, *platforms: str) -> compare.Layout:
         manifests: list[dict[str, Any]] = []
@@ -110,7 +110,7 @@ def test_each_platform_is_compared_with_its_own(tmp_path: Path) -> None:
             manifests.append({"digest": write_manifest(folder, layers), "platform": platform_})
         return finish(folder, write(folder, json.dumps({"manifests": manifests}).encode()))
 
-    found = told(index(tmp_path / "1", "a", "amd64", "arm64"), index(tmp_path / "2", "b", "amd64", "arm64", "riscv64"))
+    found = diff(index(tmp_path / "1", "a", "amd64", "arm64"), index(tmp_path / "2", "b", "amd64", "arm64", "riscv64"))
     assert ("linux/arm64 layer 1 of 1", "file", "content") in found
     assert ("index", "[2]", "added") in found
     assert not [place for place, _, _ in found if "amd64" in place]
@@ -131,13 +131,13 @@ def test_a_registry_that_does_not_answer_is_told(
     )  # fmt: skip
     (tmp_path / "job.json").write_text(json.dumps(asdict(job)))
     assert compare.main(str(tmp_path / "job.json"), str(built.folder)) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["differences"] == []
-    assert "not found" in said["failure"]
+    report = json.loads(capsys.readouterr().out)
+    assert report["differences"] == []
+    assert "not found" in report["failure"]
 
 
 def test_layers_are_read_by_what_the_tests_read_them_with() -> None:
-    """What is installed for the script is pinned by the same lock as for its tests."""
+    """The script's requirements are pinned by the same lock as those of its tests."""
     root = Path(__file__).parents[3]
     lines = (root / "pipeline/scripts/zstd.lock").read_text().splitlines()[1:]
     assert "\n".join(lines) in (root / "tests/requirements.lock").read_text()

@@ -62,7 +62,7 @@ def test_modules_are_compiled_whatever_runs_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("optimized", ["", "1"])
 def test_byte_code_of_a_package_is_kept(tmp_path: Path, optimized: str) -> None:
-    """What a package has for its modules is what an image gets, but for the header; other byte code is made anew."""
+    """An image gets a package's own byte code, but for the header; other byte code is made again."""
     module = tmp_path / "a.py"
     module.write_text("A = 1\n")
     theirs = marshal.dumps(compile("A = 'made by the package'", "a.py", "exec"))

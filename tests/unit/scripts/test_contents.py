@@ -22,8 +22,8 @@ def test_an_empty_image_has_no_packages(tmp_path: Path) -> None:
 
 def test_conda_packages_are_found(tmp_path: Path) -> None:
     """By what the installer wrote down of each."""
-    said = {"name": "zlib", "version": "1.3", "build": "h_0", "url": "https://a/zlib.conda", "sha256": "a", "files": []}
-    write(tmp_path, f"{PREFIX}/conda-meta/zlib-1.3-h_0.json", json.dumps(said))
+    meta = {"name": "zlib", "version": "1.3", "build": "h_0", "url": "https://a/zlib.conda", "sha256": "a", "files": []}
+    write(tmp_path, f"{PREFIX}/conda-meta/zlib-1.3-h_0.json", json.dumps(meta))
     write(tmp_path, f"{PREFIX}/conda-meta/history", "")
     (found,) = read(tmp_path, PREFIX).conda
     assert (found.name, found.version, found.build, found.sha256) == ("zlib", "1.3", "h_0", "a")
@@ -39,8 +39,8 @@ def test_pypi_packages_are_those_that_conda_did_not_bring(tmp_path: Path) -> Non
         "Name: Foo.Bar\nVersion: 1\nLicense: MIT\n\nName: x\n",
     )
     files = [f"{SITE}/requests-2.dist-info/METADATA"]
-    said = {"name": "requests", "version": "2", "build": "py_0", "files": files}
-    write(tmp_path, f"{PREFIX}/conda-meta/requests-2-py_0.json", json.dumps(said))
+    meta = {"name": "requests", "version": "2", "build": "py_0", "files": files}
+    write(tmp_path, f"{PREFIX}/conda-meta/requests-2-py_0.json", json.dumps(meta))
     (found,) = read(tmp_path, PREFIX).pypi
     assert (found.name, found.version, found.license) == ("Foo.Bar", "1", "MIT")
 
@@ -50,8 +50,8 @@ def test_conda_forge_s_link_to_python_makes_no_packages(tmp_path: Path) -> None:
     for name in ("ours", "condas"):
         write(tmp_path, f"{PREFIX}/{SITE}/{name}-1.dist-info/METADATA", f"Name: {name}\nVersion: 1\n")
     (tmp_path / PREFIX.lstrip("/") / "lib/python3.1").symlink_to("python3.12")
-    said = {"name": "condas", "version": "1", "build": "0", "files": [f"{SITE}/condas-1.dist-info/METADATA"]}
-    write(tmp_path, f"{PREFIX}/conda-meta/condas-1-0.json", json.dumps(said))
+    meta = {"name": "condas", "version": "1", "build": "0", "files": [f"{SITE}/condas-1.dist-info/METADATA"]}
+    write(tmp_path, f"{PREFIX}/conda-meta/condas-1-0.json", json.dumps(meta))
     assert [package.name for package in read(tmp_path, PREFIX).pypi] == ["ours"]
 
 

@@ -129,7 +129,7 @@ def test_all_of_an_environment_has_one_time(root: Path) -> None:
 
 
 def test_every_user_can_read_an_environment(root: Path) -> None:
-    """What one user can run or enter, all can."""
+    """If one user can run a file or enter a folder, all users can."""
     divided(root)
     assert (root / "app/env/bin/wheel").stat().st_mode & 0o777 == 0o755
     assert {path.stat().st_mode & 0o777 for path in root.glob("app/env/**/") if path.is_dir()} == {0o755}
@@ -155,7 +155,7 @@ def test_modes_are_opened(mode: int, expected: int) -> None:
 
 
 def test_records_say_nothing_of_the_machine(root: Path) -> None:
-    """How a package was linked and in which order its files were is the same after any installation."""
+    """Kind of link and order of files are the same after any installation."""
     divided(root)
     text = (root / "app/env/conda-meta/big-1-0.json").read_text()
     record = json.loads(text)
@@ -169,11 +169,11 @@ def test_a_record_says_nothing_of_which_package_came_first() -> None:
     """Of a path that several have, pixi says whose it should have been, or does not, as they came at once."""
     files = ["lib/a", "lib/tests__clobber-from-small"]
     rest = {"path_type": "hardlink", "size_in_bytes": 1}
-    plain, said = ({"_path": path, **rest} for path in files)
+    plain, clobbered = ({"_path": path, **rest} for path in files)
     noted = {"_path": files[1], "original_path": "lib/tests", **rest}
     texts = [
         json.dumps({"name": "small", "files": files, "paths_data": {"paths": paths}, "link": None}, indent=2)
-        for paths in ([plain, said], [noted, plain])
+        for paths in ([plain, clobbered], [noted, plain])
     ]
     first, second = map(divide.plain_record, texts)
     assert first == second

@@ -1,4 +1,4 @@
-"""Where an environment has its Python packages, whatever links its packages bring."""
+"""The folders of an environment's Python packages, whatever links its packages bring."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_a_file_that_conda_names_by_a_link_is_conda_s(tmp_path: Path) -> None:
 
 
 def test_packages_behind_a_link_are_found(tmp_path: Path) -> None:
-    """Where site-packages itself is a link, by the path that Python knows it by: RECORDs are relative to that."""
+    """If site-packages is a link, by the path that Python knows it by: RECORDs are relative to it."""
     install(tmp_path, "ours", site="share/modules")
     link(tmp_path, SITE, "../../share/modules")
     link(tmp_path, "lib/python3.1", "python3.12")
@@ -71,11 +71,11 @@ def test_python_says_where_its_packages_are(tmp_path: Path) -> None:
     """Its record has the path, in some builds; there is one Python, and others of its name are no Python."""
     install(tmp_path, "ours", site="share/site-packages")
     (tmp_path / "conda-meta").mkdir()
-    for name, said in {
+    for name, record in {
         "python-3.14.0-h_0": {"python_site_packages_path": "share/site-packages"},
         "python-x-1-0": {},
     }.items():
-        (tmp_path / f"conda-meta/{name}.json").write_text(json.dumps(said))
+        (tmp_path / f"conda-meta/{name}.json").write_text(json.dumps(record))
     assert found(tmp_path) == ["share/site-packages/ours-1.dist-info/RECORD"]
 
 

@@ -63,13 +63,13 @@ def test_files_that_one_layer_alone_has_are_named() -> None:
 
 
 def test_a_link_to_elsewhere_differs_in_its_target() -> None:
-    """The target of a link is told on both sides."""
+    """The target of a link is reported on both sides."""
     links = [read(make(entry("a", type=tarfile.SYMTYPE, linkname=name))) for name in ("b", "c")]
     assert [(one.what, one.published, one.built) for one in compare_layers("", *links)] == [("link", "b", "c")]
 
 
 def test_layers_that_hold_the_same_differ_in_order_or_compression() -> None:
-    """Where no entry differs, it is told what else can: their order, or how they were compressed."""
+    """If no entry differs, the report names their order or their compression."""
     one, other = make(entry("a"), entry("b")), make(entry("b"), entry("a"))
     assert [found.what for found in compare_layers("", read(one), read(other))] == ["order"]
     assert [found.what for found in compare_layers("", read(one), read(gzip.compress(one)))] == ["compression"]
@@ -77,7 +77,7 @@ def test_layers_that_hold_the_same_differ_in_order_or_compression() -> None:
 
 @pytest.mark.parametrize("compress", [gzip.compress, zstd.compress, bytes])
 def test_a_layer_is_read_however_it_is_compressed(compress: Callable[[bytes], bytes]) -> None:
-    """What it holds says nothing of how it is sent."""
+    """The content does not depend on the compression."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("a"))
@@ -85,7 +85,7 @@ def test_a_layer_is_read_however_it_is_compressed(compress: Callable[[bytes], by
 
 
 def test_documents_are_compared_by_key() -> None:
-    """Each value that is not the same is told by the way to it; what is the same is not."""
+    """Each value that differs is reported by its path; equal values are not."""
     old = {"config": {"Env": ["A=1", "B=2"], "User": ""}, "gone": 1}
     new = {"config": {"Env": ["A=1", "B=3"], "User": ""}, "more": None}
     found = compare_documents("configuration", old, new)

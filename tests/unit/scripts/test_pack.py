@@ -54,7 +54,7 @@ def packed(root: Path, compression: str = "gzip", folder: str = "out") -> list[p
 
 
 def members(data: bytes) -> dict[str, tarfile.TarInfo]:
-    """What is in an archive, by its path, in its order."""
+    """The members of an archive by their paths, in its order."""
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         return {member.name: member for member in archive}
 
@@ -169,7 +169,7 @@ def test_nothing_is_named_that_is_not_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 def test_a_layer_is_compressed_once(tmp_path: Path, compression: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the store has is taken; of an environment that changed, the changed layer alone is compressed."""
+    """A layer in the store is taken; of an environment that changed, the changed layer alone is compressed."""
     root = install(tmp_path)
     first = packed(root, compression)
     (root / "app/env/lib/large-notes").write_text("changed")
@@ -191,7 +191,7 @@ def test_a_layer_is_compressed_once(tmp_path: Path, compression: str, monkeypatc
 
 
 def test_a_damaged_blob_is_made_again(tmp_path: Path) -> None:
-    """What is not what its name says is no blob, whatever cut it off."""
+    """A file whose content does not match its name is no blob, whatever cut it off."""
     root = install(tmp_path)
     first = packed(root)
     for path in (root / "store").glob("*/*"):

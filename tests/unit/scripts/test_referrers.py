@@ -1,4 +1,4 @@
-"""What is attached to an image: with a registry that is a dictionary, spoken to in regctl's words."""
+"""Documents attached to an image: the registry is a dictionary with regctl's commands."""
 
 import itertools
 import json
@@ -26,7 +26,7 @@ class FakeClient(Client):
         self.blobs: dict[str, bytes] = {}
         self.listed: list[dict[str, str]] = []
         self.put: list[str] = []
-        #: How many lists are written over by somebody else's, with what was put last missing.
+        #: Number of lists that another client overwrites, without the last entry.
         self.lost = 0
         self.refuses = ""
 
@@ -59,13 +59,13 @@ class FakeClient(Client):
         return digest
 
     def _put(self, arguments: tuple[str, ...]) -> Answer:
-        said = dict(itertools.pairwise(arguments))
-        if said["--artifact-type"] == self.refuses:
+        options = dict(itertools.pairwise(arguments))
+        if options["--artifact-type"] == self.refuses:
             raise Failure(Kind.DENIED, "403")
-        assert said["--subject"] == f"{NAME}@{IMAGE}"
+        assert options["--subject"] == f"{NAME}@{IMAGE}"
         self.put.append(" ".join(word for word in arguments if word.startswith("--annotation")))
-        data = Path(said["--file"]).read_bytes()
-        digest = self.attach(said["--artifact-type"], data)
+        data = Path(options["--file"]).read_bytes()
+        digest = self.attach(options["--artifact-type"], data)
         if self.lost:
             self.lost -= 1
             self.listed.pop()
@@ -142,7 +142,7 @@ def test_a_list_that_another_run_wrote_over_is_written_again(client: FakeClient,
 
 
 def test_what_is_never_listed_is_a_failure(client: FakeClient, wanted: list[Document]) -> None:
-    """It is not told as attached."""
+    """It is not reported as attached."""
     client.lost = 99
     report = run(client, wanted)
     assert report.failure is not None
@@ -176,7 +176,7 @@ def test_a_document_that_passes_the_check_is_as_good(client: FakeClient, wanted:
 
 
 def test_a_document_that_does_not_pass_is_no_substitute(client: FakeClient, wanted: list[Document]) -> None:
-    """What shall be attached is attached beside it, if it passes itself."""
+    """The right document is attached beside it, if it passes itself."""
     document = replace(wanted[0], check=["grep", "--quiet", "the SBOM"])
     client.attach(SBOM, b"by another signer")
     report = run(client, [document])
@@ -200,7 +200,7 @@ def test_what_has_to_be_there_is_found_or_a_failure(client: FakeClient, wanted: 
 
 
 def why_nothing_fits(client: FakeClient, document: Document, check: str) -> str:
-    """What is told of the one document that is there, when a command of the shell checks it and refuses it."""
+    """The reason reported when a shell command checks the one document that is there, and rejects it."""
     document = replace(document, check=["sh", "-c", check], file="")
     client.attach(SBOM, b"by another signer")
     failure = run(client, [document], "find").failure
@@ -219,5 +219,5 @@ def test_a_check_that_hangs_is_ended(
 ) -> None:
     """cosign waits for services that say nothing."""
     monkeypatch.setattr("pipeline.scripts.referrers.CHECK_TIMEOUT", 0.1)
-    told = "there is no SBOM that fits, of 1: looking at it took longer than 0.1 s"
-    assert why_nothing_fits(client, wanted[0], "exec sleep 5") == told
+    reason = "there is no SBOM that fits, of 1: looking at it took longer than 0.1 s"
+    assert why_nothing_fits(client, wanted[0], "exec sleep 5") == reason

@@ -13,15 +13,15 @@ from pipeline.scripts.answers import Failure
 from pipeline.scripts.messages import Kind
 from pipeline.scripts.regctl import Client, Limits
 
-#: Says what the n-th file of the scenario says, and ends with the code that it begins with.
+#: Prints the lines of the n-th file of the scenario, and ends with the code in its first line.
 PROGRAM = f"""#!{sys.executable} -S
 import pathlib, sys, time
 folder = pathlib.Path(__file__).parent
 runs = folder / "runs"
 number = len(runs.read_text()) if runs.exists() else 0
 runs.write_text("." * (number + 1))
-said = (folder / f"{{min(number, len(list(folder.glob('*.said'))) - 1)}}.said").read_text().splitlines()
-for line in said[1:]:
+lines = (folder / f"{{min(number, len(list(folder.glob('*.lines'))) - 1)}}.lines").read_text().splitlines()
+for line in lines[1:]:
     if line.startswith("sleep "):
         time.sleep(float(line[6:]))
     elif line.startswith("give"):
@@ -29,7 +29,7 @@ for line in said[1:]:
     else:
         print(line, file=sys.stderr, flush=True)
 (folder / "ended").touch()
-sys.exit(int(said[0]))
+sys.exit(int(lines[0]))
 """
 
 LIMITS = Limits(timeout=5, tries=10, seconds=30)
@@ -51,8 +51,8 @@ def make_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeClient:
     monkeypatch.setattr(regctl, "PAUSE", 0.01)
 
     def make(*runs: tuple[str, ...], limits: Limits = LIMITS) -> Client:
-        for number, said in enumerate(runs):
-            (tmp_path / f"{number}.said").write_text("\n".join(said))
+        for number, lines in enumerate(runs):
+            (tmp_path / f"{number}.lines").write_text("\n".join(lines))
         program = tmp_path / "regctl"
         program.write_text(PROGRAM)
         program.chmod(0o755)
@@ -62,7 +62,7 @@ def make_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeClient:
 
 
 def test_a_success_is_one_try(make_client: MakeClient) -> None:
-    """What it gave and what it asked are the answer."""
+    """The answer has its output and its requests."""
     answer = make_client(("0", answered(201), "give fine")).run("tag", "ls")
     assert (answer.output, answer.tries, [request.status for request in answer.requests]) == (b"fine", 1, [201])
 
@@ -73,13 +73,13 @@ def test_what_is_given_is_read(make_client: MakeClient) -> None:
 
 
 def test_what_may_pass_is_tried_again(make_client: MakeClient, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two answers 503 and then a good one are three tries; each pause is told."""
+    """Two answers 503 and then a good one are three tries; each pause is printed."""
     busy = ("1", answered(503))
     answer = make_client(busy, busy, ("0", answered(200))).run("tag", "ls")
     assert answer.tries == 3
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 2
-    assert told[0].startswith("r/x: it answered 503 (Service Unavailable) to PUT /v2/x; trying again in 0.0 s")
+    messages = capsys.readouterr().err.splitlines()
+    assert len(messages) == 2
+    assert messages[0].startswith("r/x: it answered 503 (Service Unavailable) to PUT /v2/x; trying again in 0.0 s")
 
 
 def test_what_cannot_pass_is_not_tried_again(make_client: MakeClient) -> None:
@@ -125,7 +125,7 @@ def test_a_wait_beyond_the_limit_ends_it(make_client: MakeClient, tmp_path: Path
 
 
 def test_a_wait_is_no_silence(make_client: MakeClient) -> None:
-    """While it waits as long as the registry said, nothing moves, and that is right."""
+    """While it waits as long as the registry demands, nothing moves, and that is right."""
     client = make_client(
         ("0", answered(429, after=20), "sleep 2.2", answered(200)), limits=Limits(timeout=2, tries=10, seconds=30)
     )
@@ -149,7 +149,7 @@ def test_silence_ends(make_client: MakeClient, tmp_path: Path) -> None:
 
 
 def test_the_script_has_the_versions_of_the_module() -> None:
-    """What is installed for it is pinned by the same lock as the module."""
+    """Its requirements are pinned by the same lock as the module's."""
     root = Path(__file__).parents[3]
     lines = (root / "pipeline/scripts/registry.lock").read_text().splitlines()[1:]
     assert "\n".join(lines) in (root / "requirements.lock").read_text()

@@ -1,4 +1,4 @@
-"""What is done in a repository: with a registry that is a dictionary, spoken to in regctl's words."""
+"""Operations on a repository: the registry is a dictionary with regctl's commands."""
 
 import hashlib
 from dataclasses import replace
@@ -112,7 +112,7 @@ def test_a_repository_that_is_not_there_has_no_tags() -> None:
 
 
 def test_a_repository_that_is_denied_may_be_one_that_is_not_there() -> None:
-    """Whoever may push to it makes it; whoever may not, or only asks, is told."""
+    """A client that may push creates it; one that may not, or only asks, gets the failure."""
     denied = {"tag ls": Failure(Kind.DENIED, "DENIED")}
     assert run(FakeClient({}, denied), "ask").failure is None
     for broken, writes in (({**denied, "blob put": Failure(Kind.DENIED, "DENIED")}, True), (denied, False)):
@@ -184,7 +184,7 @@ def test_move_tells_of_tags_that_came_while_it_moved() -> None:
 
 @pytest.mark.parametrize("broken", ["manifest head", "image copy", "manifest get"])
 def test_a_failure_names_the_tag(broken: str) -> None:
-    """What failed is part of the report, with the tag and what was done to it."""
+    """The report has the failure with its tag and operation."""
     failure = run(FakeClient({}, {broken: Failure(Kind.TRANSIENT, "503", tries=4)}), "push").failure
     assert failure is not None
     assert (failure.tag, failure.kind, failure.tries) == ("1.2.3", "transient", 4)

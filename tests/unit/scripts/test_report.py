@@ -18,7 +18,7 @@ LOADING = {"src", "srcset", "poster", "action", "formaction", "data", "backgroun
 
 
 class Parsed(HTMLParser):
-    """What is in a page."""
+    """The elements of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -50,12 +50,12 @@ def test_600_packages_are_a_small_page(whole: str) -> None:
 
 def test_the_same_page_is_the_same_bytes() -> None:
     """No time and no random id is in it."""
-    said = page([package("a"), package("b")], [])
-    assert render(said) == render(said)
+    content = page([package("a"), package("b")], [])
+    assert render(content) == render(content)
 
 
 def test_the_page_loads_nothing(whole: str) -> None:
-    """No element of it names an address, and a browser is told to load nothing."""
+    """No element of it names an address, and a policy forbids the browser to load anything."""
     found = Parsed(whole)
     for tag, attributes in found.tags:
         assert not LOADING & attributes.keys(), tag
@@ -68,7 +68,7 @@ def test_the_page_loads_nothing(whole: str) -> None:
 
 @pytest.mark.parametrize("field", ["name", "version", "build", "license"])
 def test_others_words_stay_words(field: str) -> None:
-    """What a package is called is never markup, in the table, the map or the changes."""
+    """A package's fields are never markup, in the table, the map or the changes."""
     text = render(page([package(**{"name": "a", **dict[str, Any]({field: NASTY})})], []))
     assert len(Parsed(text).all("script")) == 1
     assert "<script>alert" not in text
@@ -159,7 +159,7 @@ def test_a_map_of_nothing_is_none() -> None:
 
 
 def test_a_name_is_cut_or_left_out() -> None:
-    """Where it does not fit in any size."""
+    """It is cut, or left out if it does not fit in any size."""
     assert fit("tensorflow", Box(0, 0, 300, 60), (15, 8)) == ("tensorflow", 15)
     shown = fit("tensorflow-with-a-long-name", Box(0, 0, 60, 60), (15, 8))
     assert shown is not None
