@@ -10,7 +10,7 @@ LATE = "did not end within 9 s"
 
 
 def report(**values: object) -> Ended:
-    """What a script that ends well prints."""
+    """The output of a script that ends well."""
     return Ended("noise\n" + json.dumps({"version": "1", "detail": "d", **values}) + "\n")
 
 
@@ -27,7 +27,7 @@ def report(**values: object) -> Ended:
     ],
 )
 def test_how_a_command_ended(stderr: str, expected: int, failure: str, code: int | None) -> None:
-    """Time, signals and exit codes are told apart, and what says so is not part of the output."""
+    """Time, signals and exit codes are distinguished, and their marks are not part of the output."""
     end = ended("out", stderr, LATE, expected)
     assert (end.failure, end.exit_code) == (failure, code)
     assert code is None or "limit" not in end.output
@@ -58,7 +58,7 @@ def test_no_report_is_a_failure(output: str) -> None:
 
 
 def test_a_script_that_fails_says_how() -> None:
-    """What ended it is the failure, and what it printed is kept."""
+    """The failure is the way it ended, and its output is kept."""
     result = script(SUBJECT, "root", Ended("", "Traceback", "exited with 1", 1), with_gpu=False)
     assert (result.failure, result.output) == ("exited with 1", "Traceback")
 
@@ -70,12 +70,12 @@ def test_a_script_that_fails_says_how() -> None:
 def test_a_missing_gpu_is_a_failure_where_it_was_asked_for(
     gpu: dict[str, object] | None, failure: str, *, with_gpu: bool
 ) -> None:
-    """The GPUs that a script reports on are judged, and not those of scripts that look for none."""
+    """GPUs are evaluated for a script that reports on them, and not for one that looks for none."""
     assert script(SUBJECT, "tensorflow", report(gpu=gpu), with_gpu=with_gpu).failure.startswith(failure)
 
 
 def test_a_gpu_that_fails_is_the_failure_of_its_script() -> None:
-    """A script that reported and then ended badly is judged by its report, and its log is kept."""
+    """A script that reported and then ended badly is evaluated by its report, and its log is kept."""
     found = report(gpu={"kernel_driver": "570.1", "built_with_cuda": True})
     result = script(SUBJECT, "tensorflow", Ended(found.stdout, "a log", "exited with 1", 1), with_gpu=True)
     assert result.failure.startswith("found a driver 570.1 but no device")
@@ -83,7 +83,7 @@ def test_a_gpu_that_fails_is_the_failure_of_its_script() -> None:
 
 
 def test_imports_are_told_one_by_one() -> None:
-    """A module that crashes, hangs or raises is told as such, beside those that are fine."""
+    """A module that crashes, hangs or raises is reported as such, beside those that are fine."""
     entries = [
         {"module": "c", "ended": None, "output": "", "seconds": 9.0},
         {"module": "a", "ended": 0, "output": "", "seconds": 0.5},
@@ -102,7 +102,7 @@ def test_imports_are_told_one_by_one() -> None:
 
 
 def test_imports_that_were_not_tried_have_failed() -> None:
-    """Where the process of all imports ended, none of them passed."""
+    """If the process of all imports ended, none of them passed."""
     results = imports(SUBJECT, ["a", "b"], Ended("", "", "was killed by signal 9 (SIGKILL)", 137), 9)
     expected = "was not tried: the process that imports was killed by signal 9 (SIGKILL)"
     assert [result.failure for result in results] == [expected] * 2
@@ -139,12 +139,12 @@ def test_an_image_without_python_is_told_so() -> None:
     ],
 )
 def test_a_command_has_to_end_and_say_what_it_should(keys: dict[str, str], end: Ended, failure: str) -> None:
-    """Exit code and text are both judged, each stream by itself."""
+    """Exit code and text are both evaluated, each stream by itself."""
     assert command(SUBJECT, CommandProbe.model_validate({"command": ["git"], **keys}), end).failure == failure
 
 
 def test_a_command_that_passed_shows_its_first_line() -> None:
-    """What it printed first is what was found, wherever it printed it."""
+    """The detail is its first line, on either stream."""
     probe = CommandProbe(command=("java", "-version"))
     assert command(SUBJECT, probe, Ended("", "openjdk 21\nmore\n")).detail == "openjdk 21"
 
@@ -169,7 +169,7 @@ def test_a_command_that_passed_shows_its_first_line() -> None:
     ],
 )
 def test_a_file_has_to_be_as_it_should(keys: dict[str, str], fields: tuple[str, ...], failure: str) -> None:
-    """Kind, mode, owner and text are judged, in this order."""
+    """Kind, mode, owner and text are evaluated, in this order."""
     probe = FileProbe.model_validate({"path": "/a", **keys})
     other = FileProbe(path="/b")
     end = Ended("\0".join(["file", "644 root 0", "", *fields, ""]))
@@ -178,7 +178,7 @@ def test_a_file_has_to_be_as_it_should(keys: dict[str, str], fields: tuple[str, 
 
 
 def test_files_that_were_not_looked_at_have_failed() -> None:
-    """Where the script that looks failed or was cut off, no file passed."""
+    """If the script that looks failed or was cut off, no file passed."""
     probes = [FileProbe(path="/a"), FileProbe(path="/b")]
     for end in (Ended("", "", LATE), Ended("file\x00644 root 0\x00\x00")):
         results = files(SUBJECT, probes, end)
@@ -200,7 +200,7 @@ def test_files_that_were_not_looked_at_have_failed() -> None:
     ],
 )
 def test_a_server_has_to_answer_as_it_should(keys: dict[str, object], status: int, failure: str) -> None:
-    """Status and text are both judged, and a wrong answer is kept."""
+    """Status and text are both evaluated, and a wrong answer is kept."""
     probe = ServerProbe.model_validate({"command": ["serve"], "port": 80, "path": "/api", **keys})
     result = server(SUBJECT, probe, status, '{"version": "2"}')
     assert (result.failure, result.output) == (failure, '{"version": "2"}' if failure else "")

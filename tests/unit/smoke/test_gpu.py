@@ -1,4 +1,4 @@
-"""What is collected here is made up, of values that real machines show by their documentation and users."""
+"""Made-up GPU facts, with values that documentation and users of real machines show."""
 
 import pytest
 
@@ -64,7 +64,7 @@ LIBDEVICE = "libdevice not found at ./libdevice.10.bc [Op:__inference_add_up_23]
     ],
 )
 def test_the_first_step_that_is_missing_is_told(values: dict[str, object], state: State, clause: str) -> None:
-    """Each of the five states is told apart, in one clause with the cause and the remedy."""
+    """Each of the five states is distinguished, in one clause with the cause and the remedy."""
     found = diagnose(GpuFacts.model_validate(values))
     assert found[0] is state
     assert clause in found[1]
