@@ -76,7 +76,7 @@ def test_a_release_of_pixi_is_kept_when_cuda_changes() -> None:
     ],
 )
 def test_the_newest_pixi_is_found_on_the_same_base(tag: str, current: str, found: tuple[str, str] | None) -> None:
-    """Where that base got no image of it, only the version is told."""
+    """Without an image of it on that base, only the version is reported."""
     assert newest_pixi(tag, TAGS, current) == found
 
 

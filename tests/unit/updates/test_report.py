@@ -25,7 +25,7 @@ def base(reference: str = PIXI, digest: str = ONE) -> Base:
 
 
 def answer(*tags: str, digest: str = ONE, tag: str = "noble-cuda-13.0.0") -> RepositoryReport:
-    """What a registry says."""
+    """The report of a registry."""
     return RepositoryReport(tags=tags, digests={tag: digest} if digest else {})
 
 
@@ -50,7 +50,7 @@ def test_what_is_newest_has_no_row() -> None:
     ids=["moved", "not locked", "gone"],
 )
 def test_a_base_image_is_held_against_its_tag(locked: str, now: str, row: tuple[str, str, str]) -> None:
-    """And told with what takes the newer one."""
+    """The row names what takes the newer one: the command or the key."""
     assert short(find_newer(base(digest=locked), answer(digest=now), "")) == [("base image", *row)]
 
 
@@ -89,7 +89,7 @@ def test_a_registry_that_does_not_answer_is_a_row() -> None:
 
 
 def test_a_vulnerability_is_told_by_the_package_of_the_lock() -> None:
-    """Its names, the version that mends it, and what locks that; packages of other images are not this one's."""
+    """Its names, the version that fixes it, and what locks that; packages of other images are not this one's."""
     known = {
         ("nbconvert", "7.0"): (
             Vulnerability(id="PYSEC-1", aliases=("CVE-1",), fix_versions=("7.1",)),

@@ -10,14 +10,14 @@ ROOT = Path(__file__).parents[3]
 
 
 def found(tmp_path: Path, *packages: tuple[str, str]) -> dict[tuple[str, str], str]:
-    """What of a lock is of Python."""
+    """The Python packages of a lock."""
     (tmp_path / "pixi.lock").write_text(write(packages))
     (tmp_path / "pixi.toml").write_text("")
     return find_python(locked(tmp_path).conda.values(), [])
 
 
 def test_a_lock_says_what_pypi_calls_a_package(tmp_path: Path) -> None:
-    """Where it does, nothing is guessed: also not for a package of which it says that PyPI has none."""
+    """Then nothing is guessed: also not for a package of which it says that PyPI has none."""
     torch = conda("pytorch-2.1-h_0", purls="['pkg:pypi/Torch?source=mapping', 'pkg:conda/other@1']", depends="[python]")
     assert found(tmp_path, torch, conda("root-6-h_0", purls="[]", depends="[python]")) == {("torch", "2.1"): "pytorch"}
 
@@ -66,7 +66,7 @@ def test_two_versions_of_a_package_are_asked_about_apart() -> None:
     ("fixes", "version"), [(("2.0.5", "3.1.10", "3.1.9"), "3.1.9"), (("2.0.5",), ""), ((), ""), (("?", "4"), "4")]
 )
 def test_the_first_mended_version_is_told(fixes: tuple[str, ...], version: str) -> None:
-    """Mended versions of previous lines of releases are none."""
+    """Fixed versions of previous lines of releases are none."""
     assert fixed_in("3.1.2", Vulnerability(id="X-1", fix_versions=fixes)) == version
 
 
