@@ -23,15 +23,15 @@ def conda(stem: str, subdir: str = "linux-64", **values: object) -> tuple[str, s
     url = f"{CHANNEL}/{subdir}/{stem}.conda"
     sha256 = hashlib.sha256(stem.encode()).hexdigest()
     # In quotes: digits with an "e" between would be a number.
-    said = {"sha256": f"'{sha256}'", "depends": "[]", "license": "MIT", "size": 1000, **values}
-    return f"- conda: {url}", _entry(f"- conda: {url}", said)
+    fields = {"sha256": f"'{sha256}'", "depends": "[]", "license": "MIT", "size": 1000, **values}
+    return f"- conda: {url}", _entry(f"- conda: {url}", fields)
 
 
 def pypi(name: str, version: str, **values: object) -> tuple[str, str]:
     """The same for a PyPI package."""
     url = f"{FILES}/{name}-{version}-py3-none-any.whl"
-    said = {"name": name, "version": f"'{version}'", **values}
-    return f"- pypi: {url}", _entry(f"- pypi: {url}", said)
+    fields = {"name": name, "version": f"'{version}'", **values}
+    return f"- pypi: {url}", _entry(f"- pypi: {url}", fields)
 
 
 def write(

@@ -26,8 +26,8 @@ PROBES = Results(
 
 def package(name: str, size: int | None = 1000, **changed: Any) -> Package:  # noqa: ANN401  # of a package's fields
     """A conda package."""
-    said = {"version": "1.0", "build": "h_0", "url": f"https://c/linux-64/{name}.conda", "sha256": f"{name}-1"}
-    return Package(**{"kind": "conda", "name": name, "size": size, "license": "MIT", **said, **changed})
+    fields = {"version": "1.0", "build": "h_0", "url": f"https://c/linux-64/{name}.conda", "sha256": f"{name}-1"}
+    return Package(**{"kind": "conda", "name": name, "size": size, "license": "MIT", **fields, **changed})
 
 
 def real() -> list[Package]:

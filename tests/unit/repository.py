@@ -47,7 +47,7 @@ class Repository:
         porcelain.tag_create(self.path, name, AUTHOR, b"A release", annotated=annotated, tag_time=TIME, tag_timezone=0)
 
     def make_shallow(self) -> None:
-        """Forget all commits but the newest, as a clone of depth 1 has only that one."""
+        """Forget all commits but the newest, as in a clone of depth 1."""
         with Repo(str(self.path)) as repository:
             head = repository.head()
             older = [entry.commit.id for entry in repository.get_walker() if entry.commit.id != head]

@@ -37,7 +37,7 @@ def test_an_empty_changelog_gets_its_first_entry(unreleased: str) -> None:
 
 
 def test_brackets_are_kept() -> None:
-    """Where headings are links, the new one is."""
+    """If the headings are links, the new one is, too."""
     after = with_release(f"{HEAD}\n## [Unreleased]\n\n## [2026.1.0] - 2026-01-02\n", Version("2026.2.0rc1"), DAY, [])
     assert "## [2026.2.0rc1] - 2026-02-03\n\n## [2026.1.0] - 2026-01-02\n" in after
     assert versions(after) == [Version("2026.2.0rc1"), Version("2026.1.0")]

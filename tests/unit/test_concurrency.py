@@ -1,4 +1,4 @@
-"""Many at once: results in order, all failures told, a bug as it is."""
+"""Many at once: results in order, all failures reported, a bug as it is."""
 
 import anyio
 import pytest

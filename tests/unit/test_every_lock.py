@@ -29,7 +29,7 @@ from tests.unit.repository import Repository
 
 ROOT = Path(__file__).parents[2]
 ZLIB = conda("zlib-1.3.1-h0_0")
-#: Seconds of a processor that a bill of materials may take.
+#: Seconds of a processor that an SBOM may take.
 PATIENCE = 10
 
 #: Locks that are good, however odd: the text, and names of packages that have to be found again.
@@ -75,7 +75,7 @@ BAD_NAMES = ("empty", "blank", "truncated", "unknown", "ancient", "50 MB", "two 
 def good(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[LockTarget, Packages], set[str]]:
-    """What a good lock holds, and what has to be found again."""
+    """The packages of a good lock, and the names that have to be among them."""
     text, names = request.param
     path = tmp_path_factory.mktemp("lock") / "pixi.lock"
     path.write_text(text)

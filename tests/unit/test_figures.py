@@ -1,4 +1,4 @@
-"""What the benchmark measured is told as medians of ratios, and drawn to scale."""
+"""Measurements of the benchmark are printed as medians of ratios, and drawn to scale."""
 
 import re
 
@@ -19,7 +19,7 @@ def test_what_is_nothing_has_no_ratio() -> None:
 
 
 def test_seconds_and_bytes_of_one_thing_are_two_lines() -> None:
-    """What has another unit is something else; the peer is named."""
+    """Each unit has its own line; the peer is named."""
     lines = summarize([Figure("pull", "s", 1, 2), Figure("pull", "MB", 1, 100, "a peer")])
     assert [cells[1:] for cells in table(lines)] == [
         ("1.00 s", "Dockerfile", "2.00 s", "0.50"),

@@ -12,7 +12,7 @@ from pipeline.git.upload_filter import HISTORY_LEFT_OUT, LEFT_OUT, WITHOUT_IGNOR
 from pipeline.main import Pipeline
 from tests.unit.refusals import refused
 
-#: What gives credentials to the functions after it, and reads nothing.
+#: Functions that pass credentials to the functions after them, and read no folder.
 READS_NOTHING = {"with_registry_auth", "with_channel_auth"}
 
 
@@ -58,10 +58,10 @@ class Untouchable:
 async def call(monkeypatch: pytest.MonkeyPatch, name: str, version: str) -> None:
     """Call a function with all that it needs, on an engine of a release."""
 
-    async def tell(_: dagger.Client) -> str:
+    async def fake_version(_: dagger.Client) -> str:
         return version
 
-    monkeypatch.setattr(dagger.Client, "version", tell)
+    monkeypatch.setattr(dagger.Client, "version", fake_version)
     needed = {
         argument: Untouchable() if parameter.resolved_type is dagger.Directory else "given"
         for argument, parameter in functions()[name].parameters.items()

@@ -48,11 +48,11 @@ def test_what_the_script_tells_is_read() -> None:
 
 @pytest.mark.parametrize("kind", sorted(UNWANTED))
 def test_what_an_image_must_not_have_is_found(kind: str) -> None:
-    """Each kind is told with the paths and the remedy; what the base has already is not the image's."""
+    """Each kind is reported with the paths and the remedy; what the base has already is not the image's."""
     facts = Facts({kind: frozenset({"/b", "/a", "/of/base"})})
     (finding,) = find_unwanted("small", spec(), "description = 'x'", facts, Facts({kind: frozenset({"/of/base"})}))
-    told, remedy = UNWANTED[kind]
-    assert finding == f"small/image.toml: image small has 2 paths that {told} (/a; /b); {remedy}"
+    problem, remedy = UNWANTED[kind]
+    assert finding == f"small/image.toml: image small has 2 paths that {problem} (/a; /b); {remedy}"
 
 
 def test_nothing_unwanted_is_nothing_found() -> None:
@@ -69,7 +69,7 @@ def test_a_file_of_image_toml_is_found_there() -> None:
 
 
 def test_a_dockerfile_is_what_to_change_of_its_image() -> None:
-    """What a Dockerfile made is changed there."""
+    """The finding names the Dockerfile, not image.toml."""
     facts = Facts({"cache": frozenset({"/root/.cache/x"})})
     (finding,) = find_unwanted("small", spec(dockerfile="Dockerfile"), "", facts, Facts())
     require_facts(finding, "small/Dockerfile", "1 path", UNWANTED["cache"][0], "/root/.cache/x")
@@ -108,7 +108,7 @@ def test_an_inactive_environment_is_found(variables: dict[str, str], active: tup
 
 
 def test_labels_have_to_be_there_and_right() -> None:
-    """Missing labels and those of another image are told by their names."""
+    """Missing labels and those of another image are reported by their names."""
     name = "org.opencontainers.image."
     labels = {f"{name}title": "small", f"{name}description": "x", f"{name}created": "2026-01-01T00:00:00Z"}
     wanted = ["title", "description", "created"]

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-#: What takes long to load, and is not needed to tell which functions there are.
+#: Modules that take long to load, and are not needed to list the functions.
 HEAVY = (
     "dulwich",
     "jinja2",

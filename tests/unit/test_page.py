@@ -1,4 +1,4 @@
-"""What a page says is decided from locks, image.toml and what registries answered."""
+"""The content of a page is decided from locks, image.toml and the answers of registries."""
 
 import pytest
 
@@ -84,7 +84,7 @@ def test_no_change_costs_nothing() -> None:
 
 
 def test_a_removed_package_changes_its_layer() -> None:
-    """What is left of the layer is pulled; a layer that is gone is not."""
+    """The rest of the layer is pulled; a layer that is gone is not."""
     found = describe_changes("small", "v1", PLACE, held(package("a"), package("big", 9_000_000)), held())
     assert (found.layers, found.pull) == (0, 0)
     assert found.summary.startswith("ml on linux-64: 2 removed; ")

@@ -65,7 +65,7 @@ config = types.SimpleNamespace(
 """
 
 
-#: What hangs, known by its arguments among all processes, as it is no child of ours.
+#: A command that hangs, found by its arguments among all processes, as it is no child of ours.
 HANGING: Final = ["sleep", f"600.{secrets.randbelow(10**9):09}"]
 
 
@@ -96,14 +96,14 @@ def limit(seconds: int, expected: int, *command: str) -> subprocess.CompletedPro
     ],
 )
 def test_a_limited_command_ends_as_itself(expected: int, command: list[str], failure: str | None) -> None:
-    """What was expected is a success whatever its code, and all else is told by its last line."""
+    """The expected exit code is a success, and any other end is reported by the last line."""
     end = limit(9, expected, *command)
     assert end.returncode == (0 if failure is None else 1)
     assert failure is None or ended(end.stdout, end.stderr, "late", expected).failure == failure
 
 
 def test_a_limited_command_keeps_its_output() -> None:
-    """What a command printed before its time was over is there, and its end is not waited for."""
+    """The output of a command before its timeout is kept, and its end is not waited for."""
     end = limit(3, 0, "sh", "-c", f"echo working; exec {' '.join(HANGING)} >/dev/null 2>&1")
     (left,) = hanging()
     left.kill()
@@ -128,7 +128,7 @@ def test_files_are_told_by_kind_mode_and_text(tmp_path: Path) -> None:
 
 
 def run_imports(folder: Path, seconds: int, *modules: str) -> list[dict[str, Any]]:
-    """What the probe of imports says of modules, some of which are in a folder."""
+    """Results of the probe of imports for modules, some of which are in a folder."""
     ended = subprocess.run(
         [sys.executable, str(PIPELINE / "smoke/probes/imports.py"), str(seconds), *modules],
         capture_output=True,
@@ -141,7 +141,7 @@ def run_imports(folder: Path, seconds: int, *modules: str) -> list[dict[str, Any
 
 
 def test_imports_do_not_hide_each_other(tmp_path: Path) -> None:
-    """A module that crashes, one that is missing and one that prints are told each by itself, in their order."""
+    """A module that crashes, one that is missing and one that prints are reported each by itself, in their order."""
     (tmp_path / "crashes.py").write_text("import ctypes\nctypes.string_at(0)\n", encoding="utf-8")
     (tmp_path / "prints.py").write_text("print('[]')\n", encoding="utf-8")
     found = run_imports(tmp_path, 60, "crashes", "json", "nowhere", "prints")
@@ -163,7 +163,7 @@ def test_an_import_that_hangs_is_stopped_with_all_it_started(tmp_path: Path) -> 
 
 
 def run_tensorflow(folder: Path, init: int, *arguments: str) -> tuple[int, GpuFacts]:
-    """What the probe of TensorFlow collects on a machine that is made up.
+    """Exit code and GPU facts of the probe of TensorFlow on a machine that is made up.
 
     Args:
         folder: an empty one.
@@ -188,7 +188,7 @@ def run_tensorflow(folder: Path, init: int, *arguments: str) -> tuple[int, GpuFa
 
 
 def test_what_there_is_of_a_gpu_is_collected(tmp_path: Path) -> None:
-    """Driver, devices and build are told, and each GPU on which the operation fails; that ends the probe badly."""
+    """Driver, devices and build are reported, and each GPU on which the operation fails; that ends the probe badly."""
     code, found = run_tensorflow(tmp_path, 0)
     assert code == 1
     assert (found.libcuda, found.cuda_error, found.cuda_devices, found.cuda_driver) == (True, None, 2, "12.8")
@@ -197,6 +197,6 @@ def test_what_there_is_of_a_gpu_is_collected(tmp_path: Path) -> None:
 
 
 def test_a_driver_that_does_not_start_is_collected(tmp_path: Path) -> None:
-    """The driver's error is told by its number, and no device is counted."""
+    """The driver's error is reported by its number, and no device is counted."""
     _, found = run_tensorflow(tmp_path, 803, "gpu")
     assert (found.libcuda, found.cuda_error, found.cuda_devices) == (True, 803, 0)

@@ -48,7 +48,7 @@ def summarize(tmp_path: Path, script: str) -> tuple[subprocess.CompletedProcess[
 
 
 def test_a_report_is_in_the_log_and_in_the_summary(tmp_path: Path) -> None:
-    """What a call prints is seen in both places, its progress in the log alone."""
+    """The output of a call is in both places, its progress in the log alone."""
     ended, summary = summarize(tmp_path, "echo progress >&2; printf '| image |\\n|---|\\n'")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "| image |\n|---|\n", "progress\n")
     assert summary == "before\n| image |\n|---|\n"
@@ -137,11 +137,11 @@ def test_a_changed_lock_is_proposed(proposal: Proposal) -> None:
     proposal.lock.write_text("new\n")
     proposal.lock.with_name("base.lock").write_text("first\n")
     proposal.notes.write_text("left over\n")
-    said = proposal.run(OPEN="")
+    output = proposal.run(OPEN="")
     assert proposal.git("show", "origin/locks:small/pixi.lock") == "new\n"
     assert proposal.git("diff", "--name-only", "origin/main", "origin/locks") == "small/base.lock\nsmall/pixi.lock\n"
-    assert "| package |\n" in said
-    assert "https://github.com/maniaclab/images/actions/runs/4711.\n" in said
+    assert "| package |\n" in output
+    assert "https://github.com/maniaclab/images/actions/runs/4711.\n" in output
     asked = proposal.asked.read_text().splitlines()
     assert asked[0] == "auth setup-git"
     assert asked[-1].startswith("pr create --head locks --base main --title Lock the newest packages --body-file ")

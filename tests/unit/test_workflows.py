@@ -1,4 +1,4 @@
-"""What the workflows do at each kind of event, and what they must never do."""
+"""Jobs of the workflows for each kind of event, and rules that they never break."""
 
 import re
 from collections.abc import Collection
@@ -25,7 +25,7 @@ OTHER_TAG = Event("push", "nightly", tag=True, sha=SHA)
 SCHEDULE = Event("schedule", "main", sha=SHA)
 EVENTS = [PULL_REQUEST, QUEUE, MAIN, RELEASE, BY_HAND, BRANCH, OTHER_TAG, SCHEDULE]
 PUBLISHES = [MAIN, RELEASE, BY_HAND]
-#: What GitHub starts workflows for, beside what publishes; it is enough that code of strangers can be in one of them.
+#: Events that start workflows and publish nothing; some of them run code of strangers.
 OTHERS = (
     "check_run", "issue_comment", "merge_group", "pull_request", "pull_request_review", "pull_request_target",
     "release", "repository_dispatch", "schedule", "workflow_call", "workflow_run",
@@ -242,7 +242,7 @@ def test_expressions_are_those_of_github() -> None:
 
 @pytest.mark.parametrize("expression", ["unknown", "always()", "a.b == ", "a.b 'x'", "1", "!a.b", "a.b == 'x"])
 def test_an_expression_that_is_not_understood_is_an_error(expression: str) -> None:
-    """What the evaluator does not know it does not guess."""
+    """The evaluator does not guess."""
     with pytest.raises(ValueError, match=r"understood here|is not known here"):
         evaluate(expression, {"a.b": "x"})
 

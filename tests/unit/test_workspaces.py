@@ -31,10 +31,10 @@ INDEX: Final = "indexes used to previously solve"
 
 @dataclass(frozen=True)
 class Expected:
-    """What becomes of an image of a workspace's default environment."""
+    """The expected result for an image of a workspace's default environment."""
 
     packages: int = 0
-    """How many pixi would install; 0 where the image is refused before pixi is asked."""
+    """Number of packages that pixi would install; 0 where the image is refused before pixi is asked."""
 
     reason: str = ""
     """Fact of the message that refuses it: ours, or that of pixi 0.77 where it is asked."""
@@ -46,7 +46,7 @@ class Expected:
     """Key of the manifest that the error names."""
 
     cuda: str | None = None
-    """What image.toml has to say."""
+    """CUDA version that image.toml has to give."""
 
 
 NO_LINUX: Final = Expected(reason="linux-64", code=Code.MANIFEST_PLATFORM, key="tool.pixi.workspace.platforms")
