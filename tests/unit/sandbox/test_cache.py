@@ -117,7 +117,7 @@ def test_a_damaged_part_is_made_anew(
     assert maker.times == 2
     assert (part / "bin" / "tool").read_text() == "content"
     assert (part / "link").read_text() == "content"
-    assert f"thing: {words}; making it anew" in said
+    assert f"thing: {words}; making it again" in said
 
 
 def test_a_touched_file_is_not_damage(make: Callable[[], Path], maker: Maker) -> None:
