@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="what is measured (all of it)")
     parser.add_argument("--packages", type=int, default=50, help="how many packages the image of 'builds' has (50)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often all is measured; medians are told (3)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often all is measured; medians are shown (3)")
     parser.add_argument("--plot", type=Path, help="the SVG file to write")
     options = parser.parse_args(arguments)
     figures: list[Figure] = []

@@ -1,4 +1,4 @@
-"""Who builds and pushes the image: this pipeline by the Dagger CLI, and BuildKit itself from a Dockerfile."""
+"""Builders that also push the image: this pipeline by the Dagger CLI, and BuildKit itself from a Dockerfile."""
 
 import json
 import os
@@ -31,7 +31,7 @@ class Pipeline:
         """The registry and path that images are published to."""
 
     def reference(self, image: str, tag: str) -> str:
-        """What a published image is called."""
+        """The name of a published image."""
         return f"{self.registries}/{image}:{tag}"
 
     def build(self, folder: Path, image: str) -> float:
@@ -61,7 +61,7 @@ class Dockerfile:
     """The registry and path that images are pushed to."""
 
     def reference(self, image: str, tag: str) -> str:
-        """What a pushed image is called."""
+        """The name of a pushed image."""
         return f"{self.registry}/{image}-dockerfile:{tag}"
 
     def command(self, folder: Path, image: str, arguments: Mapping[str, str], *output: str) -> list[str]:

@@ -1,5 +1,5 @@
-"""What is measured: each function returns figures of the pipeline and of what it is compared with, of one round."""
-# ruff: noqa: T201 -- a long measurement tells how far it is
+"""The cases to measure: each function returns figures of the pipeline and of its counterpart, of one round."""
+# ruff: noqa: T201 -- a long measurement prints its progress
 
 import shutil
 import sys
@@ -16,12 +16,12 @@ from tests.bench.measure import empty_module, import_seconds, missing, peak_disk
 from tests.bench.synthetic import IMAGE, LARGE, SMALL, Synthetic, ml_platform
 from tests.engine.conftest import Checkout
 
-#: What is changed before each build and release, in this order; at the first one, nothing is there.
+#: The change before each build and release, in this order; at the first one, nothing is there.
 CASES: Final = ("cold", "unchanged", "changed file", "changed small package", "changed large package")
-#: How often a module is imported in fresh containers.
+#: Number of imports of a module in fresh containers.
 IMPORTS: Final = 5
 MB: Final = 1e6
-#: What the Dockerfile is told of ml_platform, which image.toml says to the pipeline.
+#: The arguments of the Dockerfile for ml_platform; the pipeline has them from image.toml.
 ML: Final = {"ENVIRONMENT": "ml", "CUDA": "12.8"}
 
 type Pair = tuple[float, float]
@@ -170,7 +170,7 @@ class Round:
         return figures
 
     def real(self) -> list[Figure]:
-        """ml_platform: its cold build, and its publication: the first one, of what was installed anew, and by zstd."""
+        """ml_platform: its cold build, and its publication: the first one, of a second installation, and by zstd."""
         folder = self.scratch / f"{self.name}-real"
         image = ml_platform(folder)
         prune = "{ engine { localCache { prune } } }"
@@ -226,7 +226,7 @@ class Round:
         Checkout(folder).set(install_timeout=3601 + self.number)
         self.pipeline.build(folder, image)
         again = settled(lambda: self.pipeline.publish(folder, image, f"v2026.4.{self.number}"))
-        return Figure("ml_platform installed anew: publish", "s", again, seconds, "the first time")
+        return Figure("ml_platform installed again: publish", "s", again, seconds, "the first time")
 
     def compression(self, folder: Path, image: str, tag: str, seconds: float) -> list[Figure]:
         """Publish an image once more, with its layers compressed by zstd.

@@ -1,4 +1,4 @@
-"""What was measured, and how it is shown: a table of ratios, and a plot."""
+"""Measured figures, and their display: a table of ratios, and a plot."""
 
 import statistics
 from collections.abc import Sequence

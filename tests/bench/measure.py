@@ -1,4 +1,4 @@
-"""How things are measured: on a disk that is at rest, in fresh containers, beside a module that does nothing."""
+"""Ways to measure: on a disk that is at rest, in fresh containers, beside a module that does nothing."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ def settled(measure: Callable[[], float]) -> float:
 
 @contextmanager
 def peak_disk() -> Iterator[list[int]]:
-    """How many more bytes of the cache's disk were used at some moment; the first entry of the list, at the end."""
+    """The peak of additional bytes used on the cache's disk; the first entry of the list, at the end."""
     before = shutil.disk_usage(cache.root()).used
     found = [0]
     ended = threading.Event()
@@ -78,8 +78,8 @@ def import_seconds(folder: Path, reference: str, python: str, statement: str) ->
     """The seconds that a statement takes in a new process of a new container."""
     command = ["dagger", "--progress=plain", "core", "container", "from", f"--address={reference}"]
     # Nothing is answered from the cache.
-    said = {"CODE": IMPORT.format(statement), "RUN": f'{python} -c "$CODE"', "ASKED": uuid.uuid4().hex}
-    for name, value in said.items():
+    variables = {"CODE": IMPORT.format(statement), "RUN": f'{python} -c "$CODE"', "ASKED": uuid.uuid4().hex}
+    for name, value in variables.items():
         command += ["with-env-variable", f"--name={name}", f"--value={value}"]
     # The CLI reads an argument as a line of CSV: quotes have to come by another way.
     command += ["with-exec", "--args=sh", "--args=-c", "--args=eval $RUN", "stdout"]

@@ -23,7 +23,7 @@ from pipeline.main import Pipeline
 from tests.sandbox.state import current
 
 ROOT = Path(__file__).parents[2]
-#: What makes a checkout a Dagger module.
+#: The files that make a checkout a Dagger module.
 MODULE = ("dagger.json", "pyproject.toml", "requirements.lock", "pipeline")
 #: Seconds after which a call hangs: far more than any call takes on a slow machine.
 PATIENCE = 900
@@ -104,12 +104,12 @@ class Checkout:
 
 
 def sentence(output: str) -> str:
-    """What a failed call says at its end."""
+    """The error message at the end of a failed call's output."""
     failures = [line for line in output.splitlines() if "FunctionError:" in line]
     assert failures, output
-    said = re.sub(r" \[traceparent:[^\]]*\]$", "", failures[-1].partition("FunctionError:")[2].strip())
-    coded = CODED.fullmatch(said)
-    assert coded, said
+    message = re.sub(r" \[traceparent:[^\]]*\]$", "", failures[-1].partition("FunctionError:")[2].strip())
+    coded = CODED.fullmatch(message)
+    assert coded, message
     return coded["sentence"]
 
 
@@ -136,14 +136,14 @@ def copy_module(target: Path, names: Sequence[str] = MODULE) -> None:
     Checkout(target).set(**settings, solve_timeout=30)
 
 
-#: What stands before a function in a chain, such as a login.
+#: Calls before a function in a chain, such as a login.
 type Before = Callable[[Pipeline], Pipeline]
 
 
 async def answer(  # each function returns something else
     checkout: Checkout, function: str, /, before: Before | None = None, **arguments: object
 ) -> Any:  # noqa: ANN401
-    """What a function of the module returns, called in this process on the real engine: there has to be a session.
+    """The result of a function of the module, called in this process on the real engine: there has to be a session.
 
     Nothing is left out but the CLI, which loads the module and starts a container for it: seconds that a test of what
     the function says does not need. One test a function types it in a shell. What the module asks without the engine

@@ -22,7 +22,7 @@ exec setpriv --reuid="$user" --regid="$user" --clear-groups env -u HOME "$@"
 
 
 async def run(container: dagger.Container, *command: str, entrypoint: bool = False) -> str:
-    """What a command prints in an image."""
+    """The output of a command in an image."""
     return (await container.with_exec(list(command), use_entrypoint=entrypoint).stdout()).strip()
 
 
@@ -41,6 +41,6 @@ def read_only(user: str, *command: str, writable: Sequence[str] = WRITABLE) -> l
 
 
 async def run_read_only(container: dagger.Container, user: str, *command: str) -> str:
-    """What a command prints where there is no home and the image cannot be written to, but for a few folders."""
+    """The output of a command where there is no home and the image is read-only, but for a few folders."""
     root = container.with_user("root").with_exec(read_only(user, *command), insecure_root_capabilities=True)
     return (await root.stdout()).strip()

@@ -35,7 +35,7 @@ USER 1234:1234
 WORKDIR /opt/greeter
 """
 
-#: What image.toml says besides the kind.
+#: The keys of image.toml besides the image kind.
 EXTRAS: Final = """
 description = "A small image"
 [env]
@@ -61,8 +61,8 @@ class Example:
     command: tuple[str, ...]
     """Runs a program of the image by its name alone."""
 
-    said: str
-    """What that prints."""
+    output: str
+    """The output of the command."""
 
     own: tuple[str, ...] = ("/app",)
     """Folders that have what is particular to it."""
@@ -83,7 +83,7 @@ async def make_pixi(folder: Path, commit: Commit) -> Example:
     for name in ("pixi.toml", "pixi.lock"):
         checkout.write(f"small/{name}", (overlay("small") / name).read_text())
     container = await _build(await _open(folder), "small", commit)
-    return replace(extras, container=container, command=PYTHON, said=PREFIX)
+    return replace(extras, container=container, command=PYTHON, output=PREFIX)
 
 
 async def make_dockerfile(folder: Path, commit: Commit) -> Example:
@@ -99,31 +99,31 @@ async def make_dockerfile(folder: Path, commit: Commit) -> Example:
         container=await _build(await _open(folder), "small", commit),
         base=dag.container().from_(DEBIAN),
         command=("greet",),
-        said="hello somebody's",
+        output="hello somebody's",
         own=("/app", "/opt/greeter"),
     )
 
 
 async def make_scaffolded_pixi(folder: Path, commit: Commit) -> Example:
-    """What `scaffold` gives for pixi, untouched."""
+    """The files that `scaffold` makes for pixi, untouched."""
     return Example(
         container=await _scaffold(folder, ImageKind.PIXI, commit),
         base=dag.container().from_(DEBIAN),
         command=PYTHON,
-        said=PREFIX,
+        output=PREFIX,
         title="fresh",
         description="NumPy on Python 3.12",
     )
 
 
 async def make_scaffolded_dockerfile(folder: Path, commit: Commit) -> Example:
-    """What `scaffold` gives for a Dockerfile, untouched."""
+    """The files that `scaffold` makes for a Dockerfile, untouched."""
     container = await _scaffold(folder, ImageKind.DOCKERFILE, commit)
     return Example(
         container=container,
         base=dag.container().from_("docker.io/library/python:3.12-slim"),
         command=("fresh",),
-        said=f"hello, this is {await container.with_exec(['python3', '--version']).stdout()}".strip(),
+        output=f"hello, this is {await container.with_exec(['python3', '--version']).stdout()}".strip(),
         own=("/app", "/opt/fresh"),
         title="fresh",
         description="A program on Python 3.12",

@@ -1,4 +1,4 @@
-"""What an image is made of, from the archive that the engine exports, or from the layout that is pushed."""
+"""The parts of an image, from the archive that the engine exports, or from the layout that is pushed."""
 
 import gzip
 import io
@@ -45,13 +45,13 @@ class Archive:
         return [layer["digest"] for layer in self.manifest()["layers"]]
 
     def members(self, layer: int) -> dict[str, tarfile.TarInfo]:
-        """What a layer holds, by its path."""
+        """The entries of a layer, by path."""
         data = gzip.decompress(self.blob(self.layers()[layer]))
         with tarfile.open(fileobj=io.BytesIO(data)) as files:
             return {member.name: member for member in files.getmembers()}
 
     def everything(self) -> dict[str, tarfile.TarInfo]:
-        """What all layers give together, by its path; none of them may remove anything."""
+        """The entries of all layers together, by path; none of them may remove anything."""
         found: dict[str, tarfile.TarInfo] = {}
         for number in range(len(self.layers())):
             found |= self.members(number)

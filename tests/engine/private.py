@@ -1,4 +1,4 @@
-"""What asks who one is: folders behind a password or a token, a registry's private images, and all that is secret."""
+"""Servers that require credentials: folders behind a password or a token, a registry's private images; all secrets."""
 
 import base64
 import gzip
@@ -23,17 +23,17 @@ from tests.sandbox.hosts import PRIVATE, registry
 from tests.sandbox.state import current
 
 GHCR: Final = registry("ghcr.io")
-#: What the messages tell who gave no credentials, and who gave wrong ones.
+#: The remedies in messages for missing and for wrong credentials.
 GIVE: Final = f"{PRIVATE.name} wants credentials: put 'with-channel-auth --host {PRIVATE.name} "
 REJECTED: Final = f"{PRIVATE.name} rejects what 'with-channel-auth --host {PRIVATE.name} …' gave"
-#: What is in no message, file or log: also as a client sends it.
+#: Secrets that are in no message, file or log, also in the form that a client sends.
 SECRETS: Final = tuple(
     word
     for name in (PRIVATE.name, GHCR.name)
     for pair in [credentials.ensure(current().secrets)[name]]
     for word in (pair.password, pair.basic)
 )
-#: How a compressed blob begins.
+#: The first bytes of a compressed blob.
 _GZIP: Final = b"\x1f\x8b"
 
 

@@ -38,7 +38,7 @@ scripts = []
 command = ["test", "-s", "/data"]
 
 """
-#: What every user may read is so already, so that nothing has to be made so. The folders that `RUN` touches get one
+#: Every file is readable for all users already, so no layer has to change modes. The folders that `RUN` touches get one
 #: time: only an image of the same bytes can be finished when the engine does not remember how it was begun.
 DOCKERFILE: Final = """\
 FROM docker.io/library/debian:bookworm-slim
@@ -56,12 +56,12 @@ def write_tiny(checkout: Checkout, content: str = "data") -> None:
 
 
 def docker_config() -> Path:
-    """What `docker login` would have written for the registries."""
+    """The file that `docker login` would have written for the registries."""
     return current().secrets / "auth.json"
 
 
 def skopeo(*arguments: str) -> str:
-    """What a client that is not ours says of the registries; nothing where it fails."""
+    """The output of a client that is not ours about the registries; nothing where it fails."""
     command = Machine(current()).command(["skopeo", *arguments])
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
@@ -96,7 +96,7 @@ ENDS = {
 
 @dataclass
 class Shop:
-    """Where a test publishes: a checkout, and repositories that no other test has."""
+    """A test's own place to publish: a checkout, and repositories that no other test has."""
 
     checkout: Checkout
     registries: tuple[str, ...]
@@ -107,7 +107,7 @@ class Shop:
 
     @property
     def repositories(self) -> list[str]:
-        """Where the tiny image is published."""
+        """The repositories of the tiny image."""
         return [f"{registry}/tiny" for registry in self.registries]
 
     def standing(self) -> list[dict[str, str]]:
@@ -161,7 +161,7 @@ class Shop:
         return Outcome(found["rows"], digests=found["digests"])
 
     async def refusal(self, **options: Any) -> PipelineError:  # noqa: ANN401  # of `publish`
-        """What publishing fails with before anything is published."""
+        """The error that publishing fails with before anything is published."""
         with pytest.raises(PipelineError) as caught:
             await self.publish(**options)
         return caught.value
@@ -181,7 +181,7 @@ class Shop:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a publication ended."""
+    """The result of a publication."""
 
     rows: list[dict[str, Any]]
     failure: str = ""
@@ -190,15 +190,15 @@ class Outcome:
     """Of each image that was built, where it did not fail."""
 
     def results(self, tag: str | None = None) -> set[str]:
-        """What was done, for one tag or all of them."""
+        """The results, for one tag or all of them."""
         return {row["result"] for row in self.rows if tag in (None, row["tag"])}
 
     def of(self, repository: str) -> dict[str, str]:
-        """What was done in one repository, by tag."""
+        """The results in one repository, by tag."""
         return {row["tag"]: row["result"] for row in self.rows if row["repository"] == repository}
 
     def reason(self, repository: str) -> str:
-        """Why something is missing in a repository."""
+        """The reason that something is missing in a repository."""
         return next(str(row["reason"]) for row in self.rows if row["repository"] == repository and row["reason"])
 
 

@@ -1,4 +1,4 @@
-"""What is attached to a published image, found without our client: skopeo, and requests typed into OpenSSL."""
+"""Attestations of a published image, found without our client: by skopeo, and by requests typed into OpenSSL."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ def shop(tmp_path: Path) -> Shop:
 
 
 def get(repository: str, path: str) -> bytes:
-    """What a registry answers to a plain request about a repository; nothing where it does not know the page."""
+    """A registry's answer to a plain request about a repository; nothing where it does not know the page."""
     host, _, name = repository.partition("/")
     host = host.replace("docker.io", "registry-1.docker.io")
     request = f"GET /v2/{name}/{path} HTTP/1.0\r\nHost: {host}\r\n\r\n"
@@ -75,7 +75,7 @@ def document(repository: str, manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_an_image_is_published_with_what_is_known_of_it(shop: Shop) -> None:
-    """Both bills of materials and the provenance refer to it in registries of both kinds, and its digest is its own."""
+    """Both SBOMs and the provenance refer to it in registries of both kinds, and its digest is its own."""
     before = await shop.digest_built()
     outcome = await shop.publish()
     assert outcome.failure == ""

@@ -43,7 +43,7 @@ imports = ["awkward_noarch", "awkward_twice"]
 [[probes.commands]]
 command = ["awkward-hello"]
 """
-#: What packages and their scripts set.
+#: The variables that packages and their scripts set.
 VARIABLES: Final = {
     "AWKWARD_LINES": TWO_LINES,
     "AWKWARD_DOLLAR": HERE,
@@ -69,7 +69,7 @@ WAYS: Final = {
     "sh -l": ["env", "-i", "sh", "-lc", 'exec "$@"', "sh"],
     "bash -l": ["env", "-i", "bash", "-lc", 'exec "$@"', "sh"],
 }
-#: Tells how often each module below Python's folders would be compiled.
+#: Print how often each module below Python's folders would be compiled.
 COUNT: Final = """
 import collections, json, os, sys
 from pipeline.scripts.compile import folders, units
@@ -90,7 +90,7 @@ class Awkward:
 
     @property
     def container(self) -> dagger.Container:
-        """What is run and looked into."""
+        """The image to run and to look into."""
         return self.image.container
 
 
@@ -115,7 +115,7 @@ async def build(folder: Path, seconds: int) -> Awkward:
 
 
 async def ask(awkward: Awkward, program: str) -> Any:  # noqa: ANN401  # whatever it prints
-    """What a program in the image's Python prints, as JSON, by a user that nobody knows."""
+    """The output of a program in the image's Python, as JSON, by a user without an account."""
     return json.loads(await run(awkward.container.with_user(ANYBODY), "python", "-c", program))
 
 
@@ -143,16 +143,16 @@ async def test_a_package_of_no_platform_has_its_programs(awkward: Awkward) -> No
 
 async def test_the_older_format_is_unpacked(awkward: Awkward) -> None:
     """A package of bzip2 is fetched and installed as any other."""
-    said = await run(awkward.container, "cat", f"{HERE}/old-format", f"{HERE}/old-again")
-    assert said == "packed with bzip2\npacked with bzip2"
+    output = await run(awkward.container, "cat", f"{HERE}/old-format", f"{HERE}/old-again")
+    assert output == "packed with bzip2\npacked with bzip2"
 
 
 async def test_links_lead_where_they_led(awkward: Awkward) -> None:
     """To a folder, out of the environment, nowhere; a hard link has the file's content."""
     paths = [f"{HERE}/{name}" for name in ("alias", "outside", "outside-folder", "other", "alias/file")]
     found = f"[os.readlink(path) if os.path.islink(path) else open(path).read() for path in {paths}]"
-    said = await ask(awkward, f"import json, os; print(json.dumps({found}))")
-    assert said == ["folder", "/etc/os-release", "../../../../../../usr/share", "one and the same\n", "in a folder\n"]
+    links = await ask(awkward, f"import json, os; print(json.dumps({found}))")
+    assert links == ["folder", "/etc/os-release", "../../../../../../usr/share", "one and the same\n", "in a folder\n"]
     gone = f"{PREFIX}/{STDLIB}/site-packages/awkward_gone.py"
     assert await run(awkward.container, "readlink", gone) == "/nowhere/awkward_gone.py"
 
@@ -160,15 +160,15 @@ async def test_links_lead_where_they_led(awkward: Awkward) -> None:
 async def test_modes_are_those_of_pixi_opened_to_all(awkward: Awkward) -> None:
     """pixi 0.15 drops a setuid bit and the modes of folders; all may read the rest, and only its owner may write it."""
     paths = [f"{HERE}/{name}" for name in ("closed", "closed/secret", "closed/open", "empty-file")]
-    said = await run(awkward.container, "stat", "--format=%a %U", *paths, f"{PREFIX}/bin/awkward-setuid")
-    assert said.splitlines() == ["755 root", "444 root", "644 root", "644 root", "755 root"]
+    output = await run(awkward.container, "stat", "--format=%a %U", *paths, f"{PREFIX}/bin/awkward-setuid")
+    assert output.splitlines() == ["755 root", "444 root", "644 root", "644 root", "755 root"]
     assert await run(awkward.container, "cat", f"{HERE}/empty-file") == ""
 
 
 async def test_one_path_of_several_packages_is_as_pixi_decides(awkward: Awkward) -> None:
     """One that depends on another comes after it, and has it; the others' files are kept beside it, by pixi's names."""
-    said = await run(awkward.container, "sh", "-c", f"cd {HERE} && cat twice twice__clobber-from-awkward-twice-a")
-    assert said == "of b\nof a"
+    output = await run(awkward.container, "sh", "-c", f"cd {HERE} && cat twice twice__clobber-from-awkward-twice-a")
+    assert output == "of b\nof a"
     site = f"{PREFIX}/{STDLIB}/site-packages"
     names = set((await run(awkward.container, "ls", f"{site}/tests")).split())
     others = {name.partition("__init__.py__clobber-from-")[2] for name in names} - {""}
@@ -179,8 +179,8 @@ async def test_one_path_of_several_packages_is_as_pixi_decides(awkward: Awkward)
     # What a record says is not by which package came first.
     records = f"[json.load(open(path)) for path in glob.glob('{PREFIX}/conda-meta/awkward-tests-*.json')]"
     origin = "[path.get('original_path') for record in records for path in record['paths_data']['paths']]"
-    said = await ask(awkward, f"import glob, json; records = {records}; print(json.dumps({origin}))")
-    assert sorted(filter(None, said)) == [f"{STDLIB}/site-packages/tests/__init__.py"] * 3
+    output = await ask(awkward, f"import glob, json; records = {records}; print(json.dumps({origin}))")
+    assert sorted(filter(None, output)) == [f"{STDLIB}/site-packages/tests/__init__.py"] * 3
 
 
 async def test_a_post_link_script_is_there_and_did_not_run(awkward: Awkward) -> None:
@@ -194,10 +194,10 @@ async def test_a_post_link_script_is_there_and_did_not_run(awkward: Awkward) -> 
 async def test_packages_set_their_variables(awkward: Awkward, way: str) -> None:
     """However Python is started: values of several lines, with a `$`, and from a script that prints; and the path."""
     command = [*WAYS[way], f"{PREFIX}/bin/python", "-c", PRINT]
-    said = await run(awkward.container.with_user(ANYBODY), *command, entrypoint=way == "docker run")
-    found = json.loads(said.splitlines()[-1])
+    output = await run(awkward.container.with_user(ANYBODY), *command, entrypoint=way == "docker run")
+    found = json.loads(output.splitlines()[-1])
     assert found == [VARIABLES, True, f"{HERE}/bin/awkward-tool", f"{PREFIX}/bin/python"]
-    assert ("printed by the package" in said) == (way == "docker run")
+    assert ("printed by the package" in output) == (way == "docker run")
 
 
 async def test_no_variable_is_what_a_script_printed(awkward: Awkward) -> None:
@@ -243,16 +243,16 @@ async def test_each_file_is_in_one_layer(awkward: Awkward, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("form", SbomFormat)
 async def test_a_bill_names_all_packages(awkward: Awkward, form: SbomFormat) -> None:
-    """In both formats; a licence that SPDX does not know is told in its own words."""
+    """In both formats; a licence that SPDX does not know is given in its own words."""
     text = await (await make(awkward.images.image("awkward"), None, form)).contents()
     names = ["awkward-bz2", "awkward-noarch", "awkward-post-link", "awkward-twice-a", "awkward-twice-b"]
     assert [name for name in names if f"pkg:conda/{name}@1.0" not in text] == []
     assert "pkg:pypi/" not in text
-    said = json.loads(text)
-    own = [line["extractedText"] for line in said.get("hasExtractedLicensingInfos", [])]
+    document = json.loads(text)
+    own = [line["extractedText"] for line in document.get("hasExtractedLicensingInfos", [])]
     own += [
         choice["license"]["name"]
-        for component in said.get("components", [])
+        for component in document.get("components", [])
         for choice in component.get("licenses", [])
         if "name" in choice.get("license", {})
     ]
@@ -263,11 +263,11 @@ async def test_it_is_published_and_verified(awkward: Awkward, tmp_path: Path) ->
     """All registries have it at one digest; installed again, without an answer from before, it has the same."""
     registries = [f"{host}/test-{secrets.token_hex(4)}" for host in REGISTRIES]
     config = dag.set_secret(f"docker-{secrets.token_hex(4)}", docker_config().read_text())
-    said = await publish(
+    result = await publish(
         awkward.images, "v2026.2.0", image="awkward", registries=registries, commit=COMMIT, builder=None, signing=None,
         auths=[], docker_config=config, dry_run=False, form=Format.JSON,
     )  # fmt: skip
-    digest = json.loads(said)["digests"]["awkward"]
+    digest = json.loads(result)["digests"]["awkward"]
     for registry in registries:
         assert set(tags_of(f"{registry}/awkward").values()) == {digest}
     again = await build(tmp_path / "again", number())

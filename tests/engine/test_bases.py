@@ -52,7 +52,7 @@ async def lock(checkout: Checkout, *packages: str) -> None:
 async def test_a_build_stands_on_what_was_locked(
     checkout: Checkout, base: Base, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The tag moves, and the image does not follow before it is locked again; the log tells the digests.
+    """The tag moves, and the image does not follow before it is locked again; the log has the digests.
 
     What locks a package alone leaves the digest as it is.
     """
@@ -95,7 +95,7 @@ async def test_a_base_image_that_is_not_locked_is_refused(checkout: Checkout) ->
 
 
 async def test_a_digest_that_is_gone_is_told(checkout: Checkout) -> None:
-    """What the registry no longer has cannot be built on: locking again takes what it has."""
+    """A base image that the registry no longer has cannot be built on: locking again takes the one that it has."""
     gone = f"sha256:{'0' * 64}"
     checkout.write("small/base.lock", f'[digests]\n"{CUDA}" = "{gone}"\n')
     async with a_session():

@@ -93,7 +93,7 @@ async def lock(checkout: Checkout, private: Private, image: str, **options: obje
 
 
 def typed(checkout: Checkout, *arguments: str) -> str:
-    """What a call that ends well shows."""
+    """The output of a call that succeeds."""
     ended = checkout.call(*arguments)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout + ended.stderr

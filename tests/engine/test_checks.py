@@ -1,4 +1,4 @@
-"""Checks on the engine, as `dagger check` runs them: what is wrong is told with the file and line to change."""
+"""Checks on the engine, as `dagger check` runs them: errors are reported with the file and line to change."""
 
 import re
 
@@ -19,9 +19,9 @@ RUN mkdir -p /root/.cache && echo x > /root/.cache/x && echo x > /tmp/x && echo 
 
 
 def findings(output: str) -> list[str]:
-    """What failed checks say, without what the engine says around it."""
-    said = re.sub(r"\x1b\[[0-9;]*m", "", output)
-    failures = [line.partition("FunctionError:")[2].strip() for line in said.splitlines() if "FunctionError:" in line]
+    """The messages of failed checks, without the engine's text around them."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
+    failures = [line.partition("FunctionError:")[2].strip() for line in plain.splitlines() if "FunctionError:" in line]
     return sorted({CODED.sub(r"\g<sentence>", failure) for failure in failures})
 
 
@@ -58,14 +58,14 @@ def test_what_files_say_wrongly_is_told_with_its_line(checkout: Checkout) -> Non
     checkout.write("broken/image.toml", DESCRIPTION + "\nenviroment = 'default'\n")
     ended = checkout.dagger("check", "specs-valid", "locks-fresh", "cuda-consistent")
     assert ended.returncode != 0
-    said = ended.stderr
+    stderr = ended.stderr
     line = manifest.count("\n") + 1
-    assert "broken/image.toml:3: unknown key 'enviroment'; did you mean 'environment'?" in said
+    assert "broken/image.toml:3: unknown key 'enviroment'; did you mean 'environment'?" in stderr
     assert (
         f"small/pixi.lock does not match small/pixi.toml:{line} (pixi: the dependencies of environment 'default'"
-        in said
+        in stderr
     )
-    assert f"environment 'default' of large/pixi.toml:{line + 1} requires CUDA 12.8, but large/image" in said
+    assert f"environment 'default' of large/pixi.toml:{line + 1} requires CUDA 12.8, but large/image" in stderr
 
 
 @pytest.mark.asyncio
@@ -106,7 +106,7 @@ def base() -> dagger.Container:
     ],
 )
 async def test_an_image_is_looked_at_from_inside(base: dagger.Container, kind: str, command: str, path: str) -> None:
-    """What is done to an image is found in it, and was not there before."""
+    """A change of an image is found in it, and was not there before."""
     done = base.with_exec(["sh", "-euc", command])
     before, after = await inspect_image(base), await inspect_image(done)
     assert after.paths[kind] - before.paths[kind] == {path}
@@ -125,7 +125,7 @@ async def test_what_belongs_in_an_image_is_not_found(base: dagger.Container) -> 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("connection")
 async def test_an_environment_is_active_by_its_scripts(base: dagger.Container) -> None:
-    """The scripts that runtimes read are run with no variable set, and what they set is told."""
+    """The scripts that runtimes read are run with no variable set, and the variables they set are reported."""
     script = "export CONDA_PREFIX=/app/env; export PATH=/app/env/bin:/bin"
     facts = await inspect_image(base.with_new_file("/etc/profile.d/91-environment.sh", script))
     assert facts.active["/etc/profile.d/91-environment.sh"] == ("/app/env", "/app/env/bin:/bin")

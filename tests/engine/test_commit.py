@@ -1,4 +1,4 @@
-"""The commit of a checkout, as the engine is told it, and what a commit does to an image that it does not touch."""
+"""The commit of a checkout, as the engine gets it, and the effect of a commit on an image that it does not touch."""
 
 import json
 import uuid
@@ -20,14 +20,14 @@ def repository(checkout: Checkout) -> Repository:
 
 @pytest.mark.asyncio
 async def test_the_commit_is_the_checkouts(checkout: Checkout, repository: Repository) -> None:
-    """The commit is read without git, clean is clean through the engine, and a change is told by its path."""
+    """The commit is read without git, clean is clean through the engine, and a change is reported by its path."""
     repository.write("README.md", "# Read me\n")
     sha = repository.commit("Second")
     ended = checkout.call("tags", "--tag", "v2026.02.0", "--format", "json")
     assert ended.returncode == 0, ended.stderr
-    told = json.loads(ended.stdout)
-    assert [row["tag"] for row in told["tags"]] == ["2026.2.0", f"sha-{sha[:7]}", "2026.2", "latest"]
-    assert told["notes"] == []
+    plan = json.loads(ended.stdout)
+    assert [row["tag"] for row in plan["tags"]] == ["2026.2.0", f"sha-{sha[:7]}", "2026.2", "latest"]
+    assert plan["notes"] == []
     repository.write("small/image.toml", 'description = "Changed"\n')
     async with a_session():
         sentence = await refused(checkout, "tags", tag="main")

@@ -1,4 +1,4 @@
-"""What a built image is like from inside, for each kind of image, whoever starts a command in it and however."""
+"""A built image from inside, for each image kind, whoever starts a command in it and however."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +16,14 @@ from tests.engine.oci import Archive
 pytestmark = pytest.mark.asyncio
 COMMIT: Final = Commit(sha="ab" * 20, time=datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC), changed=())
 USERS: Final = ("root", ANYBODY)
-#: What a shell does to start a program without the entrypoint, by who would do so; only the first has the variables.
+#: Shell commands to start a program without the entrypoint, by caller; only the first has the variables.
 WAYS: Final = {
     "docker exec": "sh -c '{}'",
     "apptainer": "env -i sh -euc '. /.singularity.d/env/91-environment.sh; {}'",
     "sh -l": "env -i sh -lc '{}'",
     "bash -l": "env -i bash -lc '{}'",
 }
-#: Tells in which of the folders of its arguments a file can be made.
+#: Print in which of the folders of its arguments a file can be made.
 TRY_TO_WRITE: Final = 'for folder; do touch "$folder/a" 2> /dev/null && echo "$folder"; done'
 
 
@@ -43,13 +43,13 @@ async def test_its_programs_are_found(example: Example, user: str) -> None:
     Where ENTRYPOINT and ENV are ignored, the scripts for Apptainer and for login shells set all variables.
     """
     container = example.container.with_user(user)
-    assert await run(container, *example.command, entrypoint=True) == example.said
+    assert await run(container, *example.command, entrypoint=True) == example.output
     name, value = example.variable
     command = " ".join(f'"{word}"' for word in example.command)
     output = await run(
         container, "sh", "-c", "\n".join(way.format(f"{command}; echo ${name}") for way in WAYS.values())
     )
-    assert output.splitlines() == [example.said, value] * len(WAYS)
+    assert output.splitlines() == [example.output, value] * len(WAYS)
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -58,16 +58,16 @@ async def test_nothing_has_to_be_writable(example: Example, user: str) -> None:
     command = " ".join(f'"{word}"' for word in example.command)
     script = ["sh", "-c", f"{command}; {TRY_TO_WRITE}", "sh", "/app", "/usr/local/bin", *WRITABLE]
     output = await run_read_only(example.container, user, *script)
-    assert output.splitlines() == [example.said, *WRITABLE]
+    assert output.splitlines() == [example.output, *WRITABLE]
 
 
 async def test_everybody_writes_where_people_write(example: Example) -> None:
     """Without mounts too, a user that nobody knows writes to the folders for that, and to no other."""
     script = f'{TRY_TO_WRITE}; find / -xdev -type d -writable 2> /dev/null | grep -v "^/proc\\|^/dev"'
     anybody = example.container.with_user(ANYBODY)
-    said = (await run(anybody, "sh", "-c", script, "sh", "/app", "/usr/local/bin", *WRITABLE)).split()
-    assert said[: len(WRITABLE)] == list(WRITABLE)
-    found = set(said[len(WRITABLE) :])
+    writable = (await run(anybody, "sh", "-c", script, "sh", "/app", "/usr/local/bin", *WRITABLE)).split()
+    assert writable[: len(WRITABLE)] == list(WRITABLE)
+    found = set(writable[len(WRITABLE) :])
     assert found - {*WRITABLE, "/run/lock", "/var/tmp", "/opt/greeter/open"} == set()  # noqa: S108
 
 
@@ -110,7 +110,7 @@ async def test_no_variable_of_the_build_is_left(example: Example) -> None:
 
 
 async def test_files_and_variables_of_image_toml_are_there(example: Example) -> None:
-    """What image.toml says is copied, fetched and set, with the mode that it says."""
+    """The files and variables of image.toml are copied, fetched and set, with the modes that it gives."""
     variables = (
         example.variable[0],
         "PYTHONNOUSERSITE",
@@ -135,24 +135,24 @@ async def test_host_libraries_are_searched(example: Example) -> None:
     """The loader finds a library that a site mounts at /host-libs, before those of the image."""
     found = "ldconfig -p | sed -n 's/.*libzstd.so.1 .*=> //p'"
     script = f"cp -L $({found}) /host-libs/libzstd.so.1; ldconfig; {found}"
-    said = await run(example.container.with_user("root"), "sh", "-euc", script)
-    assert said.splitlines()[0] == "/host-libs/libzstd.so.1"
+    output = await run(example.container.with_user("root"), "sh", "-euc", script)
+    assert output.splitlines()[0] == "/host-libs/libzstd.so.1"
 
 
 async def test_it_says_what_it_is(example: Example, tmp_path: Path) -> None:
     """Labels and annotations have the names that OCI gives them; the date is the commit's."""
-    said = {
+    expected = {
         "org.opencontainers.image.title": example.title,
         "org.opencontainers.image.description": example.description,
         "org.opencontainers.image.created": "2026-02-03T04:05:06Z",
         "org.opencontainers.image.revision": COMMIT.sha,
     }
     labels = {await label.name(): await label.value() for label in await example.container.labels()}
-    assert said.items() <= labels.items()
+    assert expected.items() <= labels.items()
     # Without its files, which take a while to be written.
     empty = example.container.with_rootfs(dag.directory().with_new_file("empty", ""))
     manifest = (await Archive.export(empty, tmp_path / "image.tar")).manifest()
-    assert said.items() <= manifest["annotations"].items()
+    assert expected.items() <= manifest["annotations"].items()
 
 
 async def test_it_is_built_for_each_platform(connection: None, tmp_path: Path) -> None:

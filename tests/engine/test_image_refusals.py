@@ -1,4 +1,4 @@
-"""What can be wrong with the files, Dockerfile, platforms and name of an image: one sentence each."""
+"""Errors in the files, Dockerfile, platforms and name of an image: one sentence each."""
 
 import re
 
@@ -13,39 +13,39 @@ DESCRIPTION = 'description = "A small image"\n'
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("connection")
 async def test_a_fetched_file_that_is_another_one(checkout: Checkout) -> None:
-    """File, key, address and both hashes are told, and what to do about it."""
+    """The message has file, key, address and both hashes, and the remedy."""
     checkout.write(
         "small/image.toml", f'{DESCRIPTION}[[files]]\nurl = "{PINNED}"\nsha256 = "{"0" * 64}"\npath = "/pinned"\n'
     )
-    said = await refused(checkout, "build", image="small")
+    message = await refused(checkout, "build", image="small")
     assert re.fullmatch(
         rf"small/image\.toml: key 'files\.0\.sha256': {re.escape(PINNED)} has [0-9a-f]{{64}}, but {'0' * 64} is "
         r"pinned; if the file was meant to change, pin its new hash, otherwise do not trust the address",
-        said,
+        message,
     )
 
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("connection")
 async def test_a_file_that_cannot_be_fetched(checkout: Checkout) -> None:
-    """The key and the address are told, and what the server answered."""
+    """The message has the key and the address, and the server's answer."""
     gone = PINNED.replace("repodata", "gone")
     checkout.write(
         "small/image.toml", f'{DESCRIPTION}[[files]]\nurl = "{gone}"\nsha256 = "{"0" * 64}"\npath = "/pinned"\n'
     )
-    said = await refused(checkout, "build", image="small")
-    assert said.startswith(f"small/image.toml: key 'files.0.url': {gone} cannot be fetched: ")
-    assert "404" in said
+    message = await refused(checkout, "build", image="small")
+    assert message.startswith(f"small/image.toml: key 'files.0.url': {gone} cannot be fetched: ")
+    assert "404" in message
 
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("connection")
 async def test_a_symlink_that_leaves_the_folder(checkout: Checkout) -> None:
-    """The key and the link are told; what the link leads to is not read."""
+    """The message has the key and the link; the link's target is not read."""
     checkout.write("small/image.toml", f'{DESCRIPTION}[[files]]\nsource = "config"\npath = "/etc/config"\n')
     (checkout.path / "small/config").symlink_to("../pyproject.toml")
-    said = await refused(checkout, "build", image="small")
-    assert said == (
+    message = await refused(checkout, "build", image="small")
+    assert message == (
         "small/image.toml: key 'files.0.source': small/config leaves the image's folder by a symlink; "
         "put the file itself there"
     )
@@ -56,8 +56,8 @@ async def test_a_symlink_that_leaves_the_folder(checkout: Checkout) -> None:
 async def test_a_key_of_the_other_kind(checkout: Checkout) -> None:
     """A Dockerfile says itself what it is built on."""
     checkout.write("small/image.toml", f'{DESCRIPTION}dockerfile = "Dockerfile"\nbase = "{DEBIAN}"\n')
-    said = await refused(checkout, "build", image="small")
-    assert said == (
+    message = await refused(checkout, "build", image="small")
+    assert message == (
         "small/image.toml: key 'base' is of an image that pixi installs, but 'dockerfile' is there; "
         "leave one of the two out"
     )
@@ -78,28 +78,28 @@ async def test_a_key_of_the_other_kind(checkout: Checkout) -> None:
     ids=["step", "shell", "word"],
 )
 async def test_a_dockerfile_that_does_not_build(checkout: Checkout, text: str, message: str) -> None:
-    """The file is told, and the step that failed and how; what it printed stands in the log."""
+    """The message has the file, and the step that failed and how; the step's output is in the log."""
     checkout.write("small/image.toml", f'{DESCRIPTION}dockerfile = "Dockerfile"\n')
     checkout.write("small/Dockerfile", text)
-    said = await refused(checkout, "build", image="small")
-    assert re.match(rf"small: small/Dockerfile {message}", said), said
+    sentence = await refused(checkout, "build", image="small")
+    assert re.match(rf"small: small/Dockerfile {message}", sentence), sentence
 
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("connection")
 async def test_a_platform_that_the_image_does_not_have(checkout: Checkout) -> None:
-    """The platforms that it has are told."""
-    said = await refused(checkout, "build", image="small", platform="linux/arm64")
-    assert said == "small/image.toml: key 'platforms' does not have 'linux/arm64'; did you mean 'linux/amd64'?"
+    """The message has the image's platforms."""
+    message = await refused(checkout, "build", image="small", platform="linux/arm64")
+    assert message == "small/image.toml: key 'platforms' does not have 'linux/arm64'; did you mean 'linux/amd64'?"
 
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("connection")
 async def test_a_platform_that_the_lock_does_not_have(checkout: Checkout) -> None:
-    """What conda calls it is told, and where it has to be named before it can be locked."""
+    """The message has conda's name of it, and the place to add it before it can be locked."""
     checkout.write("small/image.toml", f'{DESCRIPTION}platforms = ["linux/amd64", "linux/arm64"]\n')
-    said = await refused(checkout, "build", image="small", platform="linux/arm64")
-    assert said == (
+    message = await refused(checkout, "build", image="small", platform="linux/arm64")
+    assert message == (
         "small/pixi.toml: 'platforms' of environment 'default' does not have linux-aarch64, for which the image is "
         'built; add "linux-aarch64" there'
     )
@@ -109,15 +109,15 @@ async def test_a_platform_that_the_lock_does_not_have(checkout: Checkout) -> Non
 @pytest.mark.usefixtures("connection")
 async def test_a_new_image_where_one_is(checkout: Checkout) -> None:
     """Nothing that is there is overwritten."""
-    said = await refused(checkout, "scaffold", name="small")
-    assert said == ("there is an image 'small' already, and small/image.toml is kept as it is; choose another name")
+    message = await refused(checkout, "scaffold", name="small")
+    assert message == ("there is an image 'small' already, and small/image.toml is kept as it is; choose another name")
     assert "A small image" in checkout.read("small/image.toml")
 
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("connection")
 async def test_a_new_image_is_written_beside_the_others(checkout: Checkout) -> None:
-    """Where a person agrees, the folder is there, and is an image."""
+    """If a person agrees, the folder is there, and is an image."""
     ended = checkout.call("scaffold", "--name", "my-tool", "--kind", "DOCKERFILE", "--auto-apply")
     assert ended.returncode == 0, ended.stderr
     assert "ENV PATH=/opt/my-tool/bin" in checkout.read("my-tool/Dockerfile")

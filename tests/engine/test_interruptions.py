@@ -18,7 +18,7 @@ from tests.engine.publishing import BOTH_KINDS, COMMIT, FIXED, MOVING, Shop, doc
 pytestmark = pytest.mark.asyncio
 
 ALL = {*FIXED, *MOVING}
-#: How often Ctrl-C interrupts a publication, and how often the end of its session with the engine, which follows from
+#: Number of interruptions of a publication by Ctrl-C, and by the end of its session with the engine, which follows from
 #: Ctrl-C and takes the containers away that write to the registries.
 INTERRUPTED, ENDED = 3, 7
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio
 
 #: Seconds that a token is good for here; GitHub's are for a few minutes.
 LASTING: Final = 20
-#: What the command for a token is made of.
+#: The programs of the command for a token.
 ON_HOST: Final = {"curl": "/usr/bin/curl", "jq": "/usr/bin/jq"}
 #: A probe that takes longer; the image stays as it is.
 SLOW: Final = f"""
@@ -48,7 +48,7 @@ def open_signed_shop(folder: Path, own: Sigstore) -> Shop:
 
 
 def who(issuer: str, identity: str = IDENTITY) -> dict[str, str]:
-    """Whose signature it is, by option of cosign's and ours."""
+    """The signer's identity, by option of cosign's and ours."""
     return {"certificate_identity": identity, "certificate_oidc_issuer": issuer}
 
 
@@ -58,7 +58,7 @@ def words(options: Mapping[str, str]) -> list[str]:
 
 
 def in_github() -> str:
-    """What gives a token in a job of GitHub's, in the words of the documentation."""
+    """The command for a token in a job of GitHub's, in the words of the documentation."""
     documented = (ROOT / "docs/attestations.md").read_text()
     command = re.search(r"GET_TOKEN: >-\n(.*?)\n +run:", documented, re.DOTALL)
     assert command
@@ -155,7 +155,7 @@ async def test_a_signature_by_somebody_else_is_not_pushed(tmp_path: Path, own: S
 
 
 async def test_nothing_is_pushed_where_the_public_services_cannot_be_reached(tmp_path: Path) -> None:
-    """The sandbox has none of them; that is told, and no registry has got anything."""
+    """The sandbox has none of them; that is reported, and no registry has got anything."""
     shop = open_shop(tmp_path / "checkout", hosts=BOTH_KINDS)
     token = tmp_path / "token"
     token.write_text(Issuer("https://issuer.example").token())

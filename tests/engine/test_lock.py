@@ -1,4 +1,4 @@
-"""Locks are made anew, checked and compared, with a channel that gets newer packages while the tests run."""
+"""Locks are made again, checked and compared, with a channel that gets newer packages while the tests run."""
 
 import asyncio
 import os
@@ -73,7 +73,7 @@ def channel() -> Iterator[Channel]:
 
 @pytest.fixture(autouse=True)
 def served(channel: Channel) -> None:
-    """What is served beside the sandbox's own channel is gone when its machine was started again."""
+    """Packages served beside the sandbox's own channel are gone when its machine was started again."""
     channel.serve()
 
 
@@ -159,7 +159,7 @@ def test_a_fresh_lock_is_left_alone(small: Checkout) -> None:
 
 
 def test_a_lock_that_was_edited_is_caught(small: Checkout) -> None:
-    """What pixi takes for good is held against the channel: hashes, and whether it has the package at all."""
+    """The hashes and packages of a lock that pixi trusts are compared with the channel."""
     good = small.read("small/pixi.lock")
     try:
         head, name, rest = good.replace("/words-1", "/words-9").partition("\n  name: greeter\n")

@@ -74,10 +74,10 @@ IMAGES: Final[dict[str, dict[str, str]]] = {
         "libs/built/src/built/__init__.py": MODULE,
         "libs/used/pyproject.toml": PROJECT.format(name="used"),
         "libs/used/src/used/__init__.py": MODULE,
-        "scripts/on.sh": 'echo on its way\nexport SAID="it\'s on"\n',
+        "scripts/on.sh": 'echo on its way\nexport ON_START="it\'s on"\n',
         "scripts/unix.sh": 'export ON_UNIX="$CONDA_PREFIX"\n',
     },
-    # Two platforms of one kind; pixi takes the first that the machine is said to be.
+    # Two platforms of one kind; pixi takes the first that fits the machine's virtual packages.
     "cuda": {
         "image.toml": SPEC + 'cuda = "12"\n[probes]\nscripts = ["python"]\n',
         "pixi.toml": WORKSPACE.format(table="workspace", prefix="").replace(
@@ -130,13 +130,13 @@ async def lock(checkout: Checkout, image: str, *package: str) -> None:
 
 
 async def run(checkout: Checkout, image: str, *command: str) -> str:
-    """What a command prints in an image, by a user that it does not know, without the entrypoint."""
+    """The output of a command in an image, by a user without an account, without the entrypoint."""
     built = await answer(checkout, "build", image=image)
     return await inside.run(built.with_user(ANYBODY), *command)
 
 
 async def where(checkout: Checkout, image: str, module: str) -> str:
-    """Where a module is from, in Python without any variable of the image but Apptainer's own script."""
+    """The path of a module, in Python without any variable of the image but Apptainer's own script."""
     script = f'. /.singularity.d/env/91-environment.sh; exec python -c "import {module}; print({module}.WHERE)"'
     return await run(checkout, image, "env", "-i", "sh", "-euc", script)
 
@@ -175,17 +175,17 @@ async def test_packages_are_where_they_are_used_from(made: Checkout) -> None:
 async def test_modes_of_a_package_are_those_of_pixi_opened_to_all(made: Checkout) -> None:
     """A current pixi drops what 0.15 drops, too: a setuid bit, modes of folders, and folders without a file."""
     paths = "closed closed/secret closed/open empty-file ../../bin/awkward-setuid"
-    said = await run(made, "parts", "sh", "-euc", f"cd {PREFIX}/{SHARE}; stat --format='%a %s' {paths}; ls")
+    output = await run(made, "parts", "sh", "-euc", f"cd {PREFIX}/{SHARE}; stat --format='%a %s' {paths}; ls")
     modes = ["444 14", "644 14", "644 0", "755 16"]
-    assert said.splitlines()[0].startswith("755 ")
-    assert said.splitlines()[1:] == [*modes, "closed", "empty-file"]
+    assert output.splitlines()[0].startswith("755 ")
+    assert output.splitlines()[1:] == [*modes, "closed", "empty-file"]
 
 
 @pytest.mark.parametrize("start", ["", "env -i "], ids=["exec", "env -i"])
 async def test_activation_scripts_are_not_lost(made: Checkout, start: str) -> None:
-    """What they set is there without the entrypoint, and where variables are ignored; what they print is no matter."""
-    script = '. /.singularity.d/env/91-environment.sh; echo "$SAID|$ON_UNIX"'
-    command = 'echo "$SAID|$ON_UNIX"' if not start else script
+    """Their variables are there without the entrypoint, and where variables are ignored; their output is ignored."""
+    script = '. /.singularity.d/env/91-environment.sh; echo "$ON_START|$ON_UNIX"'
+    command = 'echo "$ON_START|$ON_UNIX"' if not start else script
     assert await run(made, "parts", *start.split(), "sh", "-euc", command) == f"it's on|{PREFIX}"
 
 
@@ -212,8 +212,8 @@ async def test_the_platform_is_the_one_that_pixi_takes(made: Checkout, capsys: p
         made.write("cuda/image.toml", spec.replace('cuda = "12"\n', ""))
         assert "numpy" not in await run(made, "cuda", "ls", f"{PREFIX}/conda-meta")
         made.write("cuda/pixi.toml", manifest.replace(', "linux-64"]', "]"))
-        said = await refused(made, "build", image="cuda")
-        assert "requires CUDA 12.0, but cuda/image.toml has no key 'cuda'; add cuda = \"12.0\"" in said
+        message = await refused(made, "build", image="cuda")
+        assert "requires CUDA 12.0, but cuda/image.toml has no key 'cuda'; add cuda = \"12.0\"" in message
     finally:
         made.write("cuda/image.toml", spec)
         made.write("cuda/pixi.toml", manifest)
@@ -224,10 +224,10 @@ async def test_a_stale_lock_is_told_by_pixis_own_reason(made: Checkout) -> None:
     manifest = made.read("parts/pixi.toml")
     try:
         made.write("parts/pixi.toml", manifest.replace('python = "3.12.*"', 'python = "3.12.*"\nscipy = "*"'))
-        said = await refused(made, "build", image="parts")
-        assert said.startswith("parts/pixi.lock does not match parts/pixi.toml (pixi: ")
-        assert "scipy" in said
-        assert said.endswith("run 'dagger call lock --image parts' and commit pixi.lock")
+        message = await refused(made, "build", image="parts")
+        assert message.startswith("parts/pixi.lock does not match parts/pixi.toml (pixi: ")
+        assert "scipy" in message
+        assert message.endswith("run 'dagger call lock --image parts' and commit pixi.lock")
     finally:
         made.write("parts/pixi.toml", manifest)
 
@@ -290,20 +290,20 @@ async def test_a_package_from_git_needs_git(made: Checkout) -> None:
     lock, manifest = made.read("whole/pixi.lock"), made.read("whole/pyproject.toml")
     try:
         made.write("whole/pixi.lock", with_git(made))
-        for said in (
+        for message in (
             await refused(made, "build", image="whole"),
             await refused(made, "lock", image="whole", check=True),
         ):
-            assert said == (
+            assert message == (
                 f"whole: package 'vector' of whole/pixi.lock comes from git, and the base image {BASE} has no program "
                 "git; choose a base that has it as 'base' in whole/image.toml"
             )
         made.write("whole/pixi.lock", lock)
         made.write("whole/pyproject.toml", f'{manifest}vector = {{ git = "https://github.com/scikit-hep/vector" }}\n')
         for packages in ([], ["vector"]):
-            said = await refused(made, "lock", image="whole", package=packages)
-            assert said.startswith("whole: pixi cannot lock what whole/pyproject.toml asks for: ")
-            assert said.endswith(
+            message = await refused(made, "lock", image="whole", package=packages)
+            assert message.startswith("whole: pixi cannot lock what whole/pyproject.toml asks for: ")
+            assert message.endswith(
                 "'git' is missing: choose a 'base' in whole/image.toml that has it, or ask for it in "
                 "whole/pyproject.toml"
             )

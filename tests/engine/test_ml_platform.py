@@ -92,7 +92,7 @@ def as_list(words: list[str]) -> str:
 
 
 def test_everything_starts(repository: Checkout) -> None:
-    """The smoke test tells the versions of Python, ROOT and TensorFlow, and that there is no GPU here."""
+    """The smoke test prints the versions of Python, ROOT and TensorFlow, and that there is no GPU here."""
     ended = repository.call("smoke-test", "--image", "ml_platform")
     assert ended.returncode == 0, ended.stderr
     table = ended.stdout
@@ -105,9 +105,9 @@ def test_everything_starts(repository: Checkout) -> None:
 
 
 def test_a_missing_gpu_fails_when_it_is_asked_for(repository: Checkout) -> None:
-    """With --gpu, an engine without GPUs is told in one sentence."""
-    said = repository.refusal("smoke-test", "--image", "ml_platform", "--gpu")
-    assert said == (
+    """With --gpu, an engine without GPUs is reported in one sentence."""
+    message = repository.refusal("smoke-test", "--image", "ml_platform", "--gpu")
+    assert message == (
         "1 of 22 probes failed (ml_platform: tensorflow could not be given a GPU by the engine; "
         "docs/gpus.md lists what it needs)"
     )

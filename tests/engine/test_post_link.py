@@ -1,4 +1,4 @@
-"""What conda's packages do after they were linked is done where image.toml asks for it, and otherwise named."""
+"""Post-link scripts of conda's packages run where image.toml asks for it, and are otherwise named."""
 
 import secrets
 import shutil
@@ -104,11 +104,11 @@ async def test_a_build_names_scripts_that_did_not_run(
 async def test_scripts_run_where_they_are_asked_for(
     tmp_path: Path, locked: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the order of dependencies, for any user, as the same bytes twice; messages are told, and nothing is left."""
+    """In the order of dependencies, for any user, as the same bytes twice; messages are printed, nothing is left."""
     first = await build(tmp_path / "first", locked, wanted=True)
-    said = capsys.readouterr().out
-    assert "drawing: message of eager: Graphs can be drawn now.\n" in said
-    assert "did not run" not in said
+    output = capsys.readouterr().out
+    assert "drawing: message of eager: Graphs can be drawn now.\n" in output
+    assert "did not run" not in output
     assert "<text>that</text>" in await run(first.container.with_user(ANYBODY), "sh", "-c", DRAW)
     assert await first.container.file(f"/{PREFIX}/share/eager/formats").contents() == "svg\n"
     assert not [line for line in await listing(first.container) if "/left" in line or ".messages.txt" in line]

@@ -111,7 +111,7 @@ source = "hangs.py"
 path = "{SITE_PACKAGES}/hangs.py"
 """
 
-#: What comes of each: the failure, and a part of the output that is kept.
+#: The result of each: the failure, and a part of the output that is kept.
 ENDS = [
     ("script python", "", ""),
     ("import json", "", ""),
@@ -173,7 +173,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 @pytest.fixture(scope="module")
 def results(images: Checkout, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What came of the probes, by kind and name: from a file, as CI keeps it."""
+    """The results of the probes, by kind and name: from a file, as CI keeps it."""
     file: Path = tmp_path_factory.mktemp("report") / "report.json"
     # Typed: servers are asked from the module's own container, and this process does not reach them.
     ended = images.call("smoke-report", "--image", "small", "--format", "json", "export", "--path", str(file))
@@ -185,7 +185,7 @@ def results(images: Checkout, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 @pytest.mark.parametrize(("probe", "failure", "output"), ENDS)
 def test_each_probe_has_its_own_end(results: dict[str, dict[str, Any]], probe: str, failure: str, output: str) -> None:
-    """What crashes, hangs or is wrong is told as such, with the end of what it printed, and hides nothing else."""
+    """A crash, a timeout or a wrong output is reported as such, with the end of the output, and hides nothing else."""
     result = results[probe]
     assert result["failure"] == failure
     assert output in result["output"]

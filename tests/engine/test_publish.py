@@ -60,12 +60,12 @@ class Published:
     tags: dict[str, list[dict[str, str]]]
     """The tags that each image had then, in each registry."""
     engine_log: int
-    """How long the engine's log was before."""
+    """The length of the engine's log before."""
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
-    """2026.2.0 of an image of each kind, by the command of the README; tests write the content of ``tiny`` anew."""
+    """2026.2.0 of an image of each kind, by the command of the README; tests write the content of ``tiny`` again."""
     shop = open_shop(tmp_path_factory.mktemp("published"))
     shop.checkout.write("small/image.toml", 'description = "A small image"\n')
     for name in ("pixi.toml", "pixi.lock"):
@@ -111,7 +111,7 @@ async def test_a_version_is_published_and_then_there_is_nothing_to_do(published:
 
 
 async def test_a_dry_run_writes_nothing(shop: Shop) -> None:
-    """What `docker login` wrote is enough to tell what would be done; neither tags nor parts of an upload are left."""
+    """The file of `docker login` is enough to list the changes; neither tags nor parts of an upload are left."""
     sizes = log_sizes()
     outcome = await shop.publish(dry_run=True, typed={"docker_config": f"file:{docker_config()}"})
     assert outcome.results() == {"to push", "to attach"}
@@ -144,7 +144,7 @@ async def test_a_published_version_is_never_another_image(published: Published) 
     outcome = await shop.publish()
     assert outcome.failure.startswith("nothing was pushed, because a published tag is never given to another image: ")
     assert all(f"{repository}:2026.2.0 is sha256:" in outcome.failure for repository in shop.repositories)
-    # That one may push, is found out by beginning an upload.
+    # The permission to push is found out by beginning an upload.
     assert [line for line in writes(sizes, shop) if '"PUT ' in line] == []
 
 
@@ -157,7 +157,7 @@ async def test_an_image_whose_probes_fail_is_not_pushed(shop: Shop) -> None:
 
 
 async def test_wrong_and_missing_credentials_are_found_before_the_build(shop: Shop) -> None:
-    """All registries that do not accept them are named at once; nothing is built, and the passwords are not told."""
+    """All registries that do not accept them are named at once; nothing is built, and the passwords are not printed."""
     shop.checkout.write("tiny/Dockerfile", "this is not built\n")
     shop.logins = dict.fromkeys(("ghcr.io", "docker.io"), ("sandbox", "wrong-password"))
     refused = await shop.refusal()
@@ -176,8 +176,8 @@ async def test_a_helper_that_only_the_client_s_machine_has_is_told(shop: Shop) -
     config.write_text('{"auths": {"ghcr.io": {}}, "credsStore": "desktop"}')
     refused = await shop.refusal(typed={"docker_config": f"file:{config}"})
     assert refused.code is Code.CREDENTIALS_MISSING
-    told = "leaves the credentials of ghcr.io to the helper 'desktop', which cannot run in the engine"
-    assert told in refused.message
+    reason = "leaves the credentials of ghcr.io to the helper 'desktop', which cannot run in the engine"
+    assert reason in refused.message
 
 
 async def test_two_runs_at_once_do_no_harm(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.unit.repository import Repository
 
 @pytest.mark.asyncio
 async def test_a_release_is_prepared_and_explained(checkout: Checkout) -> None:
-    """The version and the changelog change on the disk, the next commands are told, and git is left alone."""
+    """The version and the changelog change on the disk, the next commands are printed, and git is left alone."""
     repository = Repository(checkout.path)
     repository.write("CHANGELOG.md", "# Changelog\n\n## Unreleased\n")
     repository.commit("Begin")

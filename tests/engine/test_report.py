@@ -6,7 +6,7 @@ from tests.engine.conftest import Checkout, refused
 
 
 def test_a_page_is_drawn(checkout: Checkout) -> None:
-    """With its packages, its probes, and what changed; registries that do not tell their tags are named."""
+    """With its packages, its probes, and what changed; registries that do not list their tags are named."""
     checkout.write("small/image.toml", 'description = "A small image"\n[probes]\nscripts = ["python"]\n')
     checkout.write("previous.lock", checkout.read("small/pixi.lock"))
     options = ("--from-file", "previous.lock", "--probes")
@@ -24,5 +24,5 @@ def test_a_page_is_drawn(checkout: Checkout) -> None:
 @pytest.mark.usefixtures("connection")
 async def test_an_earlier_lock_that_is_not_there_is_said(checkout: Checkout) -> None:
     """A page without the changes that were asked for is none."""
-    said = await refused(checkout, "report", image="small", reference="v1")
-    assert said.startswith("the checkout has no folder .git to look up 'v1' in")
+    message = await refused(checkout, "report", image="small", reference="v1")
+    assert message.startswith("the checkout has no folder .git to look up 'v1' in")

@@ -1,4 +1,4 @@
-"""The same files are the same image, whoever builds it, where and when; and where one is not, it is said how."""
+"""The same files give the same image, whoever builds it, where and when; a difference is reported with its cause."""
 
 import json
 import secrets
@@ -29,7 +29,7 @@ from tests.sandbox.state import current
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("connection")]
 CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
 PREFIX: Final = "app/.pixi/envs/default"
-#: Tells the files of this run from those of others: the engine shares what it knows of files that are the same, and
+#: Makes the files of this run differ from those of others: the engine shares its results for equal files, and
 #: does not find it when the other session has ended meanwhile.
 RUN: Final = secrets.token_hex(8)
 GREETING: Final = 'description = "Small"\n[[files]]\nsource = "greeting"\npath = "/usr/local/share/greeting"\n'
@@ -45,7 +45,7 @@ class Built:
 
     @property
     def container(self) -> dagger.Container:
-        """What is tested of it."""
+        """The image to test."""
         return self.image.container
 
 
@@ -95,7 +95,7 @@ async def built(
 
 @pytest_asyncio.fixture(scope="module")
 async def layout(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Layout:
-    """What would be pushed of it."""
+    """The layout that would be pushed."""
     return await Layout.of(built.artifact.layout, tmp_path_factory.mktemp("layout"))
 
 
@@ -160,10 +160,10 @@ async def listing(container: dagger.Container) -> set[str]:
     find / -xdev -path /proc -prune -o -type f -printf '%m %U:%G %s %p\\n' -o -printf '%y %m %U:%G %l %p\\n'
     find / -xdev -path /proc -prune -o -type f ! -path "$0" -exec sha256sum {} +
     """
-    # Asked anew: they may be others by now.
+    # Asked again: they may be others by now.
     asked = container.with_user("root").with_env_variable("ASKED", secrets.token_hex(4))
-    said = await asked.with_exec(["sh", "-euc", script, CERTIFICATES]).stdout()
-    return {*said.splitlines(), await container.file(CERTIFICATES).contents()}
+    output = await asked.with_exec(["sh", "-euc", script, CERTIFICATES]).stdout()
+    return {*output.splitlines(), await container.file(CERTIFICATES).contents()}
 
 
 async def test_an_environment_is_layers_by_package(layout: Layout) -> None:

@@ -1,4 +1,4 @@
-"""What is in an image is written down, in both formats, and an image that has something else is refused."""
+"""The content of an image is written down, in both formats, and an image that has something else is refused."""
 
 import json
 
@@ -33,7 +33,7 @@ async def test_an_image_with_something_else_is_refused(checkout: Checkout) -> No
         "small/image.toml",
         f'description = "A small image"\n[[files]]\nsource = "METADATA"\npath = "{place}"\n',
     )
-    said = await refused(checkout, "sbom", image="small")
-    assert said.startswith(
+    message = await refused(checkout, "sbom", image="small")
+    assert message.startswith(
         "small: what is in the image is not what small/pixi.lock holds: stowaway 1.0 is there, and not locked; "
     )

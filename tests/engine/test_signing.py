@@ -33,7 +33,7 @@ class Keys:
 
     @property
     def typed(self) -> dict[str, str]:
-        """What signs with them, by option."""
+        """The options to sign with them."""
         password = {"signing_password": f"file:{self.folder}/password"} if self.password else {}
         return {"signing_key": f"file:{self.folder}/cosign.key", **password}
 
@@ -58,14 +58,14 @@ def cosign_container() -> dagger.Container:
     """A container with cosign."""
     settings = Settings()
     container = dag.container().from_(settings.fetch_base).with_mounted_file(PROGRAM, cosign(settings))
-    # Another one each time: the engine must not remember what cosign said.
+    # Another one each time: the engine must not remember cosign's output.
     return container.with_workdir("/made").with_env_variable("WAY", secrets.token_hex(4))
 
 
 async def cosign_accepts(options: Sequence[str], file: str, references: Sequence[str]) -> list[bool]:
     """Which images cosign finds signed, each looked up in its registry.
 
-    It calls Docker Hub by a name that the sandbox does not play, unless it is told another one.
+    It calls Docker Hub by a name that the sandbox does not play, unless it is given another one.
 
     Args:
         options: who has to have signed it; the last one is followed by a file.
@@ -130,7 +130,7 @@ async def test_a_signed_image_is_accepted_and_no_other(tmp_path: Path) -> None:
 
 
 async def refusal(shop: Shop, digest: str, keys: Keys) -> PipelineError:
-    """What `verify` refuses the tiny image with, where it has to have a signature by these keys."""
+    """The error of `verify` for the tiny image, where it has to have a signature by these keys."""
     async with a_session():
         key = dag.host().file(keys.public)
         return await failure(shop.checkout, "verify", image="tiny", digest=digest, public_key=key)

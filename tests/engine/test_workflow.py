@@ -46,7 +46,7 @@ platforms = ["linux-64"]
 [dependencies]
 greeter = "*"
 """
-#: What stands for programs that the sandbox must not run, or does not have: each writes down what it was asked.
+#: Stand-ins for programs that the sandbox must not run, or does not have: each writes down its arguments.
 STAND_INS: Final = {
     "sudo": '#!/bin/sh\necho "sudo $*" >>"$ASKED"\n',
     "gh": '#!/bin/sh\necho "gh $*" >>"$ASKED"\nif [ "$1 $2" = "pr create" ]; then\n'
@@ -58,7 +58,7 @@ ENGINE: Final = ("PATH", "_EXPERIMENTAL_DAGGER_RUNNER_HOST", "_EXPERIMENTAL_DAGG
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job."""
+    """The result of a job."""
 
     failed: str
     """The name of the step that failed; empty where none did."""
@@ -72,7 +72,7 @@ class Runner:
 
     repository: Repository
     folder: Path
-    """Where workspaces and what the jobs write are."""
+    """The folder of the workspaces and of the jobs' files."""
     secrets: dict[str, str] = field(
         default_factory=lambda: {
             name: os.environ[name] for host in REGISTRIES for name in (host.user_variable, host.password_variable)
@@ -81,7 +81,7 @@ class Runner:
 
     @property
     def asked(self) -> list[str]:
-        """What the stand-ins were asked."""
+        """The calls of the stand-ins."""
         return (self.folder / "asked").read_text().splitlines()
 
     def start(self, workflow: str, event: Event, name: str, first: str = "") -> Outcome:
@@ -163,7 +163,7 @@ class Runner:
         self.git("checkout", "--quiet", "--detach", "FETCH_HEAD", cwd=workspace)
 
     def git(self, *arguments: str, cwd: Path) -> str:
-        """What a command of git prints in a folder."""
+        """The output of a command of git in a folder."""
         return subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True, check=True).stdout
 
 
@@ -201,7 +201,7 @@ def channel() -> Iterator[Channel]:
 
 @pytest_asyncio.fixture
 async def locked(runner: Runner, channel: Channel) -> Channel:
-    """The channel, whose `greeter` is locked in the newest commit of main; another service tells vulnerabilities."""
+    """The channel, whose `greeter` is locked in the newest commit of main; another service reports vulnerabilities."""
     checkout = Checkout(runner.repository.path)
     checkout.set(osv=osv.ADDRESS)
     checkout.write("small/image.toml", SPEC)
@@ -222,7 +222,7 @@ def commit(repository: Repository, message: str) -> str:
 
 
 def standing(image: str) -> list[dict[str, str]]:
-    """The tags of an image in each registry and their digests, as a client tells them that is not ours."""
+    """The tags of an image in each registry and their digests, as a client reports them that is not ours."""
     return [tags_of(f"{registry}/maniaclab/{image}") for registry in publishing.REGISTRIES]
 
 
@@ -284,7 +284,7 @@ def test_main_a_release_and_a_run_by_hand_are_published(runner: Runner, image: s
 
 
 def test_a_publication_without_its_password_is_summarized(runner: Runner, image: str) -> None:
-    """A secret that nobody set is told in the summary, with its registry, before anything is built."""
+    """A secret that nobody set is reported in the summary, with its registry, before anything is built."""
     runner.secrets["DOCKER_PASSWORD"] = ""
     outcome = runner.start("images.yml", Event("push", "main"), "Publish")
     assert outcome.failed == "Publish all images"
@@ -294,7 +294,7 @@ def test_a_publication_without_its_password_is_summarized(runner: Runner, image:
 
 
 def test_newer_packages_are_proposed_every_week(runner: Runner, locked: Channel, image: str) -> None:
-    """The lock has them, the request tells what changed, the images are tested, and what else is outdated is told."""
+    """The lock has them, the request lists the changes, the images are tested; other outdated versions are listed."""
     repository = runner.repository
     locked.add("greeter", "2.0")
     records = runner.folder / "records.json"

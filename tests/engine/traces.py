@@ -1,4 +1,4 @@
-"""What a publication leaves behind: requests in the registries' logs, and everything that they keep."""
+"""Traces of a publication: requests in the registries' logs, and everything that they keep."""
 
 import gzip
 import hashlib
@@ -15,7 +15,7 @@ GZIP: Final = b"\x1f\x8b"
 
 
 def writes(since: dict[str, int], shop: Shop) -> list[str]:
-    """What was written to a shop's repositories: the requests in the web servers' logs that are not readings."""
+    """The writes to a shop's repositories: the requests in the web servers' logs that are not readings."""
     paths = {registry.partition("/")[2] for registry in shop.registries}
     lines = [line for host, size in since.items() for line in log_of(host).read_text()[size:].splitlines()]
     return [
@@ -31,17 +31,17 @@ def log_of(host: str) -> Path:
 
 
 def log_sizes() -> dict[str, int]:
-    """How long the logs are now."""
+    """The present lengths of the logs."""
     return {host.name: len(log_of(host.name).read_text()) for host in HOSTS}
 
 
 def engine_log_size() -> int:
-    """How long the engine's log is now."""
+    """The present length of the engine's log."""
     return (current().log / "engine.log").stat().st_size
 
 
 def found(secrets: Sequence[bytes], shop: Shop, printed: str, since: int) -> list[str]:
-    """Where one of these secrets is: in what was printed, the engine's log, or what the registries keep.
+    """The places where one of these secrets is: printed text, the engine's log, or files of the registries.
 
     Args:
         secrets: what to look for.

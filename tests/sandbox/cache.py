@@ -2,7 +2,7 @@
 
 An entry is a folder ``<name>/<key>/`` with the part in ``part/`` and, beside it, ``manifest.json``: the size, time and
 hash of each file. The manifest is written last, so an entry without one is half-written; a file that does not match
-its line is corrupt. Both are thrown away and made anew.
+its line is corrupt. Both are thrown away and made again.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ def ensure(
         inputs: all that the part is made from: see :func:`digest`.
         make: writes the part into the empty folder that it is given; what it raises reaches the caller, and leaves
             no entry.
-        say: told, in a line, that the part is being made and how long that took.
+        say: gets a line when the part is being made, and one on how long that took.
     """
     key = digest(*inputs)
     entry = root() / name / key
@@ -74,7 +74,7 @@ def ensure(
             os.utime(entry)
             return entry / "part"
         if entry.exists():
-            say(f"{name}: {wrong}; making it anew")
+            say(f"{name}: {wrong}; making it again")
             _remove(entry)
         started = time.monotonic()
         say(f"{name}: making it …")
@@ -124,7 +124,7 @@ def holds(name: str, inputs: Iterable[str | Path]) -> bool:
 
 
 def damage(entry: Path) -> str | None:
-    """Why an entry cannot be used, or None where it can."""
+    """The reason that an entry cannot be used, or None where it can be."""
     try:
         found = json.loads((entry / "manifest.json").read_text())
         recorded = [(name, size, mtime, value) for name, (size, mtime, value) in found.items()]
@@ -141,7 +141,7 @@ def damage(entry: Path) -> str | None:
 
 
 def _file_damage(path: str, size: int, mtime: int, value: str) -> str | None:
-    """What is wrong with a file, against its line; strings and no ``Path``, since there are tens of thousands."""
+    """The damage of a file, against its line; strings and no ``Path``, since there are tens of thousands."""
     try:
         found = os.lstat(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""What ``./dev`` does beside starting and stopping: calls of Dagger, tests and checks, each where it belongs."""
+"""Commands of ``./dev`` besides starting and stopping: calls of Dagger, tests and checks, each where it belongs."""
 # ruff: noqa: T201 -- a command line prints
 
 import os
@@ -20,7 +20,7 @@ CHECKOUT: Final = Path(__file__).resolve().parents[2]
 
 #: Seconds that the CLI gets to end by itself once its engine has ended.
 GRACE: Final = 2
-#: What a shell adds to the number of the signal that ended a command.
+#: The number that a shell adds to the number of the signal that ended a command.
 KILLED: Final = 128
 
 #: Puts files over others in a mount namespace of its own, then becomes the command: pairs, ``--``, command.
@@ -119,7 +119,7 @@ def needs_sandbox(arguments: list[str]) -> bool:
 
 
 def spread(arguments: list[str]) -> list[str]:
-    """What lets pytest use several processes: not where single files are asked for, which end sooner in one."""
+    """Options that let pytest use several processes: not where single files are asked for, which end sooner in one."""
     paths = [Path(argument.partition("::")[0]) for argument in arguments if not argument.startswith("-")]
     single = any((CHECKOUT / path).is_file() for path in paths)
     return [] if single else ["--numprocesses=auto", "--dist=loadfile"]

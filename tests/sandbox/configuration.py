@@ -1,4 +1,4 @@
-"""What the services read: their configuration files, written at each start."""
+"""Configuration files of the services, written at each start."""
 
 import json
 import time
@@ -11,7 +11,7 @@ from tests.sandbox.state import State
 
 #: Only an engine that can write to what it keeps answers this; something new each time.
 TRIAL: Final = Template('{ directory { withNewFile(path: "started", contents: "$now") { entries } } }')
-#: How much the engine keeps: more is thrown away, oldest first.
+#: The space that the engine keeps: more is thrown away, oldest first.
 ENGINE_SPACE: Final = "40GB"
 
 NGINX: Final = Template("""\

@@ -1,4 +1,4 @@
-"""What the running machine is filled with: images in the registries, and a lock for each image's sandbox manifest."""
+"""Content of the running machine: images in the registries, and a lock for each image's sandbox manifest."""
 
 import json
 import shutil

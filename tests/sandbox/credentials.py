@@ -11,7 +11,7 @@ from tests.sandbox.hosts import ASKING, REGISTRIES, Host
 
 @dataclass(frozen=True)
 class Credentials:
-    """Who may push to a registry, or read private files."""
+    """A user who may push to a registry, or read private files."""
 
     user: str
     password: str

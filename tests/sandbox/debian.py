@@ -36,7 +36,7 @@ def root_layer(suite: str, packages: Sequence[str], say: Callable[[str], None], 
     Args:
         suite: the release's name, such as "bookworm".
         packages: what to install besides the essential packages.
-        say: told what is being made.
+        say: gets a line on what is being made.
         name: what it is called in the cache; the suite's name where empty.
         hook: a shell command to run at the end, on the host, with the root's path as ``$1``.
 
@@ -67,5 +67,5 @@ def root_layer(suite: str, packages: Sequence[str], say: Callable[[str], None], 
 
 
 def key(layer: Path) -> str:
-    """What a layer was made from, in short: it stands for the layer in the keys of what is made from it."""
+    """The key of a layer's inputs, in short: it stands for the layer in the keys of what is made from it."""
     return layer.parents[1].name

@@ -1,4 +1,4 @@
-"""What can go wrong in the sandbox in a way that a person can do something about."""
+"""Errors of the sandbox that a person can do something about."""
 
 
 class SandboxError(Exception):

@@ -24,7 +24,7 @@ from tests.sandbox.hosts import Host, registry
 from tests.sandbox.machine import Machine
 from tests.sandbox.state import current
 
-#: Where toxiproxy takes orders, on the address of the name that it stands in front of.
+#: The port for toxiproxy's orders, on the address of the name that it stands in front of.
 ORDERS_PORT: Final = 8474
 
 MITMPROXY: Final = Path(__file__).with_name("proxy") / "requirements.lock"
@@ -76,16 +76,16 @@ class Toxiproxy:
         try:
             connection.request(method, path, json.dumps(body) if body else None)
             answer = connection.getresponse()
-            said = answer.read().decode()
+            reason = answer.read().decode()
         finally:
             connection.close()
         if answer.status >= http.client.BAD_REQUEST:
-            raise SandboxError(f"toxiproxy refuses {method} {path} {body}: {said}")
+            raise SandboxError(f"toxiproxy refuses {method} {path} {body}: {reason}")
 
 
 @contextmanager
 def toxiproxy(name: str) -> Iterator[Toxiproxy]:
-    """Put toxiproxy in front of a registry; it harms nothing until it is told to.
+    """Put toxiproxy in front of a registry; it harms nothing until it is ordered to.
 
     Args:
         name: the registry's host name.

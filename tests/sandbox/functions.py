@@ -1,4 +1,4 @@
-"""What a module can do, all of it at once: each function with its arguments, as the engine knows them."""
+"""All functions of a module at once, with their arguments, as the engine knows them."""
 
 import io
 import json
@@ -27,7 +27,7 @@ query {
 }
 fragment argument on FunctionArg { name description defaultValue typeDef { kind optional } }
 """
-#: How the Dagger CLI calls the kinds of values.
+#: The Dagger CLI's names of the kinds of values.
 KINDS: Final = {"STRING_KIND": "string", "INTEGER_KIND": "int", "BOOLEAN_KIND": "", "FLOAT_KIND": "float"}
 
 

@@ -38,12 +38,12 @@ class Host:
 
     @property
     def direct_port(self) -> int:
-        """Where its web server listens on 127.0.0.1 as well, for proxies that stand in front of it."""
+        """The port of its web server on 127.0.0.1, for proxies that stand in front of it."""
         return self.storage_port + 1000
 
     @property
     def storage_name(self) -> str:
-        """What the registry process behind the name is called."""
+        """The name of the registry process behind the host."""
         return f"{self.name}.storage"
 
 

@@ -1,4 +1,4 @@
-"""What stands in for an issuer of OpenID Connect tokens: GitHub's, as far as Sigstore looks at it.
+"""A stand-in for an issuer of OpenID Connect tokens: GitHub's, as far as Sigstore looks at it.
 
 All that others ask of an issuer are two files, so any web server is one. Who has its private key makes the tokens: here
 the test itself, which can so make ones that have expired, or that nobody should trust.
@@ -20,12 +20,12 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-#: Whom Sigstore's tokens are for.
+#: The audience of Sigstore's tokens.
 AUDIENCE: Final = "sigstore"
 WORKFLOW: Final = "maniaclab/images/.github/workflows/images.yml@refs/tags/v2026.2.0"
-#: Whom a certificate names that was given for such a token.
+#: The identity in a certificate that was given for such a token.
 IDENTITY: Final = f"https://github.com/{WORKFLOW}"
-#: What GitHub says of a job.
+#: GitHub's claims about a job.
 JOB: Final = {
     "sub": "repo:maniaclab/images:environment:registries",
     "repository": "maniaclab/images",
@@ -48,14 +48,14 @@ class Issuer:
         """Write what a web server has to give out for it."""
         known = folder / ".well-known"
         known.mkdir(parents=True)
-        said = {
+        metadata = {
             "issuer": self.url,
             "jwks_uri": f"{self.url}/jwks",
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
         }
-        (known / "openid-configuration").write_text(json.dumps(said))
+        (known / "openid-configuration").write_text(json.dumps(metadata))
         key = RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
         (folder / "jwks").write_text(json.dumps({"keys": [{**key, "kid": "1", "alg": "RS256", "use": "sig"}]}))
 
@@ -68,13 +68,13 @@ class Issuer:
         """
         now = time.time()
         times = {"iat": int(now) - 3600, "nbf": int(now) - 3600, "exp": int(now + seconds)}
-        said = {"iss": self.url, "aud": AUDIENCE, **times, **JOB, **claims}
-        return jwt.encode(said, self.key, algorithm="RS256", headers={"kid": "1"})
+        content = {"iss": self.url, "aud": AUDIENCE, **times, **JOB, **claims}
+        return jwt.encode(content, self.key, algorithm="RS256", headers={"kid": "1"})
 
 
 @dataclass(frozen=True)
 class Runner:
-    """What a job of GitHub's gets its tokens from.
+    """The source of tokens for a job of GitHub's.
 
     Attributes:
         environment: the variables that say where, and with which right.

@@ -1,4 +1,4 @@
-"""What the engine and the registries keep from one start to the next, and whether it can be trusted.
+"""Data that the engine and the registries keep from one start to the next, and whether it can be trusted.
 
 The engine writes its databases without waiting for the disk, and several of them have to fit each other. When it
 ended before its machine did, they do. After a power cut, or where the folder was copied in the middle of writing, they
@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.sandbox.state import State
 
-#: What is thrown away waits under this name, with a number, until it is deleted.
+#: Discarded data waits under this name, with a number, until it is deleted.
 DISCARDED: Final = "discarded"
 #: Folders for the time of a step have this name, with more.
 TEMPORARY: Final = "temporary"

@@ -1,4 +1,4 @@
-"""How the machine is started and ended as a whole, and what it starts with."""
+"""Start and end of the machine as a whole, and the state that it starts with."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,8 +40,8 @@ def start(there: Machine, made: Parts, progress: Progress) -> None:
         except ServiceError as error:
             if error.service != services.ENGINE or not had_something:
                 raise
-            said = str(error).partition(": see ")[0]
-            say(f"sandbox: {said}, with what it had kept; starting it with an empty engine …")
+            reason = str(error).partition(": see ")[0]
+            say(f"sandbox: {reason}, with what it had kept; starting it with an empty engine …")
             end(there)
             kept.discard(state, state.engine)
             _start_missing(there, made, say)

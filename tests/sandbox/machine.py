@@ -18,9 +18,9 @@ from tests.sandbox.parts import Parts
 from tests.sandbox.processes import Process
 from tests.sandbox.state import State
 
-#: How long the machine may take to boot, or its network to come up, in seconds.
+#: The seconds that the machine may take to boot, or its network to come up.
 PATIENCE: Final = 30
-#: What ``timeout`` exits with when it stopped the command, and when it had to kill it.
+#: Exit codes of ``timeout`` when it stopped the command, and when it had to kill it.
 STOPPED: Final = (124, 137)
 
 BOOT_SCRIPT: Final = Path(__file__).with_name("boot.sh")
@@ -174,7 +174,7 @@ class Machine:
 
 
 def listener(address: str, port: int) -> tuple[str, str]:
-    """How the kernel's table of TCP sockets writes a listener: hexadecimal, bytes of the address reversed, state."""
+    """A listener in the kernel's table of TCP sockets: hexadecimal, bytes of the address reversed, state."""
     number = "".join(f"{int(byte):02X}" for byte in reversed(address.split(".")))
     return f"{number}:{port:04X}", "0A"
 

@@ -1,4 +1,4 @@
-"""What stands in for OSV's service: it answers queries as api.osv.dev does, from records that a test has written.
+"""A stand-in for OSV's service: it answers queries as api.osv.dev does, from records that a test has written.
 
 Usage: python osv.py ADDRESS PORT RECORDS. RECORDS is a file with a JSON array of records in OSV's schema; they are
 found by a package's ecosystem and name, and by the versions that they list.
@@ -15,7 +15,7 @@ from typing import Any, Final
 PORT: Final = 9480
 #: The registry on whose address it listens, at a port of its own.
 HOST: Final = "registry-1.docker.io"
-#: Where it is asked.
+#: The address for queries.
 ADDRESS: Final = f"http://{HOST}:{PORT}/v1/query"
 
 

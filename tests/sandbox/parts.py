@@ -45,7 +45,7 @@ ROOT_PACKAGES: Final = (
 #: Not needed, and half of the files.
 LEFT_OUT: Final = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
-#: Where the engine looks for what Debian puts elsewhere, or what we build.
+#: Paths in which the engine looks for files that Debian puts elsewhere, or that we build.
 LINKS: Final = {
     "usr/local/bin/runc": "/usr/sbin/runc",
     **{f"opt/cni/bin/{name}": f"/usr/lib/cni/{name}" for name in ("bridge", "loopback", "firewall", "host-local")},
@@ -100,11 +100,11 @@ class Parts:
 
     @property
     def folders(self) -> list[Path]:
-        """What the machine is made from."""
+        """The folders that the machine is made from."""
         return [self.engine, self.pixi, self.rootfs, self.olareg, self.sdk.folder, self.channel]
 
     def identities(self) -> list[str]:
-        """What changes when a part is made anew, even from the same inputs."""
+        """Strings that change when a part is made again, even from the same inputs."""
         return [f"{folder} {folder.stat().st_ino}" for folder in self.folders]
 
 
@@ -225,7 +225,7 @@ def make_all(progress: Progress) -> Parts:
     try:
         _finish([compiled, downloaded])
     finally:
-        # An error is told at once, not when the other thread's download has ended.
+        # An error is reported at once, not when the other thread's download has ended.
         pool.shutdown(wait=False, cancel_futures=True)
     engine, sdk, pixi = compiled.result()
     rootfs, tree, current, conda, made = downloaded.result()

@@ -15,10 +15,10 @@ import psutil
 
 from tests.sandbox.errors import SandboxError
 
-#: What services get for an environment; nothing of the person's own reaches them.
+#: The environment of services; nothing of the person's own reaches them.
 ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
 
-#: What the kernel's files on a process say of one that was killed: the signal is waiting for it, or it is exiting.
+#: Mark of a killed process in the kernel's files: the signal is waiting for it, or it is exiting.
 KILL_BIT: Final = 1 << (signal.SIGKILL - 1)
 EXITING: Final = 0x4
 
@@ -113,7 +113,7 @@ class Process:
 
 
 def identity(pid: int) -> str | None:
-    """What tells a process from a later one of the same id; None when it has ended."""
+    """A mark that no later process of the same id has; None when it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):
@@ -175,7 +175,7 @@ def start(command: list[str], log: Path, *, forks: bool = False, environment: di
 
 
 def outlives(server: Process | None, client: subprocess.Popen[bytes], *, grace: float) -> bool:
-    """Wait for the end of a client, and tell whether it came; False when its server ended and it goes on without.
+    """Wait for the end of a client, and return whether it came; False when its server ended and it goes on without.
 
     Args:
         server: what the client cannot do without; None when it is not there any more.

@@ -32,7 +32,7 @@ def program(name: str, say: Callable[[str], None]) -> Path:
 
     Args:
         name: of the program, a key of :data:`PACKAGES`.
-        say: told what is being made.
+        say: gets a line on what is being made.
 
     Raises:
         SandboxError: there is no Go on this machine, or a module cannot be downloaded.

@@ -19,7 +19,7 @@ class Step:
 
     Attributes:
         name: what it works on.
-        doing: what it said last.
+        doing: its last line.
         started: seconds on the monotonic clock.
     """
 
@@ -29,7 +29,7 @@ class Step:
 
     @property
     def seconds(self) -> int:
-        """How long it has been going on."""
+        """The seconds since its start."""
         return round(time.monotonic() - self.started)
 
 

@@ -21,7 +21,7 @@ from tests.sandbox.machine import Machine
 from tests.sandbox.processes import Process
 from tests.sandbox.state import State
 
-#: Where a proxy listens, on the address of the name that it stands in front of.
+#: The port of a proxy, on the address of the name that it stands in front of.
 PORT: Final = 9443
 #: Seconds that a proxy may take to start.
 PATIENCE: Final = 30
@@ -142,12 +142,12 @@ def _forget(state: State, name: str) -> None:
 
 
 def _note(state: State, name: str) -> Path:
-    """Where the process of a proxy is noted."""
+    """The file with the process of a proxy."""
     return state.run / f"proxy-{name}.json"
 
 
 def _owner(state: State, name: str) -> Path:
-    """Where the process is noted that a proxy runs for."""
+    """The file with the process that a proxy runs for."""
     return state.run / f"proxy-{name}.owner.json"
 
 

@@ -1,4 +1,4 @@
-"""The sandbox as a whole: brings up what is down, repairs what is broken, and tells how it stands."""
+"""The sandbox as a whole: brings up what is down, repairs what is broken, and reports its state."""
 
 import os
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ class Up:
         return services.describe(self.state)[-1].process(self.state)
 
     def environment(self) -> dict[str, str]:
-        """What a client of the sandbox needs to be told."""
+        """The variables that a client of the sandbox needs."""
         programs = self.parts.client.parent
         return {
             **services.client_environment(self.state),
@@ -52,7 +52,7 @@ class Up:
 
 @dataclass(frozen=True)
 class Line:
-    """How one process of the sandbox stands."""
+    """The state of one process of the sandbox."""
 
     name: str
     address: str
@@ -139,7 +139,7 @@ def stop(names: list[str], *, force: bool) -> None:
 
 
 def status() -> list[Line]:
-    """How each process stands; a line each, whether it runs or not."""
+    """The state of each process; a line each, whether it runs or not."""
     state = current()
     there = Machine(state)
     lines = [_line(MACHINE, "namespaces", there.process), _line(NETWORK, "10.0.2.0/24", there.network)]

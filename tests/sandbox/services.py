@@ -15,9 +15,9 @@ from tests.sandbox.parts import Parts
 from tests.sandbox.processes import Process
 from tests.sandbox.state import State
 
-#: What the engine is called among the services; it is the last of them.
+#: The engine's name among the services; it is the last of them.
 ENGINE: Final = "engine"
-#: How long a service may take until it answers, in seconds. The engine may first repair its state.
+#: The seconds that a service may take until it answers. The engine may first repair its state.
 PATIENCE: Final = 60
 
 
@@ -162,7 +162,7 @@ def _engine(state: State, parts: Parts | None) -> Service:
 
 
 def client_environment(state: State) -> dict[str, str]:
-    """What a client is told, so that it talks to this engine and sends nobody's real passwords."""
+    """The variables of a client, so that it talks to this engine and sends nobody's real passwords."""
     return {
         "_EXPERIMENTAL_DAGGER_RUNNER_HOST": f"unix://{state.socket}",
         "DAGGER_NO_NAG": "1",

@@ -28,9 +28,9 @@ from tests.sandbox.state import current
 HOST: Final = registry("registry-1.docker.io")
 ISSUER, FULCIO, CT_LOG, REKOR, TIMESTAMPS = range(9490, 9495)
 FULCIO_GRPC, FULCIO_METRICS, REKOR_GRPC, REKOR_METRICS = range(9495, 9499)
-#: Where the authority is asked for a timestamp.
+#: The authority's path for timestamps.
 TIMESTAMP: Final = "/api/v1/timestamp"
-#: How Fulcio reads the tokens of GitHub's jobs: as the public one does.
+#: Fulcio's rules for the tokens of GitHub's jobs: as the public one's.
 GITHUB: Final = {
     "default-template-values": {"url": "https://github.com"},
     "subject-alternative-name-template": "{{ .url }}/{{ .job_workflow_ref }}",
@@ -140,7 +140,7 @@ def _timestamps() -> list[str]:
 
 
 def _signing_config(folder: Path) -> Path:
-    """What cosign makes of the services' addresses."""
+    """Let cosign make its configuration from the services' addresses."""
 
     def service(port: int, version: int, path: str = "") -> str:
         return f"url={_url(port)}{path},api-version={version},{SINCE},operator={HOST.name}"
@@ -154,7 +154,7 @@ def _signing_config(folder: Path) -> Path:
 
 
 def _trusted_root(folder: Path) -> Path:
-    """What cosign makes of the services' keys and certificates."""
+    """Let cosign make its trusted root from the services' keys and certificates."""
     return _cosign(
         folder / "trusted_root.json",
         *("trusted-root", "create", f"--fulcio=url={_url(FULCIO)},certificate-chain={folder / 'fulcio.pem'}"),
@@ -181,7 +181,7 @@ def _write_keys(folder: Path, name: str) -> None:
 
 
 def _get(machine: Machine, port: int, path: str) -> bytes:
-    """What a service of the machine's network says."""
+    """The answer of a service in the machine's network."""
     connection = http.client.HTTPConnection(HOST.address, port)
     connection.sock = proxies.connect_inside(machine, HOST.address, port)
     try:

@@ -1,4 +1,4 @@
-"""Where the running sandbox keeps what is not a built part: sockets, process ids, logs, and what was pushed to it."""
+"""Folders of the running sandbox that are no built part: sockets, process ids, logs, and what was pushed to it."""
 
 import os
 import shutil
@@ -71,7 +71,7 @@ class State:
 
     @property
     def socket(self) -> Path:
-        """Where clients reach the engine."""
+        """The socket on which clients reach the engine."""
         return self.run / "engine.sock"
 
     def create(self) -> None:

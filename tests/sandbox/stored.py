@@ -1,4 +1,4 @@
-"""What a registry has on the disk, read without asking it: docker-registry itself trusts any file that is there."""
+"""The files of a registry on the disk, read without asking it: docker-registry itself trusts any file that is there."""
 
 import json
 from collections.abc import Iterator

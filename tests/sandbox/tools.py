@@ -1,4 +1,4 @@
-"""What the host has to bring: Linux, root, compilers; and what is installed there where it is missing."""
+"""Needs of the sandbox on the host: Linux, root, compilers; tools that are missing are installed there."""
 
 import os
 import shutil
@@ -81,7 +81,7 @@ def install_packages(log: Path, say: Callable[[str], None], packages: Mapping[st
 
     Args:
         log: where apt-get's output goes.
-        say: told what is done, where something is.
+        say: gets a line where something is done.
         packages: each with a path that shows it is there; those of the sandbox where none are given.
 
     Raises:

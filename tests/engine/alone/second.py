@@ -13,7 +13,7 @@ from tests.sandbox import cache
 from tests.sandbox.state import State
 
 DEV: Final = Path(__file__).parents[3] / "dev"
-#: What it does not share with the first one.
+#: Entries of the cache that it does not share with the first one.
 OWN: Final = ("sandbox", "sandbox.lock", "second", "cargo-target", "log")
 
 
@@ -67,7 +67,7 @@ class Second:
         return ended.stderr
 
     def remember(self) -> str:
-        """What a container of its engine printed the first time it ran: the same as long as the engine remembers."""
+        """The output of a container of its engine when it ran first: the same as long as the engine remembers."""
         run = 'withExec(args: ["python3", "-c", "import uuid; print(uuid.uuid4())"]) { stdout }'
         query = f'{{ container {{ from(address: "python:3.13-slim") {{ {run} }} }} }}'
         ended = self.dev("dagger", "query", "--silent", text=query)

@@ -27,7 +27,7 @@ def repaired() -> Iterator[None]:
 
 
 def up() -> None:
-    """What every `./dev` command does first."""
+    """Do the first step of every `./dev` command."""
     subprocess.run([str(ROOT / "dev"), "up"], check=True, capture_output=True)
 
 
@@ -67,13 +67,13 @@ class Build:
         self.process, self.log = process, log
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """All that it has printed."""
         return self.log.read_text(errors="replace")
 
     def end(self) -> tuple[int, str]:
         """Wait for its end; its exit code, and all that it printed."""
-        return self.process.wait(PATIENCE), self.said
+        return self.process.wait(PATIENCE), self.output
 
 
 @contextmanager
@@ -83,44 +83,44 @@ def a_build(checkout: Checkout, log: Path) -> Iterator[Build]:
     with log.open("w") as output, subprocess.Popen(command, cwd=checkout.path, stdout=output, stderr=output) as process:
         build = Build(process, log)
         deadline = time.monotonic() + PATIENCE
-        while "pipeline.scripts.fetch" not in build.said:
-            assert process.poll() is None, build.said
-            assert time.monotonic() < deadline, build.said
+        while "pipeline.scripts.fetch" not in build.output:
+            assert process.poll() is None, build.output
+            assert time.monotonic() < deadline, build.output
             time.sleep(0.1)
         yield build
 
 
 def test_the_channel_dies_while_packages_are_fetched(checkout: Checkout, tmp_path: Path) -> None:
-    """A channel that hangs and is killed in a download is told; with it back, the same checkout builds."""
+    """A channel that hangs and is killed in a download is reported; with it back, the same checkout builds."""
     good = checkout.read("small/pixi.lock")
     with_fresh_package(checkout)
     with hanging("conda.anaconda.org") as channel, a_build(checkout, tmp_path / "log") as build:
         # Into the download, which has no end while the server is stopped.
         deadline = time.monotonic() + PATIENCE
         while not Machine(current()).is_connected(CHANNEL_ADDRESS, 443):
-            assert time.monotonic() < deadline, build.said
+            assert time.monotonic() < deadline, build.output
             time.sleep(0.1)
         for process in channel:
             process.kill()
-        code, said = build.end()
+        code, output = build.end()
     assert code != 0
-    assert "Traceback" not in said
-    assert re.search(r"1 of \d+ packages of small/pixi\.lock could not be fetched", said)
-    assert "run the same command again when the channel can be reached: what was fetched is kept" in said
+    assert "Traceback" not in output
+    assert re.search(r"1 of \d+ packages of small/pixi\.lock could not be fetched", output)
+    assert "run the same command again when the channel can be reached: what was fetched is kept" in output
     up()
     checkout.write("small/pixi.lock", good)
     assert checkout.call("build", "--image", "small").returncode == 0
 
 
 def test_a_registry_dies(checkout: Checkout) -> None:
-    """A registry that is not there is told with the image that it should have given; with it back, the build works."""
+    """A registry that is not there is reported with the image to pull from it; with it back, the build works."""
     for process in pids("ghcr.io"):
         process.kill()
     base = 'base = "ghcr.io/prefix-dev/pixi:noble"\n'
     # A call that was made before would be answered from the engine's cache.
     checkout.write("small/image.toml", f'description = "A small image, {time.time_ns()}"\n{base}')
-    said = checkout.refusal("build", "--image", "small")
-    assert said.startswith("small: base image ghcr.io/prefix-dev/pixi:noble cannot be pulled: ")
+    message = checkout.refusal("build", "--image", "small")
+    assert message.startswith("small: base image ghcr.io/prefix-dev/pixi:noble cannot be pulled: ")
     up()
     assert checkout.call("build", "--image", "small").returncode == 0
 
@@ -131,8 +131,8 @@ def test_the_engine_dies_in_a_build(checkout: Checkout, tmp_path: Path) -> None:
     with_fresh_package(checkout)
     with hanging("conda.anaconda.org"), a_build(checkout, tmp_path / "log") as build:
         sandbox.stop(["engine"], force=True)
-        code, said = build.end()
-    last = said.splitlines()[-1]
+        code, output = build.end()
+    last = output.splitlines()[-1]
     assert code == 1
     assert last.startswith("error: The engine ended in the middle of the call: see ")
     assert "Run the same command again: it starts the engine" in last

@@ -1,4 +1,4 @@
-"""What is outdated is told in one table: by registries, by the pixi of a base image, and by what stands in for OSV."""
+"""Outdated versions are listed in one table: from registries, the pixi of a base image, and a stand-in for OSV."""
 
 import json
 import secrets
@@ -15,7 +15,7 @@ from tests.unit.lockfiles import conda, write
 NOBLE = "ghcr.io/prefix-dev/pixi:noble"
 CUDA = "ghcr.io/prefix-dev/pixi:noble-cuda-13.0.0"
 HUB = "hub.opensciencegrid.org"
-#: What all records of OSV have.
+#: The fields that all records of OSV have.
 RECORD = {
     "schema_version": "1.7.0",
     "modified": "2026-01-01T00:00:00Z",
@@ -25,7 +25,7 @@ RECORD = {
 
 
 def record(name: str, version: str, fixed: str, package: str = "jinja2") -> dict[str, Any]:
-    """What OSV has of a vulnerability of one version of a package."""
+    """OSV's record of a vulnerability of one version of a package."""
     ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fixed}]}]
     affected = {"package": {"name": package, "ecosystem": "PyPI"}, "ranges": ranges, "versions": [version]}
     return {**RECORD, "id": name, "aliases": [f"CVE-{name}"], "affected": [affected]}

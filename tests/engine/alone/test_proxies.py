@@ -74,7 +74,7 @@ def query(text: str) -> subprocess.CompletedProcess[str]:
 
 
 def ask(path: str) -> str:
-    """What a container gets from the registry: a status and a length, ``cut`` or ``failed``."""
+    """A container's result of a request to the registry: a status and a length, ``cut`` or ``failed``."""
     command = json.dumps(["python3", "-c", ASK, f"https://{NAME}{path}", str(time.time_ns())])
     ended = query(
         f'{{ container {{ from(address: "python:3.13-slim") {{ withExec(args: {command}) {{ stdout }} }} }} }}'
@@ -131,7 +131,7 @@ def test_a_registry_answers_as_a_script_wants(tmp_path: Path) -> None:
 
 
 def test_a_connection_is_cut() -> None:
-    """In the middle of a layer, then before anything is said; healed, it passes; and then it is as before."""
+    """In the middle of a layer, then before any byte of the answer; healed, it passes; and then it is as before."""
     layer = big_blob()
     with faults.toxiproxy(NAME) as proxy:
         assert ask(layer).startswith("200 ")
@@ -147,8 +147,8 @@ def test_a_connection_is_cut() -> None:
     assert_no_trace()
 
 
-def kill_a_test(script: str, argument: str, said: str) -> None:
-    """Run a test that is killed as soon as it has said something."""
+def kill_a_test(script: str, argument: str, expected: str) -> None:
+    """Run a test, and kill it as soon as it has printed a line."""
     with subprocess.Popen(
         [sys.executable, "-P", "-c", script, argument],
         cwd="/",
@@ -157,7 +157,7 @@ def kill_a_test(script: str, argument: str, said: str) -> None:
         text=True,
     ) as test:
         assert test.stdout is not None
-        assert test.stdout.readline() == f"{said}\n"
+        assert test.stdout.readline() == f"{expected}\n"
         test.kill()
 
 

@@ -1,4 +1,4 @@
-"""Registries that fail in every way that they do: what the others hold, what is told, and that the next run finishes.
+"""Registries that fail in every way that they do: tags of the others, the report, and that the next run finishes.
 
 Proxies for faults stand in front of real registries: one for connections, and one that answers instead of them. Cases
 that do not touch each other share a publication, each with a repository of its own.
@@ -77,7 +77,7 @@ def response(flow):
         flow.response.content = flow.response.content + b" "
 """
 
-#: What is told of a repository that fails for good when it is pushed to, and after how many tries at least and at most.
+#: The reason reported of a repository with a permanent failure of a push, and the fewest and most tries.
 LASTING: Final = {
     "busy": ("it answered 503 (Service Unavailable) to PUT", 2, 4),
     "limited": ("it answered 429 (Too Many Requests) to PUT", 2, 8),
@@ -119,10 +119,10 @@ def require_kept(shop: Shop, outcome: Outcome, *, failed: list[str]) -> None:
     assert len(digests) == 1
 
 
-def require_told(outcome: Outcome, said: str, repositories: list[str]) -> None:
+def require_reasons(outcome: Outcome, words: str, repositories: list[str]) -> None:
     """Each of these repositories failed for a reason that has these words."""
     others = {repository: outcome.reason(repository) for repository in repositories}
-    assert {repository: reason for repository, reason in others.items() if said not in reason} == {}
+    assert {repository: reason for repository, reason in others.items() if words not in reason} == {}
 
 
 async def require_finished(shop: Shop) -> None:
@@ -137,7 +137,7 @@ async def require_finished(shop: Shop) -> None:
 async def test_registries_that_answer_wrongly(tmp_path: Path) -> None:
     """503, 429, 500, 403, 404, 401, silence and another digest while an image is pushed: nine cases of them.
 
-    What may pass is tried again up to its limit, what cannot is final at once. 503 twice, and 429 with Retry-After,
+    Transient failures are retried up to a limit, permanent ones are final at once. 503 twice, and 429 with Retry-After,
     need only be waited for; the report counts the tries.
     """
     shop = open_cases(tmp_path, [*LASTING, *TRANSIENT])
@@ -146,10 +146,11 @@ async def test_registries_that_answer_wrongly(tmp_path: Path) -> None:
     with faults.mitmproxy("ghcr.io", addon):
         outcome = await shop.publish()
     failed, (*waited, served) = shop.repositories[: len(LASTING)], shop.repositories[len(LASTING) :]
-    told = {repository.split("/")[2]: outcome.reason(repository) for repository in failed}
-    assert {case: reason for case, reason in told.items() if LASTING[case][0] not in reason} == {}
+    reasons = {repository.split("/")[2]: outcome.reason(repository) for repository in failed}
+    assert {case: reason for case, reason in reasons.items() if LASTING[case][0] not in reason} == {}
     tries = {
-        case: int(found[1]) if (found := re.search(r"(\d+) tries in ", reason)) else 1 for case, reason in told.items()
+        case: int(found[1]) if (found := re.search(r"(\d+) tries in ", reason)) else 1
+        for case, reason in reasons.items()
     }
     assert {case: count for case, count in tries.items() if not LASTING[case][1] <= count <= LASTING[case][2]} == {}
     rows = {row["repository"]: row for row in outcome.rows if row["tag"] == "2026.2.0"}
@@ -184,7 +185,7 @@ async def test_a_connection_that_is_cut_in_a_layer_and_a_registry_that_is_down(t
         down.down()
         outcome = await shop.publish()
     failed = [shop.repositories[0], shop.repositories[2]]
-    require_told(outcome, "the connection failed (", failed)
+    require_reasons(outcome, "the connection failed (", failed)
     require_kept(shop, outcome, failed=failed)
     await require_finished(shop)
 
@@ -197,7 +198,7 @@ async def test_a_slow_registry_and_a_silent_one(tmp_path: Path) -> None:
         silent.add("timeout", timeout=0)
         outcome = await shop.publish()
     failed = [shop.repositories[0], shop.repositories[2]]
-    require_told(outcome, "did not answer within 10 s", failed)
+    require_reasons(outcome, "did not answer within 10 s", failed)
     require_kept(shop, outcome, failed=failed)
     await require_finished(shop)
 
@@ -231,7 +232,7 @@ async def test_a_connection_that_is_cut_once(tmp_path: Path) -> None:
 
 
 async def test_no_registry_at_all(tmp_path: Path) -> None:
-    """Where none can be reached, nothing is built."""
+    """If no registry can be reached, nothing is built."""
     shop = open_shop(tmp_path, hosts=["hub.opensciencegrid.org"], timeout=2, tries=2, seconds=2)
     shop.checkout.write("tiny/Dockerfile", "this is not built\n")
     with faults.toxiproxy("hub.opensciencegrid.org") as proxy:

@@ -42,7 +42,7 @@ def status() -> dict[str, dict[str, Any]]:
 
 
 def run_in_container(image: str, *command: str) -> str:
-    """What a command prints in a container of the engine."""
+    """The output of a command in a container of the engine."""
     text = f"{{container{{from(address:{json.dumps(image)}){{withExec(args:{json.dumps(command)}){{stdout}}}}}}}}"
     ended = subprocess.run(
         ["dagger", "query", "--silent"], input=text, capture_output=True, text=True, check=False, cwd="/", timeout=600
@@ -60,8 +60,8 @@ def test_containers_reach_every_name_with_tls() -> None:
 
 def test_regctl_is_the_release_that_its_image_names() -> None:
     """The stand-in has the real program, and no shell to start it with."""
-    said = run_in_container("ghcr.io/regclient/regctl:v0.11.7", "/regctl", "version", "--format", "{{.VCSTag}}")
-    assert said.strip() == "v0.11.7"
+    output = run_in_container("ghcr.io/regclient/regctl:v0.11.7", "/regctl", "version", "--format", "{{.VCSTag}}")
+    assert output.strip() == "v0.11.7"
 
 
 def test_the_host_has_no_trace_of_the_names() -> None:
@@ -77,7 +77,7 @@ def test_the_host_has_no_trace_of_the_names() -> None:
 
 @pytest.mark.parametrize("name", ["conda.anaconda.org", "ghcr.io", "ghcr.io.storage", "network"])
 def test_a_killed_service_is_started_again(name: str) -> None:
-    """``status`` tells that it is down, ``up`` starts it alone, and the engine goes on."""
+    """``status`` reports that it is down, ``up`` starts it alone, and the engine goes on."""
     before = status()
     assert dev("stop", "--kill", name).returncode == 0
     assert dev("status").returncode == 1
@@ -90,7 +90,7 @@ def test_a_killed_service_is_started_again(name: str) -> None:
 
 
 def test_up_does_nothing_when_nothing_is_to_do() -> None:
-    """The same processes run on, and nothing is said but that it is up."""
+    """The same processes run on, and nothing is printed but that it is up."""
     before = status()
     ended = dev("up")
     assert ended.stderr.startswith("The sandbox is up")
@@ -128,7 +128,7 @@ def second(second_sandbox: Second) -> Second:
 
 
 def test_a_sandbox_that_was_stopped_keeps_what_it_has(second: Second) -> None:
-    """What an engine did before ``down`` is not done again."""
+    """Work of an engine before ``down`` is not done again."""
     before = second.remember()
     assert second.dev("down").returncode == 0
     assert "empty" not in second.up()
@@ -162,8 +162,8 @@ def test_a_power_cut_is_survived(second: Second) -> None:
     (second.state.folder / "parts.json").write_text("{")
     (second.state.secrets / "credentials.json").write_text("")
     (second.state.secrets / "ghcr.io.key").write_text("")
-    said = second.up()
-    assert said.count("cut off in the middle of its work; starting it with an empty engine and registries") == 1
+    output = second.up()
+    assert output.count("cut off in the middle of its work; starting it with an empty engine and registries") == 1
     assert second.remember() != before
     assert "empty" not in second.up()
     while list(second.state.folder.glob("discarded.*")):
@@ -193,8 +193,8 @@ def test_an_engine_that_cannot_work_with_what_it_kept_starts_with_nothing(second
     before = second.remember()
     assert second.dev("down").returncode == 0
     shutil.move(previous, index)
-    said = second.up()
-    assert said.count("with what it had kept; starting it with an empty engine") == 1
+    output = second.up()
+    assert output.count("with what it had kept; starting it with an empty engine") == 1
     assert second.remember() != before
 
 
