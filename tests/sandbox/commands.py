@@ -176,6 +176,7 @@ def checks() -> dict[str, list[str]]:
         "mypy": [*python, "mypy"],
         "import-linter": [str(programs_ / "lint-imports"), "--no-cache", "--no-logo"],
         "words": [*python, "tests.words"],
+        "spelling": [str(programs_ / "codespell")],
         "documents": [*python, "tests.documents", "check"],
         "shellcheck": [*python, "tests.lint.shell"],
         "pre-commit": [str(programs_ / "pre-commit"), "validate-config"],
