@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.config.image_toml import FILE, ImageSpec
-from pipeline.config.toml_locations import first_line_of, place
+from pipeline.config.toml_locations import first_line_of, format_location
 from pipeline.config.validation import listed
 from pipeline.scripts.sizes import size as format_size
 
@@ -67,7 +67,7 @@ def find_unwanted(image: str, spec: ImageSpec, text: str, facts: Facts, base: Fa
         paths = sorted(facts.paths.get(kind, frozenset()) - base.paths.get(kind, frozenset()))
         if paths:
             count = f"{len(paths)} path{'s' * (len(paths) > 1)}"
-            where = place(*_origin(image, spec, text, paths))
+            where = format_location(*_origin(image, spec, text, paths))
             findings.append(f"{where}: image {image} has {count} that {problem} ({listed(paths)}); {remedy}")
     return findings
 
@@ -118,7 +118,7 @@ def find_excess(image: str, spec: ImageSpec, text: str, size: int) -> list[str]:
     """Return a finding where an image's files exceed its size budget."""
     if spec.size_budget is None or size <= spec.size_budget:
         return []
-    where = place(f"{image}/{FILE}", first_line_of(text, (("size_budget",),)))
+    where = format_location(f"{image}/{FILE}", first_line_of(text, (("size_budget",),)))
     return [
         f"{where}: the files of image {image} take {format_size(size)}, more than the "
         f"{format_size(spec.size_budget)} of 'size_budget'; leave packages or files out, or raise it"

@@ -79,7 +79,7 @@ class Changes(_Frozen):
     previous: str
     summary: str
     """All changes in one line; empty if nothing changed."""
-    place: TargetDiff | None
+    target: TargetDiff | None
     layers: int
     """Number of layers to pull for an update from the image of the previous lock."""
     pull: int
@@ -147,14 +147,14 @@ def describe_layers(packages: Iterable[PagePackage]) -> tuple[PageLayer, ...]:
     )
 
 
-def describe_changes(image: str, previous: str, place: LockTarget, before: Packages, after: Packages) -> Changes:
+def describe_changes(image: str, previous: str, target: LockTarget, before: Packages, after: Packages) -> Changes:
     """Return the changes of one environment on one platform, and the size of the layers to pull."""
-    places = compare(image, previous, {place: before}, {place: after}).places
+    targets = compare(image, previous, {target: before}, {target: after}).targets
     pulled = _changed_layers(before, after)
     return Changes(
         previous=previous,
-        summary=summarize(places[0]) if places else "",
-        place=places[0] if places else None,
+        summary=summarize(targets[0]) if targets else "",
+        target=targets[0] if targets else None,
         layers=len(pulled),
         pull=sum(pulled.values()),
     )

@@ -6,7 +6,7 @@ from pipeline.build.finalize import Built, read_variables
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.permissions import with_permissions
 from pipeline.build.tool_container import last_line
-from pipeline.credentials.registry_auth import explain_refused_pull
+from pipeline.credentials.registry_auth import explain_rejected_pull
 from pipeline.errors import Code, PipelineError
 
 
@@ -27,7 +27,7 @@ async def build(inputs: BuildInputs) -> Built:
     except dagger.QueryError as error:
         remedy = f"correct it there, or its 'build_args' in {inputs.file}"
         if not isinstance(error, dagger.ExecError):
-            remedy = explain_refused_pull(str(error), None, inputs.logins.registries) or remedy
+            remedy = explain_rejected_pull(str(error), None, inputs.logins.registries) or remedy
         raise PipelineError(Code.DOCKERFILE_FAILED, f"{name} was not built: {last_line(error)}; {remedy}") from error
     user = await container.user()
     opened = with_permissions(container.with_user("root"))

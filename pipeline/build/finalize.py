@@ -133,7 +133,7 @@ def labels(inputs: BuildInputs, base: str) -> dict[str, str]:
         "source": inputs.settings.source,
         "licenses": inputs.settings.licenses,
         "base.name": base,
-        "base.digest": inputs.bases.get(base, ""),
+        "base.digest": inputs.base_digests.get(base, ""),
         # The commit's time, not the clock's: the same commit must give the same image at any time.
         "created": commit.time.strftime("%Y-%m-%dT%H:%M:%SZ") if commit else "",
         # Files with uncommitted changes belong to no commit.

@@ -30,7 +30,7 @@ class BuildInputs:
     commit: Commit | None = None
     """Commit of the checkout, where it is known."""
 
-    bases: Mapping[str, str] = field(default_factory=dict)
+    base_digests: Mapping[str, str] = field(default_factory=dict)
     """Digests of its base images, as far as they are locked."""
 
     logins: Logins = field(default_factory=Logins)
@@ -43,4 +43,4 @@ class BuildInputs:
 
     def pinned(self, address: str) -> str:
         """Return a base image's address, with its digest where that is locked."""
-        return f"{address}@{self.bases[address]}" if address in self.bases else address
+        return f"{address}@{self.base_digests[address]}" if address in self.base_digests else address

@@ -26,7 +26,7 @@ from pipeline.build.pixi_errors import explain_install
 from pipeline.build.pixi_list import with_inputs
 from pipeline.config.settings import SETTINGS
 from pipeline.credentials.logins import Logins
-from pipeline.credentials.registry_auth import explain_refused_pull
+from pipeline.credentials.registry_auth import explain_rejected_pull
 from pipeline.errors import Code, PipelineError
 from pipeline.locks.base_images import REMEDY, to_lock
 from pipeline.locks.cuda import check_base
@@ -213,7 +213,7 @@ async def pull(inputs: BuildInputs, key: str, address: str) -> dagger.Container:
         cuda = await base.env_variable("CUDA_VERSION")
     except dagger.QueryError as error:
         gone = f"; if it no longer has this digest, {REMEDY.format(image=inputs.image)}" if pinned != address else ""
-        refused = explain_refused_pull(str(error), address, inputs.logins.registries)
+        refused = explain_rejected_pull(str(error), address, inputs.logins.registries)
         remedy = refused or f"check '{key}' in {inputs.file}, and that the registry can be reached{gone}"
         raise PipelineError(
             Code.BASE_IMAGE_UNAVAILABLE, f"{inputs.image}: base image {pinned} cannot be pulled: {error}; {remedy}"
@@ -224,7 +224,7 @@ async def pull(inputs: BuildInputs, key: str, address: str) -> dagger.Container:
 
 def refused_tool(image: str, key: str, address: str, error: dagger.QueryError, logins: Logins) -> PipelineError:
     """Return the error to raise when an image that the settings name cannot be pulled for a build step."""
-    remedy = explain_refused_pull(str(error), address, logins.registries)
+    remedy = explain_rejected_pull(str(error), address, logins.registries)
     return PipelineError(
         Code.BASE_IMAGE_UNAVAILABLE,
         f"{image}: {address} of '{key}' in {SETTINGS} cannot be pulled: {error}; "

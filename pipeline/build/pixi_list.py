@@ -185,7 +185,7 @@ def choose(image: str, lock: ImageLock, packages: Iterable[Listed]) -> Locked:
     raise LockError(
         Code.LOCK_STALE,
         f"{image}: the pixi of the base image lists other packages than {image}/{LOCK} holds for environment "
-        f"'{lock.candidates[0].place.environment}'; {relock_remedy(image)}",
+        f"'{lock.candidates[0].target.environment}'; {relock_remedy(image)}",
     )
 
 
@@ -197,11 +197,11 @@ def platform_note(image: str, lock: ImageLock, locked: Locked) -> str:
         lock: its manifest and lock.
         locked: the candidate that pixi takes.
     """
-    others = [candidate.place.platform for candidate in lock.candidates if CUDA in candidate.packages]
+    others = [candidate.target.platform for candidate in lock.candidates if CUDA in candidate.packages]
     if CUDA in locked.packages or not others:
         return ""
     return (
-        f"{image}: pixi takes {locked.place.platform}, without CUDA, and not {', '.join(others)}: of the 'platforms' "
+        f"{image}: pixi takes {locked.target.platform}, without CUDA, and not {', '.join(others)}: of the 'platforms' "
         f"of {lock.manifest.name} it takes the first that fits; put the one with CUDA first\n"
     )
 

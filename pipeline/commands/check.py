@@ -16,7 +16,7 @@ from pipeline.commands.lock import check_fresh
 from pipeline.concurrency import results_of
 from pipeline.config.image_toml import FILE, ImageSpec
 from pipeline.config.toml_locations import located
-from pipeline.credentials.registry_auth import explain_refused_pull
+from pipeline.credentials.registry_auth import explain_rejected_pull
 from pipeline.errors import Code, PipelineError
 from pipeline.inspection import (
     LABELS,
@@ -169,7 +169,7 @@ async def _cuda_of(inputs: BuildInputs, key: str, name: str) -> str | None:
     try:
         return await base.env_variable("CUDA_VERSION")
     except dagger.QueryError as error:
-        refused = explain_refused_pull(str(error), address, inputs.logins.registries)
+        refused = explain_rejected_pull(str(error), address, inputs.logins.registries)
         remedy = refused or "correct it there, or try again when the registry can be reached"
         raise PipelineError(
             Code.BASE_IMAGE_UNAVAILABLE,

@@ -79,7 +79,7 @@ async def relock(checkout: Checkout, image: str, packages: Sequence[str], *, che
         image, spec, settings, directory, spec.platforms[0], checkout.commit, digests or {}, checkout.logins
     )
     if digests is not None:
-        inputs = replace(inputs, bases=await pixi_image.find_digests(inputs))
+        inputs = replace(inputs, base_digests=await pixi_image.find_digests(inputs))
     solved = await solve(inputs, manifest.file)
     # A file of its own: the checkout's lock may be missing or broken.
     made = checkout.path / f"{image}.{LOCK}"
@@ -87,11 +87,11 @@ async def relock(checkout: Checkout, image: str, packages: Sequence[str], *, che
     after = read_packages(made, f"{LOCK} as pixi made it for {image}", "choose a base with another pixi")
     with contextlib.suppress(LockError):
         before = source.files.packages()
-        changed = base_images.compare(source.base_lock or {}, inputs.bases)
+        changed = base_images.compare(source.base_lock or {}, inputs.base_digests)
         log(report(compare(image, "this checkout", before, after, changed), Format.TABLE))
     locked = checkout.source.with_file(name, solved)
-    if inputs.bases:
-        locked = locked.with_new_file(f"{image}/{base_images.FILE}", base_images.write(image, inputs.bases))
+    if inputs.base_digests:
+        locked = locked.with_new_file(f"{image}/{base_images.FILE}", base_images.write(image, inputs.base_digests))
     elif (folder / base_images.FILE).is_file():  # left from before the image named its base images by digest
         locked = locked.without_file(f"{image}/{base_images.FILE}")
     return locked.changes(checkout.source)

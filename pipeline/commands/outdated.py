@@ -139,22 +139,22 @@ def find_bases(source: ImageSource) -> list[Base]:
     image, spec, settings = source.name, source.spec, source.settings
     if spec.dockerfile is not None:
         text = (source.folder / spec.dockerfile).read_text(encoding="utf-8")
-        place = f"FROM in {image}/{spec.dockerfile}"
+        location = f"FROM in {image}/{spec.dockerfile}"
         return [
-            Base(image=image, reference=name, place=place, remedy=place, digest=parse(name).digest)
+            Base(image=image, reference=name, location=location, remedy=location, digest=parse(name).digest)
             for name in built_on(text)
         ]
     digests = source.digests
     bases = []
     for key, name in base_images.used(spec, settings).items():
-        place = f"'{key}' in {f'{image}/{SPEC}' if key in spec.model_fields_set else settings.file.name}"
+        location = f"'{key}' in {f'{image}/{SPEC}' if key in spec.model_fields_set else settings.file.name}"
         written = parse(name).digest
         bases.append(
             Base(
                 image=image,
                 reference=name,
-                place=place,
-                remedy=place if written else f"dagger call lock --image {image}",
+                location=location,
+                remedy=location if written else f"dagger call lock --image {image}",
                 digest=written or digests.get(name, ""),
                 has_pixi=key == "base" and is_pixi(name),
             )

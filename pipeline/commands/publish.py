@@ -108,15 +108,15 @@ class Publisher:
         denied: list[str] = []
 
         async def ask(asked: tuple[Publication, RepositoryState]) -> None:
-            publication, place = asked
+            publication, state = asked
             tags = publication.tags
-            report = await self._registry.ask(place.to, tags.immutable, tags.floating, writes=writes)
-            place.take(report)
+            report = await self._registry.ask(state.to, tags.immutable, tags.floating, writes=writes)
+            state.take(report)
             # A transient failure may be over when the image is built.
             if report.failure and report.failure.kind is not Kind.TRANSIENT:
-                denied.append(f"{place.to.repository}: {describe_failure(report.failure)}")
+                denied.append(f"{state.to.repository}: {describe_failure(report.failure)}")
 
-        await results_of(ask, [(made, place) for made in self._publications for place in made.places])
+        await results_of(ask, [(made, state) for made in self._publications for state in made.states])
         if denied:
             raise PipelineError(
                 Code.REGISTRY_DENIED,
@@ -124,8 +124,8 @@ class Publisher:
                 "check its credentials, and that they may push there",
             )
         for made in self._publications:
-            if all(place.failure for place in made.places):
-                reasons = "; ".join(f"{place.to.repository}: {place.failure}" for place in made.places)
+            if all(state.failure for state in made.states):
+                reasons = "; ".join(f"{state.to.repository}: {state.failure}" for state in made.states)
                 raise PipelineError(
                     Code.REGISTRY_UNREACHABLE,
                     f"nothing was built, because no registry can be reached: {reasons}; try again later",
@@ -166,23 +166,23 @@ class Publisher:
             return
         tools = check_tools(self._checkout.settings, self._signer)
 
-        async def push(place: RepositoryState) -> None:
-            place.take(await self._registry.push(place.to, artifact, made.tags.immutable, made.tags.floating))
-            if not place.failure:
-                place.take_attached(await self._registry.attach(place.to, made.attachments, tools))
+        async def push(state: RepositoryState) -> None:
+            state.take(await self._registry.push(state.to, artifact, made.tags.immutable, made.tags.floating))
+            if not state.failure:
+                state.take_attached(await self._registry.attach(state.to, made.attachments, tools))
 
-        await results_of(push, made.places)
+        await results_of(push, made.states)
         for _ in range(ROUNDS):
             # Decided for all repositories at once, from the reports of all.
-            moves = [(place, made.to_move(place, artifact.digest)) for place in made.places]
+            moves = [(state, made.to_move(state, artifact.digest)) for state in made.states]
             known = made.existing
 
             async def move(step: tuple[RepositoryState, list[str]], known: set[str] = known) -> None:
-                place, tags = step
-                place.take(await self._registry.move(place.to, artifact.digest, tags, made.tags.floating, known))
+                state, tags = step
+                state.take(await self._registry.move(state.to, artifact.digest, tags, made.tags.floating, known))
 
-            await results_of(move, [(place, tags) for place, tags in moves if tags])
-            if not any(place.report.changed for place, tags in moves if tags):
+            await results_of(move, [(state, tags) for state, tags in moves if tags])
+            if not any(state.report.changed for state, tags in moves if tags):
                 return
 
 

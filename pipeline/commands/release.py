@@ -67,7 +67,7 @@ def prepare(checkout: Path, version: str | None, day: str | None) -> Release:
         PipelineError: a file lacks the version or has another one, or the version or day cannot be the next.
         TagError: the version is not valid.
     """
-    places = find_places(checkout)
+    locations = find_locations(checkout)
     history = read_history(checkout)
     path = checkout / changelog.FILE
     if not path.is_file():
@@ -77,7 +77,7 @@ def prepare(checkout: Path, version: str | None, day: str | None) -> Release:
     text = path.read_text(encoding="utf-8")
     when = parse_day(day) if day else history.day
     released = {*history.tagged, *changelog.versions(text)}
-    current = places[0].version
+    current = locations[0].version
     if version is None:
         chosen = next_version(current, released, when)
     else:
@@ -87,19 +87,19 @@ def prepare(checkout: Path, version: str | None, day: str | None) -> Release:
         raise PipelineError(
             Code.RELEASE_EMPTY, f"nothing was committed since v{history.last}; there is nothing to release"
         )
-    files = {place.file: replace_version(place, chosen) for place in places if place.version != chosen}
+    files = {location.file: replace_version(location, chosen) for location in locations if location.version != chosen}
     files[changelog.FILE] = changelog.with_release(text, chosen, when, history.commits)
     return Release(chosen, files, explain(chosen, history, files))
 
 
-def find_places(checkout: Path) -> list[VersionLocation]:
+def find_locations(checkout: Path) -> list[VersionLocation]:
     """Find all places that have the version: pyproject.toml first, then each image's pixi.toml with a version.
 
     Raises:
         PipelineError: a file is missing or not TOML, a version is not valid, or two of them differ.
     """
-    places = [place for place in (_find(checkout, PYPROJECT, "project"),) if place is not None]
-    if not places:
+    locations = [location for location in (_find(checkout, PYPROJECT, "project"),) if location is not None]
+    if not locations:
         raise PipelineError(
             Code.VERSION_INVALID, f'{PYPROJECT} has no version in [project]; add version = "YEAR.MINOR.PATCH" there'
         )
@@ -107,21 +107,21 @@ def find_places(checkout: Path) -> list[VersionLocation]:
         file = f"{image}/{PIXI_TOML}"
         # An image that is built from a Dockerfile has no manifest.
         if (checkout / file).is_file():
-            places += [place for table in WORKSPACE if (place := _find(checkout, file, table)) is not None]
-    if len({place.version for place in places}) > 1:
+            locations += [location for table in WORKSPACE if (location := _find(checkout, file, table)) is not None]
+    if len({location.version for location in locations}) > 1:
         raise PipelineError(
             Code.VERSION_INVALID,
-            f"the version is not the same everywhere: {listed(list(map(str, places)))}; make them the same",
+            f"the version is not the same everywhere: {listed(list(map(str, locations)))}; make them the same",
         )
-    return places
+    return locations
 
 
-def replace_version(place: VersionLocation, version: Version) -> str:
+def replace_version(location: VersionLocation, version: Version) -> str:
     """Return the text of a file with another version in one of its tables, and nothing else changed."""
-    text = place.text.removeprefix(MARK)
+    text = location.text.removeprefix(MARK)
     document = tomlkit.parse(text)
-    cast("dict[str, str]", document[place.table])["version"] = str(version)
-    return place.text[: len(place.text) - len(text)] + tomlkit.dumps(document)
+    cast("dict[str, str]", document[location.table])["version"] = str(version)
+    return location.text[: len(location.text) - len(text)] + tomlkit.dumps(document)
 
 
 def next_version(current: Version, released: Collection[Version], day: date) -> Version:

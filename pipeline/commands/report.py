@@ -75,7 +75,7 @@ async def report(  # noqa: PLR0913  # options of the command
         if reference or file:
             path, previous = await find_previous(checkout.path, checkout.logins, image, reference or "", file)
             before = read_packages(path, f"the previous {LOCK} ({previous})", "compare with another one")
-            changes = describe_changes(image, previous, listed.place, _at(before, listed.place), locked)
+            changes = describe_changes(image, previous, listed.target, _at(before, listed.target), locked)
     elif reference or file:
         raise PipelineError(
             Code.OPTION_CONFLICT, f"{image} is built from a Dockerfile and has no {LOCK} to compare; leave --from out"
@@ -98,15 +98,15 @@ async def report(  # noqa: PLR0913  # options of the command
     return await draw(page, checkout.settings.fetch_base)
 
 
-def _at(locked: Mapping[LockTarget, Packages], place: LockTarget) -> Packages:
+def _at(locked: Mapping[LockTarget, Packages], target: LockTarget) -> Packages:
     """Return the packages for a target, or for one with the same environment and subdir but another platform name."""
-    subdir = place.platform.partition(" ")[0]
+    subdir = target.platform.partition(" ")[0]
     others = [
         other
         for other in locked
-        if (other.environment, other.platform.partition(" ")[0]) == (place.environment, subdir)
+        if (other.environment, other.platform.partition(" ")[0]) == (target.environment, subdir)
     ]
-    return locked.get(place) or (locked[min(others)] if others else {})
+    return locked.get(target) or (locked[min(others)] if others else {})
 
 
 async def ask_all(names: Sequence[str], auths: Sequence[RegistryAuth], settings: Settings) -> tuple[Repository, ...]:

@@ -199,8 +199,8 @@ async def scaffold(checkout: Checkout, name: str, kind: ImageKind) -> dagger.Cha
         folder = _folder(files(name, kind, table, waits=bool(waits)))
         spec = validate(ImageSpec, tomllib.loads(files(name, kind)[FILE]), f"{name}/{FILE}")
         inputs = replace(inputs, spec=spec, folder=folder)
-        inputs = replace(inputs, bases=await pixi_image.find_digests(inputs))
-        folder = folder.with_new_file(base_images.FILE, base_images.write(name, inputs.bases))
+        inputs = replace(inputs, base_digests=await pixi_image.find_digests(inputs))
+        folder = folder.with_new_file(base_images.FILE, base_images.write(name, inputs.base_digests))
         folder = folder.with_file(LOCK, await solve(inputs, PIXI_TOML))
     return checkout.source.with_directory(name, folder).changes(checkout.source)
 

@@ -61,8 +61,8 @@ async def verify(  # noqa: PLR0913  # options of the command
         logins = await find_logins(hosts if signer else hosts[:1], auths, docker_config)
     if signer:
         signer = replace(signer, trusted_root=find_sigstore(checkout.source, checkout.settings).trusted_root)
-        places = [Destination(repository, logins[host_of(repository)]) for repository in names]
-        await require_signed(checkout.settings, image, digest, places, signer)
+        destinations = [Destination(repository, logins[host_of(repository)]) for repository in names]
+        await require_signed(checkout.settings, image, digest, destinations, signer)
     images = list((await source.build_all()).values())
     made = checkout.commit.time if checkout.commit else None
     artifact = await make_artifact(checkout.settings.fetch_base, images, made, source.spec.compression)
@@ -74,7 +74,7 @@ async def verify(  # noqa: PLR0913  # options of the command
 
 
 async def require_signed(
-    settings: Settings, image: str, digest: str, places: Sequence[Destination], signer: Signer
+    settings: Settings, image: str, digest: str, destinations: Sequence[Destination], signer: Signer
 ) -> None:
     """Require a signature of an image in each of its repositories.
 
@@ -82,16 +82,18 @@ async def require_signed(
         PipelineError: a repository has no valid signature by the signer, or cannot be read; all such are named.
     """
 
-    async def look(place: Destination) -> str:
-        report = await Registry(settings).attach(place, [signature(digest, signer)], check_tools(settings, signer))
-        return f"{place.repository}: {report.failure.reason}" if report.failure else ""
+    async def look(destination: Destination) -> str:
+        report = await Registry(settings).attach(
+            destination, [signature(digest, signer)], check_tools(settings, signer)
+        )
+        return f"{destination.repository}: {report.failure.reason}" if report.failure else ""
 
-    failures = sorted(filter(None, await results_of(look, places)))
+    failures = sorted(filter(None, await results_of(look, destinations)))
     if failures:
         reasons = "; ".join(failures)
         raise PipelineError(
             Code.SIGNATURE_MISSING,
-            f"{image}: {digest} has no signature of {signer} in {len(failures)} of {len(places)} repositories "
+            f"{image}: {digest} has no signature of {signer} in {len(failures)} of {len(destinations)} repositories "
             f"({reasons}); do not use it from there; ask its publisher to publish it again, signed",
         )
 
@@ -101,7 +103,7 @@ def explain(image: str, repository: str, digest: str, built: str, comparison: Co
     text = f"{image}: built here it is {built}, and not {digest} of {repository}"
     if comparison.failure:
         return f"{text}; what differs is not known, because the published one cannot be read: {comparison.failure}"
-    rows = [(row.place, row.path, row.what, row.published, row.built) for row in comparison.differences[:SHOWN]]
+    rows = [(row.location, row.path, row.what, row.published, row.built) for row in comparison.differences[:SHOWN]]
     more = len(comparison.differences) - len(rows) + comparison.more
     table = draw_table(("where", "what", "differs in", "published", "built"), rows)
     rest = f"and {more} more\n" if more else ""

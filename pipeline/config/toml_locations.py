@@ -54,7 +54,7 @@ def line_with(text: str, words: str) -> int | None:
     return next((number for number, line in enumerate(text.splitlines(), 1) if words in line), None)
 
 
-def place(name: str, line: int | None) -> str:
+def format_location(name: str, line: int | None) -> str:
     """Format a file and line as compilers do, which terminals and editors can open."""
     return f"{name}:{line}" if line else name
 
@@ -83,5 +83,5 @@ def located(error: PipelineError, checkout: Path) -> str:
     for name, where in error.at.items():
         text = (checkout / name).read_text(encoding="utf-8-sig")
         line = line_with(text, where) if isinstance(where, str) else first_line_of(text, where)
-        sentence = sentence.replace(name, place(name, line), 1)
+        sentence = sentence.replace(name, format_location(name, line), 1)
     return sentence

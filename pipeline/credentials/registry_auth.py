@@ -135,7 +135,7 @@ def explain_missing(host: str, config: DockerConfig) -> str:
     return f"there are no credentials for {host}; put '{give}' before publish, or give --docker-config"
 
 
-def explain_refused_pull(text: str, address: str | None, known: Collection[str]) -> str | None:
+def explain_rejected_pull(text: str, address: str | None, known: Collection[str]) -> str | None:
     """Return the remedy if an error reports that a registry denied a pull; None if it does not.
 
     Args:

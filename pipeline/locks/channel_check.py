@@ -70,10 +70,10 @@ def compare(locked: Mapping[str, Package], listed: Mapping[str, rattler.RepoData
         listed: packages of the channel by path.
     """
     differences = []
-    for place, package in sorted(locked.items()):
-        record = listed.get(place)
+    for path, package in sorted(locked.items()):
+        record = listed.get(path)
         if record is None:
-            differences.append(f"its channel does not list {place}")
+            differences.append(f"its channel does not list {path}")
             continue
         pairs = {
             "sha256": (package.sha256, record.sha256.hex() if record.sha256 else None),
@@ -82,7 +82,7 @@ def compare(locked: Mapping[str, Package], listed: Mapping[str, rattler.RepoData
         }
         wrong = [key for key, (ours, theirs) in pairs.items() if ours and theirs and ours != theirs]
         if wrong:
-            differences.append(f"its channel has another {' and '.join(wrong)} for {place}")
+            differences.append(f"its channel has another {' and '.join(wrong)} for {path}")
     return differences
 
 
@@ -94,6 +94,6 @@ async def _query(channel: str, locked: Mapping[str, Package], logins: Logins) ->
     cache = await anyio.to_thread.run_sync(tempfile.mkdtemp)
     gateway = Gateway(Path(cache), default_config=SourceConfig(cache_action="no-cache"), client=client)
     names = {package.name for package in locked.values()}
-    subdirs = {place.partition("/")[0] for place in locked}
+    subdirs = {path.partition("/")[0] for path in locked}
     answers = await gateway.query([rattler.Channel(channel)], map(rattler.Subdir, subdirs), names, recursive=False)
     return {f"{record.subdir}/{record.file_name}": record for answer in answers for record in answer}

@@ -85,9 +85,9 @@ class LockDiff(BaseModel):
     previous: str
     """Origin of the previous lock."""
 
-    places: tuple[TargetDiff, ...]
+    targets: tuple[TargetDiff, ...]
 
-    bases: tuple[BaseChange, ...] = ()
+    base_changes: tuple[BaseChange, ...] = ()
     """Base images with another digest."""
 
 
@@ -96,7 +96,7 @@ def compare(
     previous: str,
     before: Mapping[LockTarget, Packages],
     after: Mapping[LockTarget, Packages],
-    bases: Sequence[BaseChange] = (),
+    base_changes: Sequence[BaseChange] = (),
 ) -> LockDiff:
     """Compare two locks.
 
@@ -105,12 +105,12 @@ def compare(
         previous: origin of the previous lock, for the report.
         before: packages of the previous lock.
         after: packages of the new lock.
-        bases: base images whose digests differ.
+        base_changes: base images whose digests differ.
     """
     targets = sorted({*before, *after})
     diffs = (_compare_target(target, before.get(target, {}), after.get(target, {})) for target in targets)
     changed = tuple(diff for diff in diffs if diff.changes)
-    return LockDiff(image=image, previous=previous, places=changed, bases=tuple(bases))
+    return LockDiff(image=image, previous=previous, targets=changed, base_changes=tuple(base_changes))
 
 
 def _compare_target(target: LockTarget, before: Packages, after: Packages) -> TargetDiff:
@@ -197,33 +197,33 @@ def report(diff: LockDiff, format: Format) -> str:  # noqa: A002 -- name of the 
     """Format a difference as text."""
     if format is Format.JSON:
         return diff.model_dump_json(indent=2) + "\n"
-    if not diff.places and not diff.bases:
+    if not diff.targets and not diff.base_changes:
         return f"{diff.image}/pixi.lock holds the same packages as the one of {diff.previous}\n"
     markdown = format is Format.MARKDOWN
     draw = draw_markdown if markdown else draw_table
     parts = [f"### `{diff.image}`: packages changed since `{diff.previous}`\n"] if markdown else []
-    if diff.bases:
+    if diff.base_changes:
         rows = [
             (base.reference, (base.before or "")[:SHORT_DIGEST], (base.after or "")[:SHORT_DIGEST])
-            for base in diff.bases
+            for base in diff.base_changes
         ]
         parts.append(draw(BASE_COLUMNS, rows))
-    for place in diff.places:
-        table = draw(COLUMNS, [_row(change, markdown=markdown) for change in place.changes])
+    for target in diff.targets:
+        table = draw(COLUMNS, [_row(change, markdown=markdown) for change in target.changes])
         # Without the blank line, Markdown takes the table for a part of the paragraph above it.
-        parts.append(f"{summarize(place)}\n{'\n' if markdown else ''}{table}")
+        parts.append(f"{summarize(target)}\n{'\n' if markdown else ''}{table}")
     return "\n".join(parts)
 
 
-def summarize(place: TargetDiff) -> str:
+def summarize(target: TargetDiff) -> str:
     """Summarize the changes for an environment on a platform in one line."""
-    count = Counter(change.change for change in place.changes)
+    count = Counter(change.change for change in target.changes)
     words: Sequence[ChangeType] = ("upgraded", "downgraded", "rebuilt", "added", "removed")
     counted = ", ".join(f"{count[word]} {word}" for word in words if count[word])
-    difference = size(place.size_after - place.size_before, sign=True)
+    difference = size(target.size_after - target.size_before, sign=True)
     return (
-        f"{place.environment} on {place.platform}: {counted}; {size(place.download)} to download, "
-        f"{size(place.size_after)} in all ({difference})"
+        f"{target.environment} on {target.platform}: {counted}; {size(target.download)} to download, "
+        f"{size(target.size_after)} in all ({difference})"
     )
 
 

@@ -46,7 +46,7 @@ SUBDIRS: Final[Mapping[Platform, str]] = {
 class Locked:
     """Packages that a lock holds for an environment on a platform."""
 
-    place: LockTarget
+    target: LockTarget
 
     packages: Packages
 
@@ -201,7 +201,7 @@ def _candidates(files: LockFiles, environment: str, subdir: str) -> tuple[Locked
                 f"{name} has no environment '{environment}', which {image}/{SPEC} names and {manifest.name} has; "
                 f"{remedy}",
             )
-        platforms = {place: each for place, each in targets(environment, held) if str(each.subdir) == subdir}
+        platforms = {target: each for target, each in targets(environment, held) if str(each.subdir) == subdir}
         if not platforms:
             raise LockError(
                 Code.LOCK_STALE,
@@ -211,26 +211,26 @@ def _candidates(files: LockFiles, environment: str, subdir: str) -> tuple[Locked
         if not any(held.packages(platform) for platform in platforms.values()):
             raise _empty(name, manifest.image, environment, subdir, dict(lock.environments()))
         return tuple(
-            _locked(name, image, place, held, platform)
-            for place, platform in sorted(platforms.items(), key=lambda item: item[1].name)
+            _locked(name, image, target, held, platform)
+            for target, platform in sorted(platforms.items(), key=lambda item: item[1].name)
         )
 
 
-def _locked(name: str, image: str, place: LockTarget, held: Environment, platform: LockPlatform) -> Locked:
+def _locked(name: str, image: str, target: LockTarget, held: Environment, platform: LockPlatform) -> Locked:
     packages = held.packages(platform) or []
     built = sorted(package.name for package in packages if isinstance(package, CondaLockedSourcePackage))
     if built:
         raise LockError(
             Code.LOCK_SOURCE_PACKAGE,
-            f"{name}: environment '{place.environment}' has {'packages' if len(built) > 1 else 'a package'} that pixi "
+            f"{name}: environment '{target.environment}' has {'packages' if len(built) > 1 else 'a package'} that pixi "
             f"builds from source ({listed(built)}), and an image cannot have such a package yet; choose another "
             f"'environment' in {image}/{SPEC}, or take the package from a channel or PyPI",
         )
     everything = [*map(virtual, platform.virtual_packages), *map(described, packages)]
     records = held.conda_repodata_records_for_platform(platform) or []
     return Locked(
-        place,
-        unique(everything, name, place, relock_remedy(image)),
+        target,
+        unique(everything, name, target, relock_remedy(image)),
         {record.name.normalized.lower(): record for record in records},
     )
 

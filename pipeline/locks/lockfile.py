@@ -90,14 +90,14 @@ def packages_of(lock: rattler.LockFile, name: str, remedy: str) -> dict[LockTarg
         LockError: the lock holds a package twice for an environment and platform.
     """
     return {
-        place: unique(
+        target: unique(
             [*map(virtual, platform.virtual_packages), *map(described, environment.packages(platform) or [])],
             name,
-            place,
+            target,
             remedy,
         )
         for label, environment in lock.environments()
-        for place, platform in targets(label, environment)
+        for target, platform in targets(label, environment)
     }
 
 
@@ -122,7 +122,7 @@ def readable(path: Path, name: str, remedy: str) -> Iterator[None]:
         raise LockError(Code.LOCK_INVALID, f"{name} {CUT_OFF}; {remedy}")
 
 
-def unique(packages: Iterable[Package], name: str, place: LockTarget, remedy: str) -> Packages:
+def unique(packages: Iterable[Package], name: str, target: LockTarget, remedy: str) -> Packages:
     """Return packages by kind and name.
 
     Raises:
@@ -135,8 +135,8 @@ def unique(packages: Iterable[Package], name: str, place: LockTarget, remedy: st
             both = " and ".join(sorted(f"{each.version} {each.build}".strip() for each in (other, package)))
             raise LockError(
                 Code.LOCK_INVALID,
-                f"{name} holds package '{package.name}' twice for environment '{place.environment}' on "
-                f"{place.platform}, as {both}; {remedy}",
+                f"{name} holds package '{package.name}' twice for environment '{target.environment}' on "
+                f"{target.platform}, as {both}; {remedy}",
             )
     return by_name
 

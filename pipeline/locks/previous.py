@@ -20,7 +20,7 @@ from dulwich.repo import Repo
 
 from pipeline.config.validation import nearest
 from pipeline.credentials.logins import Logins
-from pipeline.credentials.registry_auth import explain_refused_pull
+from pipeline.credentials.registry_auth import explain_rejected_pull
 from pipeline.errors import Code, PreviousLockError
 from pipeline.git.commit import open_repository
 from pipeline.locks import base_images
@@ -143,7 +143,7 @@ async def _export_published(reference: str, path: Path, known: Collection[str]) 
     try:
         await published.sync()
     except dagger.QueryError as error:
-        remedy = explain_refused_pull(str(error), reference, known) or "correct the reference, or try again"
+        remedy = explain_rejected_pull(str(error), reference, known) or "correct the reference, or try again"
         raise PreviousLockError(
             Code.PREVIOUS_LOCK_MISSING, f"image {reference} cannot be pulled: {error}; {remedy}"
         ) from error

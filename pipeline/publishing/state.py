@@ -55,7 +55,7 @@ class Publication:
 
     image: str
     tags: Tags
-    places: list[RepositoryState]
+    states: list[RepositoryState]
     documents: tuple[str, ...] = ()
     """The names of its attachments, as reports have them."""
     compression: Compression = "gzip"
@@ -67,52 +67,52 @@ class Publication:
     @property
     def existing(self) -> set[str]:
         """All tags of all its repositories: a version in one of them counts in all."""
-        return {tag for place in self.places for tag in place.report.tags}
+        return {tag for state in self.states for tag in state.report.tags}
 
     def obstacle(self, tag: str) -> str:
         """Return the reason why a floating tag has to stay where it is; empty if it may move."""
-        if failed := [place.to.repository for place in self.places if place.failure]:
+        if failed := [state.to.repository for state in self.states if state.failure]:
             return f"{tag} stays where it is until all registries agree: {', '.join(failed)} failed"
         return obstacle(tag, self.tags, self.existing, made=self.made, latest_made=self._latest_made())
 
-    def to_move(self, place: RepositoryState, digest: str) -> list[str]:
+    def to_move(self, state: RepositoryState, digest: str) -> list[str]:
         """Return the floating tags to move in one of its repositories."""
         free = [tag for tag in self.tags.floating if not self.obstacle(tag)]
-        return [tag for tag in free if place.report.digests.get(tag) != digest]
+        return [tag for tag in free if state.report.digests.get(tag) != digest]
 
     def conflicts(self, digest: str) -> list[str]:
         """List the immutable tags that are another image already."""
         return [
-            f"{place.to.repository}:{tag} is {there}, and {digest} was built"
-            for place in self.places
+            f"{state.to.repository}:{tag} is {there}, and {digest} was built"
+            for state in self.states
             for tag in self.tags.immutable
-            if (there := place.report.digests.get(tag, digest)) != digest
+            if (there := state.report.digests.get(tag, digest)) != digest
         ]
 
     def rows(self, digest: str) -> list[PublicationRow]:
         """Return the result of each tag in each repository; without a digest, the expected result."""
-        return [row for place in self.places for row in self._rows(place, digest)]
+        return [row for state in self.states for row in self._rows(state, digest)]
 
-    def _rows(self, place: RepositoryState, digest: str) -> Iterable[PublicationRow]:
+    def _rows(self, state: RepositoryState, digest: str) -> Iterable[PublicationRow]:
         for tag in self.tags.immutable:
-            there = tag in place.report.digests
-            result: Result = "missing" if digest or place.failure else ("already there" if there else "to push")
-            yield place.row(tag, result, place.failure)
+            there = tag in state.report.digests
+            result: Result = "missing" if digest or state.failure else ("already there" if there else "to push")
+            yield state.row(tag, result, state.failure)
         for name in self.documents:
-            row = place.row(name, "missing" if digest or place.failure else "to attach", place.failure)
+            row = state.row(name, "missing" if digest or state.failure else "to attach", state.failure)
             yield row.model_copy(update={"kind": "attachment"})
-        failed = any(other.failure for other in self.places)
+        failed = any(other.failure for other in self.states)
         for tag in self.tags.floating:
             reason = self.obstacle(tag)
-            if digest and place.report.digests.get(tag) == digest:
-                yield place.row(tag, "already there")
+            if digest and state.report.digests.get(tag) == digest:
+                yield state.row(tag, "already there")
             elif not reason:
-                yield place.row(tag, "not moved" if digest else "to push", MOVING if digest else "")
-            elif tag in place.rows or not failed:
-                yield place.row(tag, "left", reason)
+                yield state.row(tag, "not moved" if digest else "to push", MOVING if digest else "")
+            elif tag in state.rows or not failed:
+                yield state.row(tag, "left", reason)
             else:
-                yield place.row(tag, "not moved", place.failure or reason)
+                yield state.row(tag, "not moved", state.failure or reason)
 
     def _latest_made(self) -> datetime | None:
-        times = [place.report.latest_made for place in self.places if place.report.latest_made]
+        times = [state.report.latest_made for state in self.states if state.report.latest_made]
         return max(map(datetime.fromisoformat, times), default=None)

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.build.tool_container import last_line, with_packages, with_scripts
 from pipeline.config.settings import Settings
-from pipeline.credentials.registry_auth import Login, explain_refused_pull
+from pipeline.credentials.registry_auth import Login, explain_rejected_pull
 from pipeline.registry.attachment import Attachment
 from pipeline.registry.oci_layout import LAYOUT, Artifact
 from pipeline.scripts.messages import Document, Job, Kind, RegistryFailure, RepositoryReport
@@ -114,7 +114,7 @@ class Registry:
             return _not_run(Kind.REJECTED, "it gave no report")
         except dagger.QueryError as error:
             # The step's own images come from registries too, and are pulled with the same credentials.
-            if refused := explain_refused_pull(str(error), None, [to.host] if to.login.secret else []):
+            if refused := explain_rejected_pull(str(error), None, [to.host] if to.login.secret else []):
                 return _not_run(Kind.REJECTED, f"{error}; {refused}")
             return _not_run(Kind.TRANSIENT, str(error))
 

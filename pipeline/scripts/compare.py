@@ -88,16 +88,16 @@ def _compare_manifests(
     before, after = ([layer["digest"] for layer in manifest["layers"]] for manifest in (old, new))
     for left, right in pair(before, after):
         number, count = (before.index(left) + 1, len(before)) if left else (after.index(right or "") + 1, len(after))
-        place = f"{prefix}layer {number} of {count}"
+        location = f"{prefix}layer {number} of {count}"
         try:
             listings: list[dict[str, Entry]] = [
                 read(published.blob(left)) if left else {},
                 read(built.blob(right)) if right else {},
             ]
         except ValueError as error:
-            yield Difference(place=place, path="", what=str(error), published=left or "", built=right or "")
+            yield Difference(location=location, path="", what=str(error), published=left or "", built=right or "")
         else:
-            yield from compare_layers(place, *listings)
+            yield from compare_layers(location, *listings)
     if old["config"]["digest"] != new["config"]["digest"]:
         documents = (json.loads(side.blob(m["config"]["digest"])) for side, m in ((published, old), (built, new)))
         # Without the digests of the layers, whose differences are reported above.

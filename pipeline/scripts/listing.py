@@ -68,7 +68,7 @@ def _read(layer: bytes) -> dict[str, Entry]:
     return entries
 
 
-def compare_layers(place: str, published: Mapping[str, Entry], built: Mapping[str, Entry]) -> list[Difference]:
+def compare_layers(location: str, published: Mapping[str, Entry], built: Mapping[str, Entry]) -> list[Difference]:
     """List the differences between two layers by path: entries that only one has, and attributes that differ."""
     differences: list[Difference] = []
     for path in sorted(published.keys() | built.keys()):
@@ -76,7 +76,7 @@ def compare_layers(place: str, published: Mapping[str, Entry], built: Mapping[st
         if old is None or new is None:
             differences.append(
                 Difference(
-                    place=place,
+                    location=location,
                     path=path,
                     what="added" if old is None else "removed",
                     published=old.kind if old else "",
@@ -87,21 +87,25 @@ def compare_layers(place: str, published: Mapping[str, Entry], built: Mapping[st
         for field in fields(Entry):
             before, after = getattr(old, field.name), getattr(new, field.name)
             if before != after:
-                differences.append(Difference(place=place, path=path, what=field.name, published=before, built=after))
+                differences.append(
+                    Difference(location=location, path=path, what=field.name, published=before, built=after)
+                )
     if not differences:
         what = "compression" if list(published) == list(built) else "order"
-        differences.append(Difference(place=place, path="", what=what, published="", built=""))
+        differences.append(Difference(location=location, path="", what=what, published="", built=""))
     return differences
 
 
-def compare_documents(place: str, published: object, built: object) -> list[Difference]:
+def compare_documents(location: str, published: object, built: object) -> list[Difference]:
     """List the differences between two JSON documents by key."""
     old, new = dict(_values("", published)), dict(_values("", built))
     differences: list[Difference] = []
     for key in sorted(old.keys() | new.keys()):
         if (before := old.get(key)) != (after := new.get(key)):
             what = "added" if before is None else "removed" if after is None else "value"
-            differences.append(Difference(place=place, path=key, what=what, published=before or "", built=after or ""))
+            differences.append(
+                Difference(location=location, path=key, what=what, published=before or "", built=after or "")
+            )
     return differences
 
 

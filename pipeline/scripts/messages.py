@@ -211,7 +211,7 @@ class RepositoryReport:
 class Difference:
     """One difference between the published and the built image."""
 
-    place: str
+    location: str
     """The configuration, the manifest, or a layer by its number."""
     path: str
     """A file of the layer, or a key of the document."""

@@ -61,10 +61,10 @@ def lay_out[T](sizes: Sequence[tuple[T, int]], box: Box) -> list[tuple[T, Box]]:
     """Divide a box among items by their sizes, the largest first."""
     ordered = sorted(sizes, key=lambda pair: pair[1], reverse=True)
     scaled = squarify.normalize_sizes([size for _, size in ordered], box.width, box.height)
-    places = squarify.squarify(scaled, box.x, box.y, box.width, box.height)
+    rectangles = squarify.squarify(scaled, box.x, box.y, box.width, box.height)
     return [
-        (item, Box(place["x"], place["y"], place["dx"], place["dy"]))
-        for (item, _), place in zip(ordered, places, strict=True)
+        (item, Box(rectangle["x"], rectangle["y"], rectangle["dx"], rectangle["dy"]))
+        for (item, _), rectangle in zip(ordered, rectangles, strict=True)
     ]
 
 

@@ -58,7 +58,7 @@ class Base(BaseModel):
 
     image: str
     reference: str
-    place: str
+    location: str
     """The key and file that name it, for people."""
 
     digest: str
@@ -97,18 +97,18 @@ def find_newer(base: Base, answer: Answer, pixi: str) -> list[UpdateRow]:
     rows = []
     now = answer.digests.get(name.tag, "")
     if name.tag and not now:
-        rows.append(row("base image", base.digest[:SHORT_DIGEST], "no such tag any more", base.place))
+        rows.append(row("base image", base.digest[:SHORT_DIGEST], "no such tag any more", base.location))
     elif name.tag and now != base.digest:
         rows.append(row("base image", base.digest[:SHORT_DIGEST] or "not locked", now[:SHORT_DIGEST], base.remedy))
     rows += [
-        row("CUDA", cuda_of(name.tag), f"{newer.version} ({newer.step})", f"{base.place}: {newer.tag}")
+        row("CUDA", cuda_of(name.tag), f"{newer.version} ({newer.step})", f"{base.location}: {newer.tag}")
         for newer in newer_cuda(name.tag, answer.tags)
     ]
     if base.has_pixi and pixi and (newest := newest_pixi(name.tag, answer.tags, pixi)):
         version, tag = newest
         # A floating tag has the newest pixi as soon as it is locked again.
-        change = f"{base.place}: {tag}" if pixi_of(name.tag) else base.remedy
-        rows.append(row("pixi", pixi, version, change if tag else f"{base.place}: only other bases have it"))
+        change = f"{base.location}: {tag}" if pixi_of(name.tag) else base.remedy
+        rows.append(row("pixi", pixi, version, change if tag else f"{base.location}: only other bases have it"))
     return rows
 
 

@@ -63,6 +63,6 @@ def test_each_file_of_an_image_is_read_once(checkout: CheckoutFolder, monkeypatc
         for image in opened.images():
             for platform in image.spec.platforms:
                 assert len(image.lock(platform).candidates) == 1
-                assert image.inputs(platform).bases
+                assert image.inputs(platform).base_digests
             assert len(image.files.packages()) == 2
     assert sorted(read) == ["from_path", "load_spec", "read", "read_manifest"]

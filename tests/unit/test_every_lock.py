@@ -105,7 +105,7 @@ def test_a_difference_has_every_package(good: tuple[dict[LockTarget, Packages], 
     for before, after in (({}, held), (held, {})):
         text = report(compare("small", "main", before, after), form)
         assert [name for name in names if name not in text] == []
-    assert compare("small", "main", held, held).places == ()
+    assert compare("small", "main", held, held).targets == ()
 
 
 @pytest.mark.parametrize("form", sbom.FORMATS)

@@ -69,8 +69,8 @@ def test_a_change_costs_the_layers_that_it_is_in() -> None:
     rest = [package("large", 9_000_000), *(package(f"p{number}", 1000) for number in range(20))]
     changed = package("p0", 1000, sha256="other", version="2.0")
     found = describe_changes("small", "v1", PLACE, held(*rest), held(*rest[:1], changed, *rest[2:]))
-    assert found.place is not None
-    assert [change.name for change in found.place.changes] == ["p0"]
+    assert found.target is not None
+    assert [change.name for change in found.target.changes] == ["p0"]
     layer = layers_of(rest)["conda", "p0"]
     beside = [key for key, name in layers_of(rest).items() if name == layer]
     assert 1 < len(beside) < 20
@@ -80,7 +80,7 @@ def test_a_change_costs_the_layers_that_it_is_in() -> None:
 def test_no_change_costs_nothing() -> None:
     """There is no line and nothing to pull."""
     found = describe_changes("small", "v1", PLACE, held(package("a")), held(package("a")))
-    assert (found.place, found.summary, found.layers, found.pull) == (None, "", 0, 0)
+    assert (found.target, found.summary, found.layers, found.pull) == (None, "", 0, 0)
 
 
 def test_a_removed_package_changes_its_layer() -> None:

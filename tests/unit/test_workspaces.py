@@ -167,7 +167,7 @@ from pathlib import Path
 from pipeline.locks.image_lock import LockFiles, check_lock
 from pipeline.config.image_toml import ImageSpec
 lock = check_lock(LockFiles(Path(sys.argv[1])), ImageSpec(description="x", cuda="13"))
-print([found.place for found in lock.candidates])
+print([found.target for found in lock.candidates])
 """
 
 

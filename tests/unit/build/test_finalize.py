@@ -47,7 +47,7 @@ def test_changed_files_are_of_no_commit() -> None:
 
 def test_a_locked_base_image_is_said_with_its_digest() -> None:
     """By both of OCI's keys, so that tools find it again."""
-    pinned = replace(inputs(Settings(), None), bases={"debian:12": "sha256:12"})
+    pinned = replace(inputs(Settings(), None), base_digests={"debian:12": "sha256:12"})
     found = labels(pinned, "debian:12")
     assert found["org.opencontainers.image.base.name"] == "debian:12"
     assert found["org.opencontainers.image.base.digest"] == "sha256:12"

@@ -52,8 +52,8 @@ def test_the_platform_that_pixi_lists_is_taken(checkout: CheckoutFolder) -> None
     lock = held(checkout, text)
     plain, both = Listed(**line("zlib", "1.3", "h_0")), Listed(**line("numpy", "2.0", "h_0"))  # type: ignore[arg-type]
     without, cuda = choose("small", lock, [plain]), choose("small", lock, [both, plain])
-    assert without.place.platform == "linux-64 (linux-64)"
-    assert cuda.place.platform == "linux-64 (linux-64-cuda)"
+    assert without.target.platform == "linux-64 (linux-64)"
+    assert cuda.target.platform == "linux-64 (linux-64-cuda)"
     assert "put the one with CUDA first" in platform_note("small", lock, without)
     assert platform_note("small", lock, cuda) == ""
 

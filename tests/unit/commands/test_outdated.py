@@ -33,8 +33,8 @@ def test_base_images_are_found_with_their_digests(checkout: CheckoutFolder) -> N
     checkout.write("small/image.toml", f"description = 'x'\nruntime_base = '{DEBIAN}'\n")
     checkout.write("small/base.lock", base_images.write("small", {PIXI: ONE, DEBIAN: TWO}))
     base, runtime = found(checkout)
-    assert (base.place, base.digest, base.has_pixi) == ("'base' in pyproject.toml", ONE, True)
-    assert (runtime.place, runtime.digest, runtime.has_pixi) == ("'runtime_base' in small/image.toml", TWO, False)
+    assert (base.location, base.digest, base.has_pixi) == ("'base' in pyproject.toml", ONE, True)
+    assert (runtime.location, runtime.digest, runtime.has_pixi) == ("'runtime_base' in small/image.toml", TWO, False)
     assert base.remedy == runtime.remedy == "dagger call lock --image small"
     assert by_repository([base, runtime, base]) == {
         "ghcr.io/prefix-dev/pixi": ["noble"],

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from pipeline.commands.release import check_next, find_places, next_version, parse_day, prepare, replace_version
+from pipeline.commands.release import check_next, find_locations, next_version, parse_day, prepare, replace_version
 from pipeline.errors import Code, TagError
 from tests.unit.refusals import refused
 from tests.unit.repository import Repository
@@ -66,7 +66,7 @@ def test_version_and_day_can_be_given(repository: Repository) -> None:
 
 def test_the_version_of_this_repository_is_the_same_everywhere() -> None:
     """A release of this repository finds its places, and they agree."""
-    assert {place.file for place in find_places(ROOT)} >= {"pyproject.toml", "ml_platform/pixi.toml"}
+    assert {location.file for location in find_locations(ROOT)} >= {"pyproject.toml", "ml_platform/pixi.toml"}
 
 
 def test_the_next_version_needs_no_change_of_the_files_that_have_it(repository: Repository) -> None:
@@ -173,5 +173,5 @@ def test_inline_tables_and_dotted_keys_are_versions_too(repository: Repository) 
         'project.name = "x"\nproject.version = "2026.2.0"\n',
     ):
         repository.write("pyproject.toml", text)
-        place = find_places(repository.path)[0]
-        assert replace_version(place, Version("2026.3.0")) == text.replace("2026.2.0", "2026.3.0")
+        location = find_locations(repository.path)[0]
+        assert replace_version(location, Version("2026.3.0")) == text.replace("2026.2.0", "2026.3.0")

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.config.toml_locations import Keys, first_line_of, line_of, line_with, place
+from pipeline.config.toml_locations import Keys, first_line_of, format_location, line_of, line_with
 
 TEXT = '''\
 # A comment
@@ -95,4 +95,7 @@ def test_words_are_found_in_any_file() -> None:
 
 def test_a_place_is_written_as_compilers_do() -> None:
     """A file and its line, or the file alone where the line is not known."""
-    assert (place("small/image.toml", 3), place("small/image.toml", None)) == ("small/image.toml:3", "small/image.toml")
+    assert (format_location("small/image.toml", 3), format_location("small/image.toml", None)) == (
+        "small/image.toml:3",
+        "small/image.toml",
+    )

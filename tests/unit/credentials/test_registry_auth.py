@@ -8,7 +8,7 @@ import pytest
 from pipeline.credentials.registry_auth import (
     DockerConfig,
     explain_missing,
-    explain_refused_pull,
+    explain_rejected_pull,
     host_of,
     read_docker_config,
 )
@@ -95,11 +95,11 @@ REFUSED_BY_HUB = "docker.io/lab/private:1: pull access denied, repository does n
 )
 def test_a_refused_pull_says_where_credentials_come_from(message: str, address: str | None, host: str) -> None:
     """The registry is the one of the image, or the one that the engine names."""
-    given = str(explain_refused_pull(message, address, []))
+    given = str(explain_rejected_pull(message, address, []))
     assert f"put 'with-registry-auth --address {host} --username NAME --secret env:PASSWORD' before" in given
-    assert str(explain_refused_pull(message, address, [host])).startswith(f"{host} rejects its credentials")
+    assert str(explain_rejected_pull(message, address, [host])).startswith(f"{host} rejects its credentials")
 
 
 def test_other_failures_to_pull_are_no_refusal() -> None:
     """Credentials do not help against them."""
-    assert explain_refused_pull("dial tcp: lookup ghcr.io: no such host", "ghcr.io/a/b", []) is None
+    assert explain_rejected_pull("dial tcp: lookup ghcr.io: no such host", "ghcr.io/a/b", []) is None

@@ -49,7 +49,7 @@ def test_an_image_need_not_have_the_file(checkout: CheckoutFolder) -> None:
 
 def test_a_build_takes_the_locked_digest() -> None:
     """Of the names that are locked; others stay as they are."""
-    inputs = BuildInputs("small", SPEC, SETTINGS, dag.directory(), bases={PIXI: ONE})
+    inputs = BuildInputs("small", SPEC, SETTINGS, dag.directory(), base_digests={PIXI: ONE})
     assert inputs.pinned(PIXI) == f"{PIXI}@{ONE}"
     assert inputs.pinned(DEBIAN) == DEBIAN
 

@@ -26,7 +26,7 @@ def package(name: str, version: str, build: str = "h_0", size: int | None = 1000
 def changes(before: Packages, after: Packages) -> list[tuple[str, str]]:
     """Names and words of what changed, in the order of the report."""
     diff = compare("small", "main", {LINUX: before}, {LINUX: after})
-    return [(change.name, change.change) for place in diff.places for change in place.changes]
+    return [(change.name, change.change) for target in diff.targets for change in target.changes]
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,12 @@ def test_sizes_add_up() -> None:
     """New packages must be downloaded; a package without a size counts as nothing, and is shown as unknown."""
     before = packages(package("kept", "1", size=500), package("a", "1", size=2_000_000), package("gone", "1", size=300))
     after = packages(package("kept", "1", size=500), package("a", "2", size=3_500_000), package("b", "1", size=None))
-    (place,) = compare("small", "main", {LINUX: before}, {LINUX: after}).places
-    assert (place.download, place.size_before, place.size_after) == (3_500_000, 2_000_800, 3_500_500)
-    assert summarize(place) == (
+    (target,) = compare("small", "main", {LINUX: before}, {LINUX: after}).targets
+    assert (target.download, target.size_before, target.size_after) == (3_500_000, 2_000_800, 3_500_500)
+    assert summarize(target) == (
         "default on linux-64: 1 upgraded, 1 added, 1 removed; 3.5 MB to download, 3.5 MB in all (+1.5 MB)"
     )
-    rows = report(LockDiff(image="small", previous="main", places=(place,)), Format.MARKDOWN).splitlines()[-3:]
+    rows = report(LockDiff(image="small", previous="main", targets=(target,)), Format.MARKDOWN).splitlines()[-3:]
     assert [[cell.strip() for cell in row.strip("|").split("|")] for row in rows] == [
         ["a", "upgraded", "1", "2", "3.5 MB", "+1.5 MB"],
         ["b", "added", "", "1", "?", "?"],
@@ -161,7 +161,7 @@ def test_environments_and_platforms_are_told_apart() -> None:
         LockTarget("ml", "linux-64"): two,
     }
     diff = compare("small", "main", before, after)
-    assert [(place.environment, place.platform, place.changes[0].change) for place in diff.places] == [
+    assert [(target.environment, target.platform, target.changes[0].change) for target in diff.targets] == [
         ("default", "osx-64", "upgraded"),
         ("ml", "linux-64", "added"),
     ]
@@ -174,7 +174,7 @@ def test_a_new_format_is_no_change(tmp_path: Path) -> None:
     for name, text in (("6", write(found)), ("7", write(found, version=7, platforms=platforms))):
         (tmp_path / name).write_text(text)
     old, new = (read_packages(tmp_path / name, name, "") for name in ("6", "7"))
-    assert compare("small", "main", old, new).places == ()
+    assert compare("small", "main", old, new).targets == ()
 
 
 def test_another_cuda_is_a_change(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_json_has_everything() -> None:
     before, after = packages(package("python", "3.12", size=None)), packages(package("python", "3.13"))
     found = json.loads(report(compare("small", "main", {LINUX: before}, {LINUX: after}), Format.JSON))
     assert (found["image"], found["previous"]) == ("small", "main")
-    assert found["places"][0]["changes"] == [
+    assert found["targets"][0]["changes"] == [
         {
             "name": "python",
             "kind": "conda",
@@ -239,6 +239,6 @@ def test_base_images_are_told_before_packages() -> None:
     lines = report(diff, Format.MARKDOWN).splitlines()
     cells = [cell.strip() for cell in lines[-1].strip("|").split("|")]
     assert cells == ["debian:12", f"sha256:{'1' * 12}", f"sha256:{'2' * 12}"]
-    assert json.loads(report(diff, Format.JSON))["bases"] == [changed[0].model_dump()]
+    assert json.loads(report(diff, Format.JSON))["base_changes"] == [changed[0].model_dump()]
     both = report(compare("small", "main", {}, {LINUX: packages(package("a", "1"))}, changed), Format.TABLE)
     assert both.index("debian:12") < both.index("1 added")

@@ -151,7 +151,7 @@ def test_two_platforms_of_one_kind_are_two_candidates(checkout: CheckoutFolder) 
         write({"default": {"linux-64-cuda": [NUMPY, ZLIB], "linux-64": [ZLIB]}}, version=7, platforms=TWO),
     )
     held = check_lock(LockFiles(checkout.image), SPEC)
-    assert [(candidate.place.platform, list(candidate.conda)) for candidate in held.candidates] == [
+    assert [(candidate.target.platform, list(candidate.conda)) for candidate in held.candidates] == [
         ("linux-64 (linux-64)", ["zlib"]),
         ("linux-64 (linux-64-cuda)", ["numpy", "zlib"]),
     ]

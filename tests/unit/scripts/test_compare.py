@@ -52,7 +52,7 @@ def finish(folder: Path, digest: str) -> compare.Layout:
 def diff(published: compare.Layout, built: compare.Layout) -> list[tuple[str, str, str]]:
     """Place, path and kind of each difference."""
     found = compare.compare(published, published.digest(), built)
-    return [(one.place, one.path, one.what) for one in found]
+    return [(one.location, one.path, one.what) for one in found]
 
 
 def image(folder: Path, text: str = "a", **config: object) -> compare.Layout:
@@ -86,7 +86,7 @@ def test_a_layer_more_is_told(tmp_path: Path) -> None:
     built = finish(tmp_path / "2", write_manifest(tmp_path / "2", layers))
     found = diff(image(tmp_path / "1"), built)
     assert found[:2] == [("layer 2 of 2", "more", "added"), ("layer 3 of 3", "third", "added")]
-    assert {place for place, _, _ in found[2:]} == {"manifest"}
+    assert {location for location, _, _ in found[2:]} == {"manifest"}
 
 
 def test_a_layer_that_cannot_be_read_does_not_end_the_comparison(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_each_platform_is_compared_with_its_own(tmp_path: Path) -> None:
     found = diff(index(tmp_path / "1", "a", "amd64", "arm64"), index(tmp_path / "2", "b", "amd64", "arm64", "riscv64"))
     assert ("linux/arm64 layer 1 of 1", "file", "content") in found
     assert ("index", "[2]", "added") in found
-    assert not [place for place, _, _ in found if "amd64" in place]
+    assert not [location for location, _, _ in found if "amd64" in location]
 
 
 def test_a_registry_that_does_not_answer_is_told(

@@ -17,7 +17,7 @@ def base(reference: str = PIXI, digest: str = ONE) -> Base:
     return Base(
         image="small",
         reference=reference,
-        place="'base' in small/image.toml",
+        location="'base' in small/image.toml",
         remedy=LOCK,
         digest=digest,
         has_pixi=True,
