@@ -113,6 +113,11 @@ def sentence(output: str) -> str:
     return coded["sentence"]
 
 
+def inside(*command: str) -> None:
+    """Run a command in the sandbox's machine."""
+    subprocess.run([str(ROOT / "dev"), "exec", *command], check=True, capture_output=True, timeout=PATIENCE)
+
+
 def overlay(image: str) -> Path:
     """The folder with the manifest and lock that the sandbox has for an image."""
     return current().folder / "overlay" / image
@@ -160,6 +165,11 @@ async def answer(  # each function returns something else
     return await getattr(before(pipeline) if before else pipeline, function)(**arguments)
 
 
+async def apply(checkout: Checkout, function: str, /, before: Before | None = None, **arguments: object) -> None:
+    """Write the changes that :func:`answer` returns into the checkout, as the CLI does with ``--auto-apply``."""
+    await (await answer(checkout, function, before, **arguments)).export(str(checkout.path))
+
+
 async def failure(
     checkout: Checkout, function: str, /, before: Before | None = None, **arguments: object
 ) -> PipelineError:
@@ -179,7 +189,9 @@ async def refused(checkout: Checkout, function: str, /, before: Before | None = 
 
 @asynccontextmanager
 async def a_session(log: Path = Path(os.devnull)) -> AsyncIterator[None]:
-    """A session with the engine, whose progress somebody reads: the CLI waits where nobody does.
+    """A session with the engine, whose progress goes to a file.
+
+    The SDK would give it a pipe that nobody reads, and the session stops for ever when that is full.
 
     Args:
         log: the file that its progress is added to, as the CLI shows it.
@@ -217,7 +229,5 @@ def repository() -> Checkout:
 @pytest_asyncio.fixture(scope="module")
 async def connection(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[None]:
     """A session with the engine, for tests that ask it through the SDK."""
-    # Into a file: the SDK would give it a pipe that nobody reads, and the session stops for ever when that is full.
-    with (tmp_path_factory.mktemp("session") / "log").open("w", encoding="utf-8") as log:
-        async with dagger.connection(dagger.Config(log_output=log)):
-            yield
+    async with a_session(tmp_path_factory.mktemp("session") / "log"):
+        yield

@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import os
 import shutil
-import subprocess
 import tarfile
 import time
 import zipfile
@@ -16,7 +15,7 @@ from typing import Final
 from dagger import dag
 
 from pipeline.main import Pipeline
-from tests.engine.conftest import PATIENCE, ROOT, Before
+from tests.engine.conftest import Before, inside
 from tests.sandbox import credentials
 from tests.sandbox.channel import index, package
 from tests.sandbox.hosts import PRIVATE, registry
@@ -35,11 +34,6 @@ SECRETS: Final = tuple(
 )
 #: The first bytes of a compressed blob.
 _GZIP: Final = b"\x1f\x8b"
-
-
-def inside(*command: str) -> None:
-    """Run a command in the sandbox's machine."""
-    subprocess.run([str(ROOT / "dev"), "exec", *command], check=True, capture_output=True, timeout=PATIENCE)
 
 
 class Private:

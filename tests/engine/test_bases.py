@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.engine.conftest import Checkout, a_session, answer, refused
+from tests.engine.conftest import Checkout, a_session, answer, apply, refused
 from tests.engine.publishing import digest_of, docker_config, skopeo
 
 pytestmark = pytest.mark.asyncio
@@ -45,8 +45,7 @@ async def label(checkout: Checkout, name: str) -> str | None:
 
 async def lock(checkout: Checkout, *packages: str) -> None:
     """Lock the image, and write what changed."""
-    changeset = await answer(checkout, "lock", image="small", package=[*packages])
-    await changeset.export(str(checkout.path))
+    await apply(checkout, "lock", image="small", package=[*packages])
 
 
 async def test_a_build_stands_on_what_was_locked(

@@ -16,7 +16,7 @@ from dagger import dag
 
 from pipeline.credentials.logins import Logins
 from pipeline.output.formats import Format
-from tests.engine.conftest import Checkout, a_session, answer, copy_module, overlay, refused
+from tests.engine.conftest import Checkout, a_session, answer, apply, copy_module, overlay, refused
 from tests.engine.private import GIVE, REJECTED, Private, assert_hidden, files_of
 from tests.sandbox.current_pixi import VERSION
 from tests.sandbox.state import current
@@ -87,8 +87,7 @@ def secretive(tmp_path: Path, private: Private) -> Checkout:
 
 async def lock(checkout: Checkout, private: Private, image: str, **options: object) -> str:
     """Lock an image with credentials, and write what changed; the lock."""
-    changeset = await answer(checkout, "lock", private.login(), image=image, **options)
-    await changeset.export(str(checkout.path))
+    await apply(checkout, "lock", private.login(), image=image, **options)
     return checkout.read(f"{image}/pixi.lock")
 
 

@@ -8,7 +8,7 @@ from dagger import dag
 
 from pipeline.commands.check import inspect_image
 from pipeline.config.image_kind import ImageKind
-from tests.engine.conftest import CODED, Checkout, answer, failure, refused
+from tests.engine.conftest import CODED, Checkout, apply, failure, refused
 
 CHECKS = ["cuda-consistent", "images-sound", "locks-fresh", "probes-pass", "sizes-in-budget", "specs-valid"]
 DESCRIPTION = 'description = "A small image"\n'
@@ -40,8 +40,7 @@ async def test_good_images_pass_all_checks(checkout: Checkout) -> None:
     """A small image with a budget that is large enough passes everything there is; so do new ones, untouched."""
     checkout.write("small/image.toml", DESCRIPTION + 'size_budget = "1 GB"\n')
     for kind in ImageKind:
-        made = await answer(checkout, "scaffold", name=f"new-{kind.value}", kind=kind)
-        await made.export(str(checkout.path))
+        await apply(checkout, "scaffold", name=f"new-{kind.value}", kind=kind)
         assert checkout.read(f"new-{kind.value}/image.toml")
     ended = checkout.dagger("check")
     assert ended.returncode == 0, ended.stderr

@@ -3,7 +3,7 @@
 import pytest
 import pytest_asyncio
 
-from tests.engine.conftest import Checkout, answer, copy_module
+from tests.engine.conftest import Checkout, answer, apply, copy_module
 from tests.engine.inside import run
 from tests.sandbox.current_pixi import VERSION
 
@@ -35,7 +35,7 @@ async def current(tmp_path_factory: pytest.TempPathFactory, connection: None) ->
     copy_module(checkout.path)
     checkout.write("current/image.toml", IMAGE)
     checkout.write("current/pixi.toml", MANIFEST)
-    await (await answer(checkout, "lock", image="current")).export(str(checkout.path))
+    await apply(checkout, "lock", image="current")
     return checkout
 
 

@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 
@@ -13,7 +12,7 @@ import pytest_asyncio
 from dagger import dag
 
 from pipeline.output.formats import Format
-from tests.engine.conftest import PATIENCE, ROOT, Checkout, answer, copy_module, refused
+from tests.engine.conftest import Checkout, answer, apply, copy_module, inside, refused
 from tests.sandbox.channel import index, package
 from tests.sandbox.hosts import HOSTS
 from tests.sandbox.state import current
@@ -55,11 +54,6 @@ class Channel:
         shutil.rmtree(self.folder)
 
 
-def inside(*command: str) -> None:
-    """Run a command in the sandbox's machine."""
-    subprocess.run([str(ROOT / "dev"), "exec", *command], check=True, capture_output=True, timeout=PATIENCE)
-
-
 @pytest.fixture(scope="module")
 def channel() -> Iterator[Channel]:
     """A channel that nobody has seen before, with `greeter`, which needs `words`; both of them in version 1.0."""
@@ -89,7 +83,7 @@ async def small(
     copy_module(checkout.path)
     checkout.write("small/image.toml", 'description = "A small image"\n')
     checkout.write("small/pixi.toml", MANIFEST.format(channel=channel.name))
-    await (await answer(checkout, "lock", image="small")).export(str(checkout.path))
+    await apply(checkout, "lock", image="small")
     repository.commit("Lock")
     return checkout
 
@@ -120,7 +114,7 @@ async def test_a_lock_follows_its_channel(small: Checkout, channel: Channel) -> 
     assert locked(small) == {"greeter-1.1", "words-1.0"}
     assert "1 upgraded" in shown
 
-    await (await answer(small, "lock", image="small")).export(str(small.path))
+    await apply(small, "lock", image="small")
     assert locked(small) == {"greeter-1.1", "words-1.1"}
     assert small.read("small/pixi.toml") == MANIFEST.format(channel=channel.name)
 

@@ -15,7 +15,7 @@ from pipeline.output.formats import SbomFormat
 from pipeline.registry.oci_layout import make_artifact
 from tests.engine import inside
 from tests.engine.alone.test_outdated import record, settle
-from tests.engine.conftest import Checkout, answer, copy_module, refused
+from tests.engine.conftest import Checkout, answer, apply, copy_module, refused
 from tests.engine.inside import ANYBODY
 from tests.engine.test_same_bytes import number
 from tests.sandbox import osv
@@ -125,8 +125,7 @@ async def made(tmp_path_factory: pytest.TempPathFactory, connection: None) -> Ch
 
 async def lock(checkout: Checkout, image: str, *package: str) -> None:
     """Lock an image, or packages of it, and write what changed."""
-    changes = await answer(checkout, "lock", image=image, package=list(package))
-    await changes.export(str(checkout.path))
+    await apply(checkout, "lock", image=image, package=list(package))
 
 
 async def run(checkout: Checkout, image: str, *command: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import Checkout, a_session, answer, refused
+from tests.engine.conftest import Checkout, a_session, answer, apply, refused
 from tests.engine.private import REGISTRY_OPTIONS, assert_hidden, registry_login
 from tests.engine.publishing import docker_config, skopeo
 
@@ -40,8 +40,7 @@ async def test_an_image_on_a_private_base(
         built = await answer(checkout, "build", registry_login, image="small")
         await built.with_exec(["true"]).sync()
         output.append(await (await answer(checkout, "sbom", registry_login, image="small")).contents())
-        changeset = await answer(checkout, "lock", registry_login, image="small")
-        await changeset.export(str(checkout.path))
+        await apply(checkout, "lock", registry_login, image="small")
     assert private in checkout.read("small/base.lock")
     ended = checkout.call(*REGISTRY_OPTIONS, "lock", "--image", "small", "--check")
     assert ended.returncode == 0, ended.stderr

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from tests.actions import Event, Job, Step, jobs, load
 from tests.engine import publishing
-from tests.engine.conftest import MODULE, PATIENCE, ROOT, Checkout, a_session, answer, copy_module
+from tests.engine.conftest import MODULE, PATIENCE, ROOT, Checkout, a_session, apply, copy_module
 from tests.engine.publishing import tags_of
 from tests.engine.test_lock import Channel
 from tests.sandbox import osv
@@ -207,7 +207,7 @@ async def locked(runner: Runner, channel: Channel) -> Channel:
     checkout.write("small/image.toml", SPEC)
     checkout.write("small/pixi.toml", MANIFEST.format(channel=channel.name))
     async with a_session():
-        await (await answer(checkout, "lock", image="small")).export(str(checkout.path))
+        await apply(checkout, "lock", image="small")
     assert "greeter-1.0-" in checkout.read("small/pixi.lock")
     commit(runner.repository, "Lock")
     return channel
