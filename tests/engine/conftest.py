@@ -71,6 +71,23 @@ class Checkout:
         """The text of a file."""
         return (self.path / name).read_text(encoding="utf-8")
 
+    def add_environment(self, image: str = "small", *, of: str = "small", end: str = "") -> None:
+        """Write the manifest and the lock that the sandbox has for an image.
+
+        Engines before v0.21 give a session files of another one where the two are equal, and lose them when that other
+        one ends ("module not found"). Sessions of one process follow one another, so it suffices that no other process
+        has these files.
+
+        Args:
+            image: the folder that gets them.
+            of: the image in the sandbox.
+            end: is added to the manifest.
+        """
+        mine = f"# {os.environ.get('PYTEST_XDIST_WORKER', 'alone')}\n"
+        for name, more in {"pixi.toml": mine + end, "pixi.lock": mine}.items():
+            text = (current().folder / "overlay" / of / name).read_text(encoding="utf-8")
+            self.write(f"{image}/{name}", text + more)
+
     def set(self, **settings: object) -> None:
         """Change settings of the checkout."""
         file = self.path / "images.toml"
@@ -116,11 +133,6 @@ def sentence(output: str) -> str:
 def inside(*command: str) -> None:
     """Run a command in the sandbox's machine."""
     subprocess.run([str(ROOT / "dev"), "exec", *command], check=True, capture_output=True, timeout=PATIENCE)
-
-
-def overlay(image: str) -> Path:
-    """The folder with the manifest and lock that the sandbox has for an image."""
-    return current().folder / "overlay" / image
 
 
 def copy_module(target: Path, names: Sequence[str] = MODULE) -> None:
@@ -213,8 +225,7 @@ def checkout(tmp_path: Path) -> Checkout:
     copy_module(tmp_path)
     made = Checkout(tmp_path)
     made.write("small/image.toml", 'description = "A small image"\n')
-    for name in ("pixi.toml", "pixi.lock"):
-        shutil.copy(overlay("small") / name, tmp_path / "small" / name)
+    made.add_environment()
     return made
 
 

@@ -15,7 +15,7 @@ from pipeline.config.image_kind import ImageKind
 from pipeline.config.image_toml import Platform
 from pipeline.config.settings import Settings
 from pipeline.git.commit import Commit
-from tests.engine.conftest import Checkout, copy_module, overlay
+from tests.engine.conftest import Checkout, copy_module
 
 PREFIX: Final = "/app/.pixi/envs/default"
 PYTHON: Final = ("python", "-c", "import ssl, sys; print(sys.prefix)")
@@ -80,8 +80,7 @@ class Example:
 async def make_pixi(folder: Path, commit: Commit) -> Example:
     """An environment with Python and nothing else."""
     checkout, extras = await _checkout(folder)
-    for name in ("pixi.toml", "pixi.lock"):
-        checkout.write(f"small/{name}", (overlay("small") / name).read_text())
+    checkout.add_environment()
     container = await _build(await _open(folder), "small", commit)
     return replace(extras, container=container, command=PYTHON, output=PREFIX)
 

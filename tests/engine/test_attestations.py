@@ -15,7 +15,7 @@ from pipeline.attestations.attach import made_from
 from pipeline.checkout import Checkout as Images
 from pipeline.config.settings import Settings
 from pipeline.git.commit import Commit
-from tests.engine.conftest import a_session, overlay
+from tests.engine.conftest import a_session
 from tests.engine.publishing import BOTH_KINDS, COMMIT, FIXED, MOVING, Shop, digest_of, open_shop, skopeo, tags_of
 from tests.sandbox.hosts import REGISTRIES as HOSTS
 from tests.sandbox.machine import Machine
@@ -93,8 +93,7 @@ async def test_an_image_is_published_with_what_is_known_of_it(shop: Shop) -> Non
 async def test_the_provenance_names_commit_lock_and_base(shop: Shop) -> None:
     """The lock by its hash, and the base by the digest that its tag has in the registry."""
     shop.checkout.write("small/image.toml", 'description = "A small image"\n')
-    for name in ("pixi.toml", "pixi.lock"):
-        shop.checkout.write(f"small/{name}", (overlay("small") / name).read_text())
+    shop.checkout.add_environment()
     commit = Commit(COMMIT, datetime(2026, 2, 1, tzinfo=UTC), ())
     async with a_session():
         images = await Images.open(dag.host().directory(str(shop.checkout.path)))

@@ -22,7 +22,7 @@ from pipeline.commands.verify import verify
 from pipeline.output.formats import Format, ResultFormat, SbomFormat
 from pipeline.registry.oci_layout import make_artifact
 from pipeline.smoke.results import require_passed
-from tests.engine.conftest import Checkout, copy_module, overlay
+from tests.engine.conftest import Checkout, copy_module
 from tests.engine.inside import ANYBODY, run
 from tests.engine.oci import Layout
 from tests.engine.publishing import COMMIT, REGISTRIES, docker_config, tags_of
@@ -108,8 +108,7 @@ async def build(folder: Path, seconds: int) -> Awkward:
     checkout = Checkout(folder)
     checkout.set(install_timeout=seconds)
     checkout.write("awkward/image.toml", SPEC)
-    for name in ("pixi.toml", "pixi.lock"):
-        checkout.write(f"awkward/{name}", (overlay("awkward") / name).read_text())
+    checkout.add_environment("awkward", of="awkward")
     images = await Images.open(dag.host().directory(str(folder)))
     return Awkward(folder, images, await images.image("awkward").build())
 

@@ -7,7 +7,6 @@ process, with and without credentials in sessions of their own: what one was giv
 import asyncio
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from dagger import dag
 
 from pipeline.credentials.logins import Logins
 from pipeline.output.formats import Format
-from tests.engine.conftest import Checkout, a_session, answer, apply, copy_module, overlay, refused
+from tests.engine.conftest import Checkout, a_session, answer, apply, copy_module, refused
 from tests.engine.private import GIVE, REJECTED, Private, assert_hidden, files_of
 from tests.sandbox.current_pixi import VERSION
 from tests.sandbox.state import current
@@ -176,8 +175,8 @@ async def test_a_private_channel_with_tokens(
 async def test_a_secret_in_an_address_is_refused(secretive: Checkout, private: Private) -> None:
     """With its line, before anything is asked, and without a repetition of it."""
     address = private.address.replace("https://", "https://me:unspeakable@")
+    secretive.add_environment("secretive")
     secretive.write("secretive/pixi.toml", MANIFEST.format(channel=address))
-    shutil.copy(overlay("small") / "pixi.lock", secretive.path / "secretive")
     known = "secretive/pixi.toml:3 has a password in an address at packages.maniaclab.example; "
     ended = secretive.call("lock", "--image", "secretive")
     async with a_session():

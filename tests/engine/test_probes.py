@@ -1,7 +1,6 @@
 """Probes on the engine: whatever one of them does, all are reported, each with its own end."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -10,7 +9,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.output.formats import ResultFormat
-from tests.engine.conftest import Checkout, answer, copy_module, overlay
+from tests.engine.conftest import Checkout, answer, copy_module
 
 SITE_PACKAGES = "/app/.pixi/envs/default/lib/python3.12/site-packages"
 #: The time limit of what hangs, in seconds.
@@ -164,8 +163,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     made.write("small/image.toml", IMAGE)
     made.write("small/crashes.py", "import ctypes\nprint('going', flush=True)\nctypes.string_at(0)\n")
     made.write("small/hangs.py", "import time\nprint('waiting', flush=True)\ntime.sleep(1000)\n")
-    for name in ("pixi.toml", "pixi.lock"):
-        shutil.copy(overlay("small") / name, made.path / "small" / name)
+    made.add_environment()
     made.write("bare/image.toml", BARE)
     made.write("bare/Dockerfile", DOCKERFILE)
     return made

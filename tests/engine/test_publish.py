@@ -17,7 +17,7 @@ from pipeline.config.settings import Settings
 from pipeline.errors import Code, PipelineError
 from pipeline.registry.oci_layout import make_artifact
 from tests.engine import traces
-from tests.engine.conftest import a_session, overlay
+from tests.engine.conftest import a_session
 from tests.engine.publishing import (
     BOTH_KINDS,
     COMMIT,
@@ -68,8 +68,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     """2026.2.0 of an image of each kind, by the command of the README; tests write the content of ``tiny`` again."""
     shop = open_shop(tmp_path_factory.mktemp("published"))
     shop.checkout.write("small/image.toml", 'description = "A small image"\n')
-    for name in ("pixi.toml", "pixi.lock"):
-        shop.checkout.write(f"small/{name}", (overlay("small") / name).read_text())
+    shop.checkout.add_environment()
     logins = [
         word
         for host in HOSTS

@@ -21,7 +21,7 @@ from pipeline.registry import oci_layout
 from pipeline.registry.client import Destination, Registry
 from pipeline.registry.oci_layout import Artifact, make_artifact
 from pipeline.scripts.divide import TIME
-from tests.engine.conftest import overlay
+from tests.engine.conftest import Checkout
 from tests.engine.oci import Archive, Layout
 from tests.sandbox import credentials
 from tests.sandbox.state import current
@@ -56,8 +56,7 @@ def write_small(folder: Path, seconds: int, greeting: str = "hello\n", compressi
     spec = f'compression = "{compression}"\n{GREETING}'
     for name, text in {"image.toml": spec, "greeting": greeting}.items():
         (folder / "small" / name).write_text(text)
-    for name, end in {"pixi.toml": f"# {RUN}\n", "pixi.lock": ""}.items():
-        (folder / "small" / name).write_text((overlay("small") / name).read_text() + end)
+    Checkout(folder).add_environment(end=f"# {RUN}\n")
     return folder
 
 
