@@ -19,7 +19,8 @@ from pipeline.config.settings import Settings, load_settings
 from pipeline.config.toml_locations import located
 from pipeline.config.validation import nearest
 from pipeline.credentials.logins import Logins
-from pipeline.errors import Code, SpecError
+from pipeline.engine_errors import explain
+from pipeline.errors import Code, PipelineError, SpecError
 from pipeline.git.commit import Commit, read_commit
 from pipeline.locks import base_images
 from pipeline.locks.image_lock import ImageLock, Locked, LockFiles, check_lock
@@ -139,7 +140,13 @@ class ImageSource:
         Raises:
             PipelineError: the files cannot be used, or a build step failed.
         """
-        target = self.platform(platform)
+        try:
+            return await self._build(self.platform(platform))
+        except dagger.DaggerError as error:
+            cause = explain(error, self.logins.registries)
+            raise PipelineError(cause.code, f"{self.name}: {cause.message}") from error
+
+    async def _build(self, target: Platform) -> Image:
         inputs = self.inputs(target)
         if self.unpinned:
             log(f"{self.unpinned}\n")
@@ -149,7 +156,13 @@ class ImageSource:
             built = await pixi_image.build(inputs, self.lock(target))
         scratch = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
         files = await extra_files.collect(inputs.folder, self.spec.files, inputs.file, scratch)
-        return await finalize(built, inputs, files)
+        image = await finalize(built, inputs, files)
+        try:
+            await image.container.sync()
+        except dagger.QueryError:
+            await extra_files.require_no_folder(built.without_environment, self.spec.files, inputs.file)
+            raise
+        return image
 
     async def build_all(self) -> dict[Platform, Image]:
         """Build it for each of its platforms, in their order.

@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable, Iterable
 
 import anyio
+import dagger
 
+from pipeline.engine_errors import explain
 from pipeline.errors import Code, PipelineError
 
 
@@ -21,6 +23,8 @@ async def results_of[T, R](function: Callable[[T], Awaitable[R]], items: Iterabl
             results[number] = await function(item)
         except PipelineError as error:
             failures.append(error)
+        except dagger.DaggerError as error:
+            failures.append(explain(error))
 
     async with anyio.create_task_group() as tasks:
         for number, item in enumerate(items):

@@ -13,6 +13,7 @@ from dagger import DefaultPath, Doc, Ignore, Name, check, field, function, objec
 from pipeline.config.image_kind import ImageKind
 from pipeline.credentials.channel_auth import ChannelAuth, check_arguments
 from pipeline.credentials.registry_auth import RegistryAuth
+from pipeline.engine_errors import explained
 from pipeline.errors import PipelineError
 from pipeline.git.upload_filter import HISTORY_LEFT_OUT, LEFT_OUT, require_filter
 from pipeline.output.formats import Format, ResultFormat, SbomFormat
@@ -51,6 +52,7 @@ class Pipeline:
     channel_auths: list[ChannelAuth] = field(default=list, init=False)
 
     @function
+    @explained
     async def images(self) -> str:
         """List the images of the checkout with their descriptions"""
         images = (await self._open()).images()
@@ -58,6 +60,7 @@ class Pipeline:
         return "".join(f"{image.name:{width}}  {image.spec.description}\n" for image in images)
 
     @function
+    @explained
     async def build(
         self,
         image: Annotated[str, Doc("Name of the image: a top-level folder with an image.toml")],
@@ -67,6 +70,7 @@ class Pipeline:
         return (await (await self._open()).image(image).build(platform)).container
 
     @function
+    @explained
     async def smoke_test(
         self,
         image: Annotated[str | None, Doc("Name of the image; default: every image")] = None,
@@ -81,6 +85,7 @@ class Pipeline:
 
     # Never cached: the report of a failure must not outlive its cause.
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    @explained
     async def smoke_report(
         self,
         image: Annotated[str | None, Doc("Name of the image; default: every image")] = None,
@@ -95,6 +100,7 @@ class Pipeline:
         return dagger.dag.file(FILES[format], write(results, format))
 
     @function
+    @explained
     async def tags(
         self,
         tag: Annotated[
@@ -137,6 +143,7 @@ class Pipeline:
         return self
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # the SDK's overloads leave cache out
+    @explained
     async def publish(  # noqa: PLR0913, PLR0917  # options of the CLI
         self,
         tag: Annotated[
@@ -193,6 +200,7 @@ class Pipeline:
         )
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    @explained
     async def verify(  # noqa: PLR0913, PLR0917  # options of the CLI
         self,
         image: Annotated[str, Doc("Name of the image")],
@@ -228,6 +236,7 @@ class Pipeline:
         )
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    @explained
     async def lock(
         self,
         image: Annotated[str, Doc("Name of the image")],
@@ -243,6 +252,7 @@ class Pipeline:
         return await relock(await self._open(), image, package or [], check=check)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    @explained
     async def lock_diff(
         self,
         image: Annotated[str, Doc("Name of the image")],
@@ -260,6 +270,7 @@ class Pipeline:
         return await report_changes(await self._open(), image, reference, from_file, format)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    @explained
     async def outdated(
         self,
         image: Annotated[str | None, Doc("Name of the image; default: every image")] = None,
@@ -276,6 +287,7 @@ class Pipeline:
         return await outdated(checkout, image, auths=self.auths, docker_config=docker_config, form=format)
 
     @function
+    @explained
     async def sbom(
         self,
         image: Annotated[str, Doc("Name of the image")],
@@ -288,6 +300,7 @@ class Pipeline:
         return await make((await self._open()).image(image), platform, format)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    @explained
     async def report(
         self,
         image: Annotated[str, Doc("Name of the image")],
@@ -316,6 +329,7 @@ class Pipeline:
         )
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    @explained
     async def release(
         self,
         checkout: Annotated[
@@ -336,6 +350,7 @@ class Pipeline:
         return await release(checkout, version, date)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
+    @explained
     async def scaffold(
         self,
         name: Annotated[str, Doc("Name of the new image, and of its folder")],
@@ -348,36 +363,42 @@ class Pipeline:
 
     @function
     @check
+    @explained
     async def specs_valid(self) -> str:
         """Check that every image.toml is valid"""
         return await (await self._checker()).check_specs()
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
     @check
+    @explained
     async def locks_fresh(self) -> str:
         """Check that every pixi.lock fits its manifest and its channels"""
         return await (await self._checker()).check_locks()
 
     @function
     @check
+    @explained
     async def cuda_consistent(self) -> str:
         """Check that image.toml, manifest, pixi.lock and base images agree about CUDA"""
         return await (await self._checker()).check_cuda()
 
     @function
     @check
+    @explained
     async def images_sound(self) -> str:
         """Check that every user can read and use each image, and that the build left nothing behind in it"""
         return await (await self._checker()).check_images()
 
     @function
     @check
+    @explained
     async def sizes_in_budget(self) -> str:
         """Check that the files of each image fit its size_budget"""
         return await (await self._checker()).check_sizes()
 
     @function
     @check
+    @explained
     async def probes_pass(self) -> str:
         """Check that the probes of every image pass"""
         from pipeline.commands.smoke_test import smoke_test

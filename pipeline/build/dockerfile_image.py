@@ -5,8 +5,8 @@ import dagger
 from pipeline.build.finalize import Built, read_variables
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.permissions import with_permissions
-from pipeline.build.tool_container import last_line
 from pipeline.credentials.registry_auth import explain_rejected_pull
+from pipeline.engine_errors import last_line
 from pipeline.errors import Code, PipelineError
 
 

@@ -9,7 +9,7 @@ import dagger
 from dagger import dag
 
 from pipeline.config.files import ImageFile
-from pipeline.errors import Code, PipelineError
+from pipeline.errors import Code, PipelineError, SpecError
 
 
 async def collect(folder: dagger.Directory, files: Iterable[ImageFile], name: str, scratch: Path) -> dagger.Directory:
@@ -32,6 +32,26 @@ async def collect(folder: dagger.Directory, files: Iterable[ImageFile], name: st
             origin = await _fetch(file, f"{name}: key 'files.{number}", scratch / str(number))
         tree = tree.with_file(file.path, origin, permissions=file.permissions)
     return tree
+
+
+async def require_no_folder(container: dagger.Container, files: Iterable[ImageFile], name: str) -> None:
+    """Reject a file at the path of a folder, which it cannot replace.
+
+    Args:
+        container: the image before the files were added.
+        files: the files of image.toml.
+        name: name of image.toml in messages.
+
+    Raises:
+        SpecError: a path is a folder in the image.
+    """
+    for number, file in enumerate(files):
+        if await container.exists(file.path, expected_type=dagger.ExistsType.DIRECTORY_TYPE):
+            raise SpecError(
+                Code.KEY_INVALID,
+                f"{name}: key 'files.{number}.path': {file.path} is a folder in the image; give the path of a file",
+                {name: [("files", number, "path")]},
+            )
 
 
 async def _fetch(file: ImageFile, key: str, copy: Path) -> dagger.File:

@@ -24,8 +24,6 @@ from pipeline.build.install import ENTRYPOINT as MADE_ENTRYPOINT
 from pipeline.build.install import LAYERS, POST_LINK, with_environment
 from pipeline.build.pixi_errors import explain_install
 from pipeline.build.pixi_list import with_inputs
-from pipeline.config.settings import SETTINGS
-from pipeline.credentials.logins import Logins
 from pipeline.credentials.registry_auth import explain_rejected_pull
 from pipeline.errors import Code, PipelineError
 from pipeline.locks.base_images import REMEDY, to_lock
@@ -101,8 +99,6 @@ async def build(inputs: BuildInputs, lock: ImageLock) -> Built:
         await fetching.sync()
     except dagger.ExecError as error:
         raise explain_fetch(image, error.stdout, error.stderr, inputs.logins.channels) from error
-    except dagger.QueryError as error:
-        raise refused_tool(image, "fetch_base", settings.fetch_base, error, inputs.logins) from error
     installed = pixi_stage(base, inputs, lock, fetching.file(DONE))
     try:
         await installed.sync()
@@ -220,16 +216,6 @@ async def pull(inputs: BuildInputs, key: str, address: str) -> dagger.Container:
         ) from error
     check_base(inputs.image, inputs.spec, address, cuda)
     return base
-
-
-def refused_tool(image: str, key: str, address: str, error: dagger.QueryError, logins: Logins) -> PipelineError:
-    """Return the error to raise when an image that the settings name cannot be pulled for a build step."""
-    remedy = explain_rejected_pull(str(error), address, logins.registries)
-    return PipelineError(
-        Code.BASE_IMAGE_UNAVAILABLE,
-        f"{image}: {address} of '{key}' in {SETTINGS} cannot be pulled: {error}; "
-        f"{remedy or 'check its name, and that the registry can be reached'}",
-    )
 
 
 async def find_digests(inputs: BuildInputs) -> dict[str, str]:

@@ -39,9 +39,3 @@ def with_packages(name: str) -> Callable[[dagger.Container], dagger.Container]:
         return mounted.with_exec(pip)
 
     return install
-
-
-def last_line(error: dagger.QueryError) -> str:
-    """Return the last line that a failed step printed, or else the engine's error: the reason for a message."""
-    output = f"{error.stdout}\n{error.stderr}" if isinstance(error, dagger.ExecError) else str(error)
-    return next(reversed([line.strip() for line in output.splitlines() if line.strip()]), "it printed nothing")

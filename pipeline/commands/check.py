@@ -17,6 +17,7 @@ from pipeline.concurrency import results_of
 from pipeline.config.image_toml import FILE, ImageSpec
 from pipeline.config.toml_locations import located
 from pipeline.credentials.registry_auth import explain_rejected_pull
+from pipeline.engine_errors import explain
 from pipeline.errors import Code, PipelineError
 from pipeline.inspection import (
     LABELS,
@@ -131,7 +132,7 @@ class Checker:
             except PipelineError as error:
                 return [located(error, self.checkout.path)], ""
             except dagger.QueryError as error:
-                return [f"{image}: its image cannot be looked into: {error}; run the same command again"], ""
+                return [f"{image}: {explain(error, self.checkout.logins.registries)}"], ""
 
         images = self.checkout.names()
         results = await results_of(run, images)

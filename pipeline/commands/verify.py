@@ -9,12 +9,13 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline.attestations.attach import signature
 from pipeline.attestations.signing import Signer, check_tools
 from pipeline.attestations.sigstore import find_sigstore
-from pipeline.build.tool_container import last_line, with_packages, with_scripts
+from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.checkout import Checkout
 from pipeline.commands.publish import repositories
 from pipeline.concurrency import results_of
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
+from pipeline.engine_errors import last_line
 from pipeline.errors import Code, PipelineError
 from pipeline.output.tables import draw_table
 from pipeline.registry.client import Destination, Registry, client, with_job

@@ -14,9 +14,10 @@ import dagger
 from dagger import dag
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.build.tool_container import last_line, with_packages, with_scripts
+from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, explain_rejected_pull
+from pipeline.engine_errors import last_line
 from pipeline.registry.attachment import Attachment
 from pipeline.registry.oci_layout import LAYOUT, Artifact
 from pipeline.scripts.messages import Document, Job, Kind, RegistryFailure, RepositoryReport

@@ -14,8 +14,9 @@ import dagger
 from dagger import dag
 
 from pipeline.build.image import Environment, Image
-from pipeline.build.tool_container import last_line, with_packages, with_scripts
+from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.config.image_toml import Compression
+from pipeline.engine_errors import last_line
 from pipeline.errors import Code, PipelineError
 
 LAYOUT: Final = "/layout"

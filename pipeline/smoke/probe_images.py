@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable
 
-import dagger
-
 from pipeline.build.pixi_image import environment_path
 from pipeline.checkout import ImageSource
 from pipeline.concurrency import results_of
 from pipeline.config.image_toml import Platform
-from pipeline.errors import Code, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.smoke.evaluate import Subject
 from pipeline.smoke.results import NotBuilt, Result, Results
 from pipeline.smoke.runner import Prober
@@ -40,14 +38,6 @@ async def probe_images(images: Iterable[ImageSource], *, gpu: bool) -> Results:
 async def _probe(image: ImageSource, subject: Subject, platform: Platform, *, gpu: bool) -> list[Result]:
     spec = image.spec
     container = (await image.build(platform)).container
-    try:
-        await container.sync()
-    except dagger.QueryError as error:
-        raise PipelineError(
-            Code.STEP_FAILED,
-            f"{subject.image}: its last steps failed: {error}; run the same command again, and look at the log of "
-            "the engine",
-        ) from error
     prober = Prober(
         container=container,
         subject=subject,

@@ -1,6 +1,7 @@
 """Many at once: results in order, all failures reported, a bug as it is."""
 
 import anyio
+import dagger
 import pytest
 
 from pipeline.concurrency import results_of
@@ -44,6 +45,19 @@ async def test_every_failure_is_in_the_message() -> None:
     with refused(Code.SEVERAL_FAILURES) as several:
         await results_of(halve, [3, 2, 1])
     assert several.value.message == "1 is odd [step-failed]\n3 is odd [step-failed]"
+
+
+async def test_an_error_of_the_engine_is_a_failure() -> None:
+    """It becomes a sentence, beside those of the other items."""
+
+    async def pull(number: int) -> int:
+        if not number:
+            raise dagger.TransportError("closed")
+        return await halve(number)
+
+    with refused(Code.SEVERAL_FAILURES) as caught:
+        await results_of(pull, [0, 1, 2])
+    assert "1 is odd [step-failed]\nthe connection to the engine failed: closed; " in caught.value.message
 
 
 async def test_a_bug_is_no_failure() -> None:
