@@ -68,7 +68,11 @@ def validate[T: FileSettings](model: type[T], values: Mapping[str, Any], name: s
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """Describe a validation error in a sentence that names each key by its path in the file."""
-    return "; ".join(_sentence(detail["type"], detail["loc"], detail["msg"], model) for detail in error.errors())
+    details = error.errors()
+    # A list without its invalid items can be too short: a second finding about the same mistake.
+    inner = {detail["loc"][:length] for detail in details for length in range(1, len(detail["loc"]))}
+    found = [detail for detail in details if not (detail["type"] == "too_short" and detail["loc"] in inner)]
+    return "; ".join(_sentence(detail["type"], detail["loc"], detail["msg"], model) for detail in found)
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

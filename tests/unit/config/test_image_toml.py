@@ -139,6 +139,14 @@ def test_all_invalid_keys_are_reported_at_once(checkout: CheckoutFolder) -> None
         load_spec(checkout.path, "small")
 
 
+def test_a_list_of_invalid_items_is_not_called_too_short(checkout: CheckoutFolder) -> None:
+    """The item is the one mistake."""
+    checkout.write("small/image.toml", 'description = "Small"\nplatforms = ["windows/amd64"]\n')
+    with refused(Code.KEY_INVALID, "key 'platforms.0'", "'linux/amd64'", kind=SpecError) as caught:
+        load_spec(checkout.path, "small")
+    assert "key 'platforms':" not in caught.value.message
+
+
 def test_a_size_is_read_as_people_write_it(checkout: CheckoutFolder) -> None:
     """A budget has a unit, of a thousand or of 1024."""
     checkout.write("small/image.toml", "description = 'x'\nsize_budget = '4 GB'")
