@@ -12,6 +12,7 @@ from pipeline.errors import Code, PipelineError
 
 #: The engine's error about an image that it cannot pull: address and reason.
 _PULL: Final = re.compile(r"failed to resolve source metadata for (?P<address>\S+): (?P<reason>.*)")
+_SECRET: Final = re.compile(r"secret env var not found|failed to (read|run) secret|unable to lookup \"\w+://")
 _TRACE: Final = re.compile(r"\s*\[traceparent:[^\]]*\]")
 #: Words of the engine for causes that have a remedy of their own.
 _REMEDIES: Final = {
@@ -29,26 +30,39 @@ def explain(error: dagger.DaggerError, known: Collection[str] = ()) -> PipelineE
         error: error of the engine, or of the connection to it.
         known: registries with credentials.
     """
-    text = " ".join(_TRACE.sub("", str(error)).split())
+    text = _one_line(error)
     if pull := _PULL.search(text):
-        address, reason = pull["address"], pull["reason"].removeprefix(f"{pull['address']}: ")
+        address = pull["address"]
         remedy = explain_rejected_pull(text, address, known) or "check its name, and that its registry can be reached"
         return PipelineError(
-            Code.BASE_IMAGE_UNAVAILABLE, f"image {address}, which a step needs, cannot be pulled: {reason}; {remedy}"
+            Code.BASE_IMAGE_UNAVAILABLE,
+            f"image {address}, which a step needs, cannot be pulled: {reason_of(error)}; {remedy}",
+        )
+    if _SECRET.search(text):
+        return PipelineError(
+            Code.CREDENTIALS_INVALID, f"a secret cannot be read: {text}; correct the argument that names it"
         )
     remedy = next((remedy for words, remedy in _REMEDIES.items() if words in text), _OTHERWISE)
     if isinstance(error, dagger.ExecError):
         return PipelineError(
-            Code.STEP_FAILED, f"a step ended with exit code {error.exit_code}: {last_line(error)}; {remedy}"
+            Code.STEP_FAILED, f"a step ended with exit code {error.exit_code}: {reason_of(error)}; {remedy}"
         )
     what = "the engine failed" if isinstance(error, dagger.QueryError) else "the connection to the engine failed"
     return PipelineError(Code.STEP_FAILED, f"{what}: {text}; {remedy}")
 
 
-def last_line(error: dagger.QueryError) -> str:
-    """Return the last line that a failed step printed, or else the engine's error: the reason for a message."""
-    output = f"{error.stdout}\n{error.stderr}" if isinstance(error, dagger.ExecError) else str(error)
-    return next(reversed([line.strip() for line in output.splitlines() if line.strip()]), "it printed nothing")
+def reason_of(error: dagger.DaggerError) -> str:
+    """Return the reason for a message: the last line that a failed step printed, or else the engine's own."""
+    if isinstance(error, dagger.ExecError):
+        lines = [line.strip() for line in f"{error.stdout}\n{error.stderr}".splitlines() if line.strip()]
+        return next(reversed(lines), "it printed nothing")
+    text = _one_line(error)
+    pull = _PULL.search(text)
+    return pull["reason"].removeprefix(f"{pull['address']}: ") if pull else text
+
+
+def _one_line(error: dagger.DaggerError) -> str:
+    return " ".join(_TRACE.sub("", str(error)).split())
 
 
 class _LoggedIn(Protocol):

@@ -6,7 +6,7 @@ from pipeline.build.finalize import Built, read_variables
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.permissions import with_permissions
 from pipeline.credentials.registry_auth import explain_rejected_pull
-from pipeline.engine_errors import last_line
+from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 
 
@@ -28,7 +28,7 @@ async def build(inputs: BuildInputs) -> Built:
         remedy = f"correct it there, or its 'build_args' in {inputs.file}"
         if not isinstance(error, dagger.ExecError):
             remedy = explain_rejected_pull(str(error), None, inputs.logins.registries) or remedy
-        raise PipelineError(Code.DOCKERFILE_FAILED, f"{name} was not built: {last_line(error)}; {remedy}") from error
+        raise PipelineError(Code.DOCKERFILE_FAILED, f"{name} was not built: {reason_of(error)}; {remedy}") from error
     user = await container.user()
     opened = with_permissions(container.with_user("root"))
     try:
@@ -36,7 +36,7 @@ async def build(inputs: BuildInputs) -> Built:
     except dagger.QueryError as error:
         raise PipelineError(
             Code.BASE_IMAGE_UNSUITABLE,
-            f"{name} makes an image without sh, find and chmod: {last_line(error)}; "
+            f"{name} makes an image without sh, find and chmod: {reason_of(error)}; "
             "build it on a base that has them, such as debian:bookworm-slim",
         ) from error
     variables = await read_variables(opened)

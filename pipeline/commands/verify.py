@@ -15,7 +15,7 @@ from pipeline.commands.publish import repositories
 from pipeline.concurrency import results_of
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
-from pipeline.engine_errors import last_line
+from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.output.tables import draw_table
 from pipeline.registry.client import Destination, Registry, client, with_job
@@ -124,6 +124,6 @@ async def _compare(settings: Settings, published: Destination, digest: str, arti
         command = ["python", "-m", "pipeline.scripts.compare", "/job.json", LAYOUT]
         return TypeAdapter(Comparison).validate_json(await container.with_exec(command).stdout())
     except dagger.ExecError as error:
-        return Comparison(failure=f"the step that compares did not run: {last_line(error)}")
+        return Comparison(failure=f"the step that compares did not run: {reason_of(error)}")
     except ValidationError:
         return Comparison(failure="the step that compares gave no report")

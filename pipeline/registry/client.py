@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, explain_rejected_pull
-from pipeline.engine_errors import last_line
+from pipeline.engine_errors import reason_of
 from pipeline.registry.attachment import Attachment
 from pipeline.registry.oci_layout import LAYOUT, Artifact
 from pipeline.scripts.messages import Document, Job, Kind, RegistryFailure, RepositoryReport
@@ -110,7 +110,7 @@ class Registry:
         try:
             return TypeAdapter(RepositoryReport).validate_json(await container.with_exec(command).stdout())
         except dagger.ExecError as error:
-            return _not_run(Kind.REJECTED, last_line(error))
+            return _not_run(Kind.REJECTED, reason_of(error))
         except ValidationError:
             return _not_run(Kind.REJECTED, "it gave no report")
         except dagger.QueryError as error:

@@ -16,7 +16,7 @@ from dagger import dag
 from pipeline.build.image import Environment, Image
 from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.config.image_toml import Compression
-from pipeline.engine_errors import last_line
+from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 
 LAYOUT: Final = "/layout"
@@ -83,7 +83,7 @@ async def make_artifact(
     except dagger.QueryError as error:
         raise PipelineError(
             Code.STEP_FAILED,
-            f"{images[0].name}: its layers were not made: {last_line(error)}; see that the engine has room on its "
+            f"{images[0].name}: its layers were not made: {reason_of(error)}; see that the engine has room on its "
             "disk, and run the same command again",
         ) from error
     return Artifact(container.directory(LAYOUT), digest, tuple(manifests))

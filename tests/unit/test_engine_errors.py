@@ -57,6 +57,13 @@ DENIED = (
             Code.STEP_FAILED,
             ["module not found: /a; the engine mixed"],
         ),
+        ('secret env var not found: "NOT..."', Code.CREDENTIALS_INVALID, ["a secret cannot be read: secret env var"]),
+        (
+            'failed to read secret file "/n": no such file',
+            Code.CREDENTIALS_INVALID,
+            ["; correct the argument"],
+        ),
+        ('failed to run secret command "false": exit status 1', Code.CREDENTIALS_INVALID, ["; correct the argument"]),
         ("something new", Code.STEP_FAILED, ["the engine failed: something new; run the same command again; the log"]),
     ],
 )

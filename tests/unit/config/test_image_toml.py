@@ -142,7 +142,8 @@ def test_all_invalid_keys_are_reported_at_once(checkout: CheckoutFolder) -> None
 def test_a_list_of_invalid_items_is_not_called_too_short(checkout: CheckoutFolder) -> None:
     """The item is the one mistake."""
     checkout.write("small/image.toml", 'description = "Small"\nplatforms = ["windows/amd64"]\n')
-    with refused(Code.KEY_INVALID, "key 'platforms.0'", "'linux/amd64'", kind=SpecError) as caught:
+    at = {"small/image.toml": "platforms.0"}
+    with refused(Code.KEY_INVALID, "key 'platforms.0'", "'linux/amd64'", at=at, kind=SpecError) as caught:
         load_spec(checkout.path, "small")
     assert "key 'platforms':" not in caught.value.message
 
