@@ -124,6 +124,15 @@ def test_a_missing_file_is_refused(checkout: CheckoutFolder, text: str, key: str
         load_spec(checkout.path, "small")
 
 
+@pytest.mark.parametrize("name", ["tls.key", "keys/id_ed25519", "server-key.pem", ".netrc"])
+def test_a_private_key_is_refused(checkout: CheckoutFolder, name: str) -> None:
+    """It is there, and is not uploaded: the message says so instead of "no file"."""
+    checkout.write(f"small/{name}", "x\n")
+    checkout.write("small/image.toml", f"description = 'x'\n[[files]]\nsource = '{name}'\npath = '/a'")
+    with refused(Code.FILE_MISSING, f"small/{name}", "private key", at={"small/image.toml": "files"}, kind=SpecError):
+        load_spec(checkout.path, "small")
+
+
 def test_another_format_is_refused(checkout: CheckoutFolder) -> None:
     """The message has line and column."""
     checkout.write("small/image.toml", "description = x")
