@@ -129,7 +129,8 @@ def test_a_private_key_is_refused(checkout: CheckoutFolder, name: str) -> None:
     """It is there, and is not uploaded: the message says so instead of "no file"."""
     checkout.write(f"small/{name}", "x\n")
     checkout.write("small/image.toml", f"description = 'x'\n[[files]]\nsource = '{name}'\npath = '/a'")
-    with refused(Code.FILE_MISSING, f"small/{name}", "private key", at={"small/image.toml": "files"}, kind=SpecError):
+    at = {"small/image.toml": "files.0.source"}
+    with refused(Code.FILE_MISSING, f"small/{name}", "private key", at=at, kind=SpecError):
         load_spec(checkout.path, "small")
 
 
