@@ -218,6 +218,7 @@ def test_an_image_that_cannot_be_locked_does_not_stop_the_others(proposal: Propo
     assert failed == ["broken", "odd"]
     assert changes == (
         "**broken was not locked:**\nbroken: pixi cannot lock it [solve-failed]\n\n"
-        "**odd was locked, and not compared:**\n`dagger` ended with 1 and gave no reason; the log of this step has all that it said."
-        "\n\n| small | changed |\n\n"
+        "**odd was locked, and not compared:**\n"
+        "`dagger` ended with 1 and gave no reason; the log of this step has all that it said.\n\n"
+        "| small | changed |\n\n"
     )

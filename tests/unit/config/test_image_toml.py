@@ -72,6 +72,8 @@ def test_an_image_cannot_be_a_path(checkout: CheckoutFolder) -> None:
         ),
         ("[[files]]\nsource = 'pixi.toml'\npath = '/a'\n" * 2, "files", ["two files", "'/a'"]),
         ("[env]\n'A-B' = 'x'", "env", ["'A-B'"]),
+        ("[env]\nPATH = '/opt/x/bin'", "env", ["'PATH'", "no effect", "Dockerfile"]),
+        ("dockerfile = 'D'\n[env]\nPATH = '/opt/x/bin'", "env", ["'PATH'", "no effect", "ENV PATH"]),
         ("size_budget = '4 loaves'", "size_budget", ["loaves"]),
         ("platforms = ['linux/arm']", "platforms.0", ["'linux/amd64'"]),
         ("platforms = []", "platforms", ["at least 1"]),

@@ -142,8 +142,8 @@ def test_a_deleted_image_is_told(repository: Repository) -> None:
 
 
 def test_what_people_export_is_no_change(repository: Repository) -> None:
-    """Neither in `out/` nor elsewhere: an image is made of its folder, the settings and the module, and no other file."""
-    for name in ("out/small.tar", "small.html", "smoke.xml", "small.cdx.json", "cosign.key", "notes/x", "new/small.tar"):
+    """Neither in `out/` nor elsewhere: an image is made of its folder, the settings and the module alone."""
+    for name in ("out/small.tar", "small.html", "smoke.xml", "small.cdx.json", "cosign.key", "notes/x", "new/x.tar"):
         repository.write(name, "x\n")
     assert read_changed(repository.path) == ()
 
