@@ -19,7 +19,7 @@ NEVER: Final = (
     "node_modules",
 )
 #: Patterns of files that are not uploaded, so that a change to them does not rebuild an image. `out` is the folder for
-#: what people export. The files of git that identify the commit are uploaded; its configuration is not, because it
+#: exports. The files of git that identify the commit are uploaded; its configuration is not, because it
 #: holds a token in checkouts on CI. The module's own source is uploaded to find out whether it was changed.
 LEFT_OUT: Final = (
     ".*",

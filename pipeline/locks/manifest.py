@@ -164,10 +164,11 @@ class Manifest:
     def _text(self, value: Any, keys: Keys) -> str:  # noqa: ANN401  # whatever TOML can hold
         """Return a CUDA version after checking that it is a text."""
         if not isinstance(value, str):
+            table = ".".join(map(str, keys)).removesuffix(".cuda")
             raise PipelineError(
                 Code.MANIFEST_INVALID,
-                f"{self.name}: 'cuda' in '{'.'.join(keys[:-1] if keys[-1] == 'cuda' else keys)}' is no text, and pixi "
-                'takes nothing else as a version; write it in quotes, such as cuda = "12.8"',
+                f"{self.name}: 'cuda' in '{table}' is no text, and pixi takes nothing else as a version; "
+                'write it in quotes, such as cuda = "12.8"',
                 at={self.name: (keys,)},
             )
         return value

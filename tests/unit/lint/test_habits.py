@@ -110,7 +110,7 @@ def test_all_files_name_one_repository() -> None:
 
 
 def test_what_the_module_is_installed_from_is_given_to_the_engine() -> None:
-    """What stands in the top folder by chance is not; a file that pyproject.toml names would have to be."""
+    """Other files of the top folder are left out; a file that pyproject.toml names would be missing."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     included = ["!*", "dagger.json", "pyproject.toml", "requirements.lock", "pipeline/**/*"]
     assert json.loads((ROOT / "dagger.json").read_text())["include"] == included
