@@ -158,8 +158,7 @@ def labels(inputs: BuildInputs, base: str) -> dict[str, str]:
         "base.digest": inputs.base_digests.get(base, ""),
         # The commit's time, not the clock's: the same commit must give the same image at any time.
         "created": commit.time.strftime("%Y-%m-%dT%H:%M:%SZ") if commit else "",
-        # Files with uncommitted changes belong to no commit.
-        "revision": commit.sha if commit and not commit.changed else "",
+        "revision": commit.revision if commit else "",
     }
     return {f"org.opencontainers.image.{name}": value for name, value in values.items() if value}
 

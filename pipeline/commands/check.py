@@ -157,8 +157,7 @@ def required_labels(source: ImageSource) -> list[str]:
         "licenses": settings.licenses,
         "base.name": not source.spec.dockerfile,
         "created": commit,
-        # An image with changes is that of no commit.
-        "revision": commit and not commit.changed,
+        "revision": commit and commit.revision,
     }
     return [*LABELS, *(name for name, value in known.items() if value)]
 

@@ -39,6 +39,11 @@ class Commit:
     changed: tuple[str, ...]
     """Paths that differ from the commit, sorted: changed, new or deleted. Others than those of images do not count."""
 
+    @property
+    def revision(self) -> str:
+        """Its id, for what is made of the checkout; empty if that is of no commit, because of changes."""
+        return "" if self.changed else self.sha
+
     def of(self, images: Iterable[str]) -> Self:
         """Return the commit with the changes that concern these images."""
         return replace(self, changed=tuple(path for path in self.changed if _top(path) in SHARED.union(images)))

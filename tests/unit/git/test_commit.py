@@ -181,6 +181,7 @@ def test_another_image_does_not_count(repository: Repository) -> None:
     commit = read_commit(repository.path)
     assert commit is not None
     assert commit.of(["small"]).changed == ()
+    assert (commit.revision, commit.of(["small"]).revision) == ("", commit.sha)
     assert commit.of(["other", "small"]).changed == commit.changed == ("other/image.toml",)
 
 
