@@ -44,7 +44,7 @@ class ImageSource:
     settings: Settings
 
     commit: Commit | None = None
-    """Commit of the files; None where it is unknown."""
+    """Commit of the files, with the changes that concern this image; None where it is unknown."""
 
     logins: Logins = field(default_factory=Logins)
     """Credentials for registries and channels."""
@@ -186,7 +186,7 @@ class Checkout:
     settings: Settings
 
     commit: Commit | None = None
-    """Commit of the files; None where it is unknown."""
+    """Commit of the files, with the changes that concern any image; None where it is unknown."""
 
     logins: Logins = field(default_factory=Logins)
     """Credentials for registries and channels."""
@@ -210,11 +210,15 @@ class Checkout:
             settings = load_settings(path)
         except SpecError as error:
             raise SpecError(error.code, located(error, path)) from error
-        return cls(source, path, settings, read_commit(path), logins or Logins())
+        return cls(source, path, settings, read_commit(path, find_images(path)), logins or Logins())
 
     def names(self) -> list[str]:
         """Return the names of all images, sorted."""
         return find_images(self.path)
+
+    def commit_of(self, image: str | None) -> Commit | None:
+        """Return the commit with the changes that concern an image; without one, any image."""
+        return self.commit.of([image]) if self.commit and image else self.commit
 
     def image(self, name: str) -> ImageSource:
         """Return one image; its image.toml is read on the first call.
@@ -225,7 +229,7 @@ class Checkout:
         if name not in self._images:
             spec, folder = load_spec(self.path, name), self.path / name
             self._images[name] = ImageSource(
-                name, spec, folder, self.source.directory(name), self.settings, self.commit, self.logins
+                name, spec, folder, self.source.directory(name), self.settings, self.commit_of(name), self.logins
             )
         return self._images[name]
 

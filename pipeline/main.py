@@ -1,7 +1,7 @@
 """Build, test and publish the container images of MaNIAC Lab.
 
 An image is a top-level folder with an image.toml; `images` lists them. Results can be chained: `build --image
-ml_platform terminal` opens a shell in the image, `… as-tarball export --path FILE` writes it to a file.
+ml_platform terminal` opens a shell in the image, `… as-tarball export --path out/FILE` writes it to a file.
 """
 
 import logging
@@ -159,7 +159,7 @@ class Pipeline:
             str | None, Doc("URI of the build platform, for the provenance; default: built by hand")
         ] = None,
         signing_key: Annotated[
-            dagger.Secret | None, Doc("Private key of cosign that signs the images, such as file:cosign.key")
+            dagger.Secret | None, Doc("Private key of cosign that signs the images, such as file:$HOME/cosign.key")
         ] = None,
         signing_password: Annotated[
             dagger.Secret | None, Doc("Password of the signing key, such as env:COSIGN_PASSWORD")

@@ -48,7 +48,7 @@ async def describe(source: ImageSource, platform: Platform, container: dagger.Co
         )
     return Sbom(
         name=image,
-        version=commit.sha if commit else "",
+        version=commit.revision if commit else "",
         time=int((commit.time if commit else NEVER).timestamp()),
         components=components(locked, contents),
     )

@@ -15,6 +15,8 @@ from pipeline.build.image import Environment, Image
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.overlay import with_tree
 from pipeline.concurrency import results_of
+from pipeline.config.validation import listed
+from pipeline.errors import Code, SpecError
 
 APP: Final = "/app"
 #: The folders of Jupyter, by the variables that name them.
@@ -86,9 +88,13 @@ async def finalize(built: Built, inputs: BuildInputs, files: dagger.Directory) -
         built: container with the software.
         inputs: build inputs of the image.
         files: files that its image.toml adds, at their paths.
+
+    Raises:
+        SpecError: a variable of its image.toml would have no effect.
     """
     base = built.without_environment
     user = await base.user()
+    reject_ineffective(inputs, built.activation)
     variables = {**VARIABLES, **await read_variables(base), **inputs.spec.env, **built.activation}
     defaults = {name: value for name, value in variables.items() if name not in built.activation}
     script = export_script(built.activation, defaults)
@@ -124,6 +130,22 @@ async def read_variables(container: dagger.Container) -> dict[str, str]:
     return dict(sorted(await results_of(read, await container.env_variables())))
 
 
+def reject_ineffective(inputs: BuildInputs, activation: Mapping[str, str]) -> None:
+    """Reject variables of image.toml that the activation sets to another value, each time that it runs.
+
+    Raises:
+        SpecError: there are such variables.
+    """
+    names = sorted(name for name, value in inputs.spec.env.items() if activation.get(name, value) != value)
+    if names:
+        raise SpecError(
+            Code.KEY_INVALID,
+            f"{inputs.file}: key 'env': the environment's activation sets {listed(names)} in any case, so the value "
+            "there has no effect; leave it out",
+            {inputs.file: (("env", names[0]),)},
+        )
+
+
 def labels(inputs: BuildInputs, base: str) -> dict[str, str]:
     """Return the OCI labels of an image by name; those without a value are left out."""
     commit = inputs.commit
@@ -136,8 +158,7 @@ def labels(inputs: BuildInputs, base: str) -> dict[str, str]:
         "base.digest": inputs.base_digests.get(base, ""),
         # The commit's time, not the clock's: the same commit must give the same image at any time.
         "created": commit.time.strftime("%Y-%m-%dT%H:%M:%SZ") if commit else "",
-        # Files with uncommitted changes belong to no commit.
-        "revision": commit.sha if commit and not commit.changed else "",
+        "revision": commit.revision if commit else "",
     }
     return {f"org.opencontainers.image.{name}": value for name, value in values.items() if value}
 

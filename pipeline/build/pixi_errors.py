@@ -42,6 +42,8 @@ _NO_PROGRAM: Final = (
 )
 _KILLED_CHILD: Final = re.compile(r"\bsignal: 9\b|\bSIGKILL\b")
 _STALE: Final = re.compile(r"up[ -]to[ -]date")
+#: pixi reads a version that begins with ``^`` as a regular expression of conda's.
+_CARET: Final = re.compile(r"unsupported regular expression|version spec: [\^~]|invalid operator '~'")
 _NEWER_LOCK: Final = re.compile(r"newer lock-?file format|[Ll]ock-?file version \d+ is newer")
 
 
@@ -88,6 +90,10 @@ def remedy(image: str, text: str, manifest: str = PIXI_TOML, known: Collection[s
         )
     if refusal := explain_refusal(text, known):
         return refusal
+    if _CARET.search(text):
+        return (
+            f"conda has no '^' and no '~': write the limits of the version in {image}/{manifest}, such as '>=3.12,<4'"
+        )
     return _missing(image, text, manifest)
 
 

@@ -14,11 +14,13 @@ from pipeline.build.tool_container import read_script
 from pipeline.checkout import Checkout, ImageSource
 from pipeline.commands.lock import check_fresh
 from pipeline.concurrency import results_of
-from pipeline.config.image_toml import FILE, ImageSpec
+from pipeline.config.image_toml import FILE
 from pipeline.config.toml_locations import located
+from pipeline.config.validation import listed
 from pipeline.credentials.registry_auth import explain_rejected_pull
 from pipeline.engine_errors import explain
 from pipeline.errors import Code, PipelineError
+from pipeline.git.commit import Commit
 from pipeline.inspection import (
     LABELS,
     Facts,
@@ -30,6 +32,7 @@ from pipeline.inspection import (
 )
 from pipeline.locks.base_images import used
 from pipeline.locks.cuda import check_base
+from pipeline.output.console import log
 from pipeline.scripts.sizes import size as format_size
 
 #: Check of one image: returns its findings, and the line to print if there are none.
@@ -103,11 +106,15 @@ class Checker:
                 )
                 facts = await inspect_image(container)
                 findings += find_unwanted(image, spec, text, facts, before)
-                findings += find_missing_labels(image, spec, self._labels(spec), labels)
+                findings += find_missing_labels(image, spec, required_labels(source), labels)
                 if not spec.dockerfile:
                     prefix = environment_path(spec.environment)
                     findings += find_inactive(image, facts, prefix, await read_variables(container))
-            return findings, "readable by all, writable where it should be, nothing left of the build, labels there"
+            # `dagger check` prints the log and no result.
+            if note := describe_changes(source.commit):
+                log(f"{image}{note}\n")
+            sound = "readable by all, writable where it should be, nothing left of the build, labels there"
+            return findings, sound + note
 
         return await self._each(check)
 
@@ -141,17 +148,25 @@ class Checker:
         width = max(map(len, images), default=0)
         return "".join(f"{image:{width}}  {summary}\n" for image, (_, summary) in zip(images, results, strict=True))
 
-    def _labels(self, spec: ImageSpec) -> list[str]:
-        """Return the labels that an image must have, from the facts that are known about it."""
-        settings, commit = self.checkout.settings, self.checkout.commit
-        known = {
-            "source": settings.source,
-            "licenses": settings.licenses,
-            "base.name": not spec.dockerfile,
-            "created": commit,
-            "revision": commit,
-        }
-        return [*LABELS, *(name for name, value in known.items() if value)]
+
+def required_labels(source: ImageSource) -> list[str]:
+    """Return the labels that an image must have, from the facts that are known about it."""
+    settings, commit = source.settings, source.commit
+    known = {
+        "source": settings.source,
+        "licenses": settings.licenses,
+        "base.name": not source.spec.dockerfile,
+        "created": commit,
+        "revision": commit and commit.revision,
+    }
+    return [*LABELS, *(name for name, value in known.items() if value)]
+
+
+def describe_changes(commit: Commit | None) -> str:
+    """Return a remark about changes that are not committed; empty if there are none."""
+    if commit is None or not commit.changed:
+        return ""
+    return f"; it has no revision, because these are not committed: {listed(commit.changed)}"
 
 
 def _text(source: ImageSource) -> str:

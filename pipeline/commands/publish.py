@@ -209,7 +209,7 @@ async def publish(  # noqa: PLR0913  # options of the command
     """
     if signing:
         signing = replace(signing, sigstore=find_sigstore(checkout.source, checkout.settings))
-    tags = plan_checkout(ref, commit, checkout.commit)
+    tags = plan_checkout(ref, commit, checkout.commit_of(image))
     specs = {source.name: source.spec for source in checkout.images(image)}
     targets = {name: repositories(name, spec, checkout.settings, registries) for name, spec in specs.items()}
     hosts = [host_of(repository) for repository_names in targets.values() for repository in repository_names]

@@ -86,7 +86,7 @@ async def report(  # noqa: PLR0913  # options of the command
     page = Page(
         image=image,
         description=spec.description,
-        facts=describe_facts(spec, checkout.settings.base, target, checkout.commit.sha if checkout.commit else ""),
+        facts=describe_facts(spec, checkout.settings.base, target, source.commit.revision if source.commit else ""),
         commands=commands(image, spec, reference_of(answers)),
         dockerfile=spec.dockerfile is not None,
         packages=packages,

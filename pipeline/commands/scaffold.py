@@ -22,7 +22,7 @@ from pipeline.locks.image_lock import LOCK
 from pipeline.locks.manifest import PIXI_TOML
 
 #: Folders of the repository that are not images; the functions do not see all of them.
-RESERVED: Final = frozenset({"dev", "docs", "pipeline", "sdk", "tests"})
+RESERVED: Final = frozenset({"dev", "docs", "out", "pipeline", "sdk", "tests"})
 
 #: Finds the manifest format of a pixi: the table `workspace` is known since 0.41, `exclude-newer` with a duration since
 #: 0.67. An older pixi rejects a manifest with an unknown key or value, so a manifest without packages is tried.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Self
 
@@ -10,6 +11,23 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pipeline.config.toml_locations import Keys
 from pipeline.errors import Code, SpecError
 
+#: Names of files with private keys and passwords. They are never uploaded, so no image can have one.
+KEYS: Final = (
+    "*.key",
+    "*.keytab",
+    "*.p12",
+    "*.pfx",
+    "*-key.pem",
+    ".netrc",
+    "hostkey.pem",
+    "id_dsa",
+    "id_ecdsa",
+    "id_ed25519",
+    "id_rsa",
+    "key.pem",
+    "privkey.pem",
+    "userkey.pem",
+)
 #: Permission bits: every user must be able to read a file of an image, and only its owner and group to write it.
 _READ_BY_ALL: Final = 0o444
 _WRITTEN_BY_ALL: Final = 0o002
@@ -103,6 +121,13 @@ def require_file(folder: Path, source: str, name: str, keys: Keys) -> None:
     subject = f"{name}: key '{'.'.join(map(str, keys))}'"
     at = {name: (keys,)}
     reject_links(folder, source, f"{subject}: ", at)
+    if any(fnmatchcase(part, pattern) for part in PurePosixPath(source).parts for pattern in KEYS):
+        raise SpecError(
+            Code.FILE_MISSING,
+            f"{subject}: {folder.name}/{source} has the name of a private key, which is never uploaded and would be "
+            "readable by everybody in an image; mount it where the image runs, or rename a public key",
+            at,
+        )
     if not (folder / source).is_file():
         raise SpecError(
             Code.FILE_MISSING, f"{subject}: there is no file {folder.name}/{source}; add it or correct the key", at

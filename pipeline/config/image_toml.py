@@ -22,6 +22,8 @@ Compression = Literal["gzip", "zstd"]
 
 #: Keys for images from a pixi environment; a Dockerfile has instructions of its own for these.
 _PIXI_KEYS: Final = ("environment", "base", "runtime_base", "cuda", "post_link_scripts")
+#: Variables that the activation of an environment sets in any case.
+ACTIVATES: Final = ("PATH", "CONDA_PREFIX")
 #: Keys for images from a Dockerfile only.
 _DOCKERFILE_KEYS: Final = ("build_args",)
 
@@ -88,6 +90,17 @@ class ImageSpec(FileSettings):
         for name in value:
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
                 raise ValueError(f"'{name}' is not the name of a variable")
+        return value
+
+    @field_validator("env")
+    @classmethod
+    def _leave_the_environment_active(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in ACTIVATES:
+            if name in value:
+                raise ValueError(
+                    f"'{name}' would have no effect, because the activation of the environment or the Dockerfile sets "
+                    "it; leave it out, or in a Dockerfile write ENV PATH"
+                )
         return value
 
     @field_validator("platforms", "repositories")

@@ -146,6 +146,6 @@ def _require_file(checkout: Path, file: SettingsFile, key: str, value: str) -> N
         raise SpecError(
             Code.FILE_MISSING,
             f"{subject}: there is no file '{value}' in what the engine gets of the checkout, which is all but docs, "
-            "tests and hidden folders; add it or correct the key",
+            "out, tests, private keys and hidden folders; add it or correct the key",
             at,
         )

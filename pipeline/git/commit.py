@@ -1,22 +1,29 @@
-"""The commit of a checkout, read from its ``.git`` folder, and the files that differ from that commit."""
+"""The commit of a checkout, read from its ``.git`` folder, and the files that differ from that commit.
+
+A file counts if an image is made of it: the files in the image's folder, the settings, and this module's own source.
+"""
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from dulwich.errors import NotGitRepository
-from dulwich.ignore import IgnoreFilter, IgnoreFilterManager
+from dulwich.ignore import Pattern
 from dulwich.index import blob_from_path_and_stat, cleanup_mode
 from dulwich.objects import S_ISGITLINK
 from dulwich.objects import Commit as GitCommit
 from dulwich.repo import Repo
 
+from pipeline.config.settings import OWN_FILE, PROJECT
 from pipeline.git.upload_filter import LEFT_OUT
+
+#: Files and folders that every image is made of: the settings, and the source of this module.
+SHARED: Final = frozenset({OWN_FILE.name, PROJECT.name, "dagger.json", "requirements.lock", "pipeline"})
 
 
 @dataclass(frozen=True)
@@ -30,11 +37,27 @@ class Commit:
     """Commit time, in UTC."""
 
     changed: tuple[str, ...]
-    """Paths in the checkout that differ from the commit, sorted: changed, new or deleted."""
+    """Paths that differ from the commit, sorted: changed, new or deleted. Others than those of images do not count."""
+
+    @property
+    def revision(self) -> str:
+        """Its id, for what is made of the checkout; empty if that is of no commit, because of changes."""
+        return "" if self.changed else self.sha
+
+    def of(self, images: Iterable[str]) -> Self:
+        """Return the commit with the changes that concern these images."""
+        return replace(self, changed=tuple(path for path in self.changed if _top(path) in SHARED.union(images)))
 
 
-def read_commit(checkout: Path) -> Commit | None:
-    """Return the commit of a checkout in the engine; files that are not uploaded do not count as changed.
+def read_commit(checkout: Path, images: Iterable[str]) -> Commit | None:
+    """Return the commit of a checkout in the engine.
+
+    A file in an image's folder counts even if git ignores it: a Dockerfile copies it all the same. Files that the
+    upload filter leaves out do not count.
+
+    Args:
+        checkout: the checkout.
+        images: names of its images.
 
     Returns:
         The commit; None in a folder without git, in a git worktree (its history is elsewhere), before the first commit,
@@ -50,7 +73,7 @@ def read_commit(checkout: Path) -> Commit | None:
         return Commit(
             sha=head.id.decode(),
             time=datetime.fromtimestamp(head.commit_time, UTC),
-            changed=tuple(sorted(_changed(repository, head, checkout))),
+            changed=tuple(sorted(_changed(repository, head, checkout, SHARED.union(images)))),
         )
 
 
@@ -73,35 +96,37 @@ def _head(repository: Repo) -> GitCommit | None:
     return head if isinstance(head, GitCommit) else None
 
 
-def _changed(repository: Repo, commit: GitCommit, checkout: Path) -> Iterator[str]:
-    """Yield the paths whose files differ between a checkout and the tree of its commit."""
+def _changed(repository: Repo, commit: GitCommit, checkout: Path, names: frozenset[str]) -> Iterator[str]:
+    """Yield the paths below some names whose files differ between a checkout and the tree of its commit."""
     committed: dict[str, tuple[int, bytes]] = {}
     modules: list[str] = []
     for entry in repository.object_store.iter_tree_contents(commit.tree):
         path = os.fsdecode(entry.path)
         if S_ISGITLINK(entry.mode):
             modules.append(f"{path}/")
-        else:
+        elif _top(path) in names and not is_left_out(path):
             committed[path] = (entry.mode, entry.sha)
-    ignored = IgnoreFilterManager(str(checkout), [], ignorecase=False)
-    for path in _files(checkout):
+    for path in _files(checkout, names):
         # Files of a submodule belong to a commit of that submodule.
-        if path.startswith(tuple(modules)):
-            continue
-        known = committed.pop(path, None)
-        if known is None:
-            if not ignored.is_ignored(path):
-                yield path
-        elif known != _entry(checkout / path):
+        if not path.startswith(tuple(modules)) and committed.pop(path, None) != _entry(checkout / path):
             yield path
-    yield from (path for path in committed if not is_left_out(path))
+    yield from committed
 
 
-def _files(checkout: Path) -> Iterator[str]:
-    """Yield the paths of all files and symbolic links except those of git."""
-    for folder, folders, files in checkout.walk():
-        folders[:] = [name for name in folders if name != ".git"]
-        yield from (str((folder / name).relative_to(checkout)) for name in files if name != ".git")
+def _top(path: str) -> str:
+    return path.partition("/")[0]
+
+
+def _files(checkout: Path, names: Iterable[str]) -> Iterator[str]:
+    """Yield the paths of uploaded files and symbolic links, among and below some names."""
+    for name in names:
+        if (checkout / name).is_symlink() or (checkout / name).is_file():
+            yield name
+            continue
+        for folder, folders, files in (checkout / name).walk():
+            inside = folder.relative_to(checkout)
+            folders[:] = [each for each in folders if not is_left_out(str(inside / each))]
+            yield from (path for each in files if not is_left_out(path := str(inside / each)))
 
 
 def _entry(file: Path) -> tuple[int, bytes]:
@@ -110,18 +135,15 @@ def _entry(file: Path) -> tuple[int, bytes]:
     return cleanup_mode(status.st_mode), blob_from_path_and_stat(os.fsencode(file), status).id
 
 
-_LEFT_OUT: Final = IgnoreFilter(
-    [re.sub(r"^(!?)", r"\1/", pattern).encode() for pattern in LEFT_OUT],
-    ignorecase=False,
-)
+_LEFT_OUT: Final = [Pattern(re.sub(r"^(!?)", r"\1/", pattern).encode()) for pattern in LEFT_OUT]
 
 
 def is_left_out(path: str) -> bool:
     """Whether the upload filter leaves out a path of the checkout, or a folder above it."""
-    parts = path.split("/")
+    parts = os.fsencode(path).split(b"/")
+    paths = [b"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
     left_out = False
-    for depth in range(1, len(parts) + 1):
-        # None if no pattern matches: then the path is treated like its folder.
-        match = _LEFT_OUT.is_ignored("/".join(parts[:depth]))
-        left_out = left_out if match is None else match
+    for pattern in _LEFT_OUT:
+        if any(map(pattern.match, paths)):
+            left_out = pattern.is_exclude
     return left_out

@@ -2,13 +2,39 @@
 
 from typing import Final
 
+from pipeline.config.files import KEYS
 from pipeline.errors import Code, PipelineError
 
-#: Patterns of files that are not uploaded, so that a change to them does not rebuild an image. The files of git that
-#: identify the commit are uploaded; its configuration is not, because it holds a token in checkouts on CI.
+#: Names that are never uploaded, at any depth: private keys, what tools install and cache, and other repositories.
+NEVER: Final = (
+    *KEYS,
+    ".*_cache",
+    ".DS_Store",
+    ".git",
+    ".ipynb_checkpoints",
+    ".pixi",
+    ".venv",
+    "*.egg-info",
+    "__pycache__",
+    "node_modules",
+)
+#: Patterns of files that are not uploaded, so that a change to them does not rebuild an image. `out` is the folder for
+#: exports. The files of git that identify the commit are uploaded; its configuration is not, because it
+#: holds a token in checkouts on CI. The module's own source is uploaded to find out whether it was changed.
 LEFT_OUT: Final = (
     ".*",
-    "!.gitignore",
+    "docs",
+    "out",
+    "sdk",
+    "tests",
+    "*.lock",
+    "!requirements.lock",
+    "*.md",
+    "*.tar",
+    "CITATION.cff",
+    "dev",
+    *(f"**/{name}" for name in NEVER),
+    # Behind the names: a branch may be called like a key.
     "!.git",
     ".git/*",
     "!.git/HEAD",
@@ -16,14 +42,8 @@ LEFT_OUT: Final = (
     "!.git/packed-refs",
     "!.git/refs",
     "!.git/shallow",
-    "**/__pycache__",
-    "docs",
-    "pipeline",
-    "tests",
-    "*.lock",
-    "*.md",
-    "CITATION.cff",
-    "dev",
+    # Left from a fetch that was interrupted.
+    ".git/objects/pack/tmp_*",
 )
 #: The same patterns for the preparation of a release, which needs CHANGELOG.md.
 HISTORY_LEFT_OUT: Final = tuple(pattern for pattern in LEFT_OUT if pattern != "*.md")

@@ -92,7 +92,7 @@ class Manifest:
         }
         project = _table(self.document, ("project",)) if self.file == PYPROJECT else {}
         lists = [project.get("dependencies"), *_table(project, ("optional-dependencies",)).values()]
-        requirements = [text for entries in lists if isinstance(entries, Sequence) for text in entries]
+        requirements = [text for entries in lists if isinstance(entries, list) for text in entries]
         return named | {name for text in requirements if (name := _required(text))}
 
     def ways_to(self, environment: str, package: str) -> list[Keys]:
@@ -117,15 +117,22 @@ class Manifest:
         """Return the CUDA version that an environment requires on a platform, and the path of the key that requires it.
 
         It comes from `system-requirements`, or else from the platforms of this kind: the lowest, if all have one.
+
+        Raises:
+            PipelineError: a version is no text, which pixi rejects as well.
         """
         for table in self.tables(environment):
             if cuda := self.read((*table, "system-requirements")).get("cuda"):
-                return str(cuda), (*table, "system-requirements", "cuda")
+                keys = (*table, "system-requirements", "cuda")
+                return self._text(cuda, keys), keys
+        keys = self.at("workspace", "platforms")
         platforms = self._platforms_of(subdir)
-        versions = [str(platform["cuda"]) for platform in platforms if "cuda" in platform]
+        # A platform may have a table instead, with the driver's version or without.
+        found = [cuda.get("driver") if isinstance(cuda := each.get("cuda"), Mapping) else cuda for each in platforms]
+        versions = [self._text(cuda, keys) for cuda in found if cuda is not None]
         if not versions or len(versions) < len(platforms):
             return None
-        return min(versions, key=version), self.at("workspace", "platforms")
+        return min(versions, key=version), keys
 
     def lists_platform(self, environment: str, subdir: str) -> bool:
         """Whether the platform lists of the manifest and of an environment's features include a platform."""
@@ -153,6 +160,18 @@ class Manifest:
             if isinstance(platform, str | Mapping)
         ]
         return [table for table in tables if table.get("platform", table.get("name")) == subdir]
+
+    def _text(self, value: Any, keys: Keys) -> str:  # noqa: ANN401  # whatever TOML can hold
+        """Return a CUDA version after checking that it is a text."""
+        if not isinstance(value, str):
+            table = ".".join(map(str, keys)).removesuffix(".cuda")
+            raise PipelineError(
+                Code.MANIFEST_INVALID,
+                f"{self.name}: 'cuda' in '{table}' is no text, and pixi takes nothing else as a version; "
+                'write it in quotes, such as cuda = "12.8"',
+                at={self.name: (keys,)},
+            )
+        return value
 
     def _targets(self, subdir: str) -> list[str]:
         """Return the possible names of tables for a platform."""

@@ -28,14 +28,20 @@ from pipeline.locks.image_lock import LOCK
 
 #: Path in an image of the lock that it was built from.
 PUBLISHED: Final = f"/app/{LOCK}"
-#: Reference of an image with a tag or digest: the name of a git ref cannot contain ``:`` or ``@``.
-_REFERENCE: Final = re.compile(r".+[:@].+")
+#: Reference of an image with a tag or digest: the name of a git ref cannot contain ``:``. In braces git's own language
+#: can, as in ``HEAD@{12:00}``.
+_REFERENCE: Final = re.compile(r"[^{}:]+:[^{}]+")
 #: Full name of a git ref, with its short name as a group.
 _SHORT: Final = re.compile(rb"refs/(?:heads|tags|remotes)/(.+)")
 #: Largest number of branches and tags that a message lists.
 SHOWN: Final = 10
 #: Part of messages: other sources of a lock.
 OTHERWISE: Final = "a published image (with its tag) and a file (--from-file) are taken as well"
+
+
+def is_published(reference: str) -> bool:
+    """Whether a reference names a published image, and no commit."""
+    return bool(_REFERENCE.fullmatch(reference))
 
 
 async def find_previous(
@@ -57,7 +63,7 @@ async def find_previous(
     if file is not None:
         await file.export(str(path))
         return path, await file.name()
-    if _REFERENCE.fullmatch(reference):
+    if is_published(reference):
         await _export_published(reference, path, logins.registries)
     else:
         path.write_bytes(committed_lock(checkout, image, reference))
@@ -70,7 +76,7 @@ def previous_digests(checkout: Path, image: str, reference: str, file: dagger.Fi
     Raises:
         LockError: the commit's base.lock is not valid.
     """
-    if file is not None or _REFERENCE.fullmatch(reference):
+    if file is not None or is_published(reference):
         return None
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / image
@@ -129,6 +135,8 @@ def _commit(repository: Repo, reference: str) -> Commit:
     short = (_SHORT.fullmatch(ref) for ref in repository.refs.allkeys())
     names = {match[1].decode(errors="replace") for match in short if match}
     hint = nearest(reference, names) if len(names) <= SHOWN else "'git branch --all' and 'git tag' list what there is"
+    if "{" in reference:
+        hint = f"only git itself knows this one: give the commit that git rev-parse '{reference}' prints"
     shallow = ", which was cloned without its whole history (git fetch --unshallow gets it)"
     raise PreviousLockError(
         Code.PREVIOUS_LOCK_MISSING,

@@ -9,6 +9,7 @@ from dagger import dag
 from pipeline.commands.check import inspect_image
 from pipeline.config.image_kind import ImageKind
 from tests.engine.conftest import CODED, Checkout, apply, failure, refused
+from tests.unit.repository import Repository
 
 CHECKS = ["cuda-consistent", "images-sound", "locks-fresh", "probes-pass", "sizes-in-budget", "specs-valid"]
 DESCRIPTION = 'description = "A small image"\n'
@@ -37,8 +38,9 @@ def test_the_checks_are_listed(checkout: Checkout) -> None:
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("connection")
 async def test_good_images_pass_all_checks(checkout: Checkout) -> None:
-    """A small image with a budget that is large enough passes everything there is; so do new ones, untouched."""
+    """A small image with a budget that is large enough passes everything there is; so do new ones, not committed."""
     checkout.write("small/image.toml", DESCRIPTION + 'size_budget = "1 GB"\n')
+    Repository(checkout.path).commit("First")
     for kind in ImageKind:
         await apply(checkout, "scaffold", name=f"new-{kind.value}", kind=kind)
         assert checkout.read(f"new-{kind.value}/image.toml")

@@ -4,7 +4,10 @@ import json
 import uuid
 
 import pytest
+from dagger import dag
 
+from pipeline.git.commit import is_left_out
+from pipeline.git.upload_filter import LEFT_OUT
 from pipeline.output.formats import Format
 from tests.engine.conftest import Checkout, a_session, answer, refused
 from tests.unit.repository import Repository
@@ -23,15 +26,26 @@ async def test_the_commit_is_the_checkouts(checkout: Checkout, repository: Repos
     """The commit is read without git, clean is clean through the engine, and a change is reported by its path."""
     repository.write("README.md", "# Read me\n")
     sha = repository.commit("Second")
+    for name in ("out/small.tar", "small.html", "cosign.key", "small/.pixi/x", "small/tls.key", "small/a/.git/config"):
+        repository.write(name, "x\n")
     ended = checkout.call("tags", "--tag", "v2026.02.0", "--format", "json")
     assert ended.returncode == 0, ended.stderr
     plan = json.loads(ended.stdout)
     assert [row["tag"] for row in plan["tags"]] == ["2026.2.0", f"sha-{sha[:7]}", "2026.2", "latest"]
     assert plan["notes"] == []
     repository.write("small/image.toml", 'description = "Changed"\n')
+    repository.write("pipeline/more.py", "")
     async with a_session():
         sentence = await refused(checkout, "tags", tag="main")
-    assert f"1 of the checkout's paths differ from its commit {sha[:7]} (small/image.toml); commit them, or" in sentence
+        uploaded = set(await dag.host().directory(str(checkout.path), exclude=[*LEFT_OUT]).glob("**"))
+    changes = "(pipeline/more.py; small/image.toml)"
+    assert f"2 of the checkout's paths differ from its commit {sha[:7]} {changes}; commit them, or" in sentence
+    files = {str(path.relative_to(checkout.path)) for path in checkout.path.rglob("*") if path.is_file()}
+    assert {path for path in uploaded if not path.endswith("/")} & files == {
+        path for path in files if not is_left_out(path)
+    }
+    assert {"small/image.toml", "pipeline/main.py", ".git/HEAD"} < uploaded
+    assert not any(path.startswith(("out", "small/.pixi", "small/a/.git")) for path in uploaded)
 
 
 @pytest.mark.asyncio

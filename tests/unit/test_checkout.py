@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from pipeline.checkout import Checkout, ImageSource
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.settings import Settings
 from pipeline.errors import Code, SpecError
+from pipeline.git.commit import Commit
 from pipeline.locks import base_images, image_lock
 from tests.unit.conftest import CheckoutFolder
 from tests.unit.lockfiles import conda, write
@@ -66,3 +68,16 @@ def test_each_file_of_an_image_is_read_once(checkout: CheckoutFolder, monkeypatc
                 assert image.inputs(platform).base_digests
             assert len(image.files.packages()) == 2
     assert sorted(read) == ["from_path", "load_spec", "read", "read_manifest"]
+
+
+def test_each_image_has_the_changes_that_concern_it(checkout: CheckoutFolder) -> None:
+    """A change to one image leaves the label `revision` to the others; the settings concern all."""
+    for name in ("small", "other"):
+        checkout.write(f"{name}/image.toml", "description = 'x'\n")
+    commit = Commit("ab" * 20, datetime(2026, 2, 3, tzinfo=UTC), ("images.toml", "other/pixi.lock"))
+    opened = Checkout(dag.directory(), checkout.path, Settings(), commit)
+    found = {image.name: image.commit.changed for image in opened.images() if image.commit}
+    assert found == {"other": ("images.toml", "other/pixi.lock"), "small": ("images.toml",)}
+    assert opened.commit_of("small") == opened.image("small").commit
+    assert opened.commit_of(None) == commit
+    assert Checkout(dag.directory(), checkout.path, Settings()).commit_of("small") is None

@@ -33,6 +33,20 @@ esac
 """
 
 
+#: Locks what is not called `broken`, and compares what is not called `odd`.
+DAGGER = """\
+#!/bin/sh
+echo "$@" >>"$ASKED"
+while [ "$1" != call ]; do shift; done
+case "$2 $4" in
+    "lock broken") echo 'Error: FunctionError: broken: pixi cannot lock it [solve-failed]' >&2; exit 1 ;;
+    "lock "*) [ "$4" = same ] || echo new >"$4/pixi.lock"; echo applied ;;
+    "lock-diff odd") exit 1 ;;
+    "lock-diff "*) echo "| $4 | changed |" ;;
+esac
+"""
+
+
 def summarize(tmp_path: Path, script: str) -> tuple[subprocess.CompletedProcess[str], str]:
     """Run a script through ``summarize``; returns how it ended, and the summary."""
     summary = tmp_path / "summary.md"
@@ -166,3 +180,42 @@ def test_without_a_change_nothing_is_proposed(proposal: Proposal) -> None:
     assert proposal.run(OPEN="") == "No lock changed.\n"
     assert not proposal.asked.exists()
     assert "locks" not in proposal.git("branch", "--all")
+
+
+def lock_images(proposal: Proposal, folder: Path, *images: str) -> tuple[str, list[str]]:
+    """Run the script on images with a lock; returns what changed, and the images of which something failed."""
+    program = Path(proposal.environment["PATH"].partition(os.pathsep)[0]) / "dagger"
+    program.write_text(DAGGER)
+    program.chmod(0o755)
+    for image in images:
+        (proposal.clone / image).mkdir(exist_ok=True)
+        (proposal.clone / image / "pixi.lock").write_text("old\n")
+    proposal.git("add", ".")
+    proposal.git("-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "Add")
+    failed = folder / "not-locked"
+    subprocess.run(
+        [FOLDER / "lock-images", proposal.changes, failed],
+        cwd=proposal.clone,
+        env=proposal.environment,
+        capture_output=True,
+        check=True,
+    )
+    return proposal.changes.read_text(), failed.read_text().splitlines()
+
+
+def test_every_image_is_locked(proposal: Proposal, tmp_path: Path) -> None:
+    """Changes are listed, and an image without newer packages is not mentioned."""
+    changes, failed = lock_images(proposal, tmp_path, "small", "same")
+    assert changes == "| small | changed |\n\n"
+    assert failed == []
+    assert proposal.lock.read_text() == "new\n"
+    assert len([line for line in proposal.asked.read_text().splitlines() if " call lock " in line]) == 2
+
+
+def test_an_image_that_cannot_be_locked_does_not_stop_the_others(proposal: Proposal, tmp_path: Path) -> None:
+    """Its reason is in the list, as is one without a word, and the images after it are locked."""
+    changes, failed = lock_images(proposal, tmp_path, "broken", "odd", "small")
+    assert failed == ["broken", "odd"]
+    assert changes.startswith("**broken was not locked:**\nbroken: pixi cannot lock it [solve-failed]\n\n")
+    assert "\n**odd was locked, and not compared:**\n`dagger` ended with 1 and gave no reason;" in changes
+    assert changes.endswith("\n\n| small | changed |\n\n")

@@ -1,6 +1,8 @@
 """Jobs of the workflows for each kind of event, and rules that they never break."""
 
+import os
 import re
+import subprocess
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -217,6 +219,24 @@ def test_locks_are_refreshed_every_week(locks: dict[str, Any]) -> None:
             assert job.permissions == {"contents": "write", "pull-requests": "write"}
             assert [step.name for step in job.steps if "GH_TOKEN" in step.env] == ["Propose it"]
     assert not starts(locks, MAIN)
+
+
+@pytest.mark.parametrize(("failed", "code"), [("", 0), ("broken\nbroken\nodd\n", 1)])
+def test_an_image_that_was_not_locked_fails_the_run_at_its_end(
+    locks: dict[str, Any], tmp_path: Path, failed: str, code: int
+) -> None:
+    """All other images are locked, proposed and tested before."""
+    step = started(locks, SCHEDULE)[0].steps[-1]
+    (tmp_path / "not-locked").write_text(failed)
+    ended = subprocess.run(
+        ["bash", "-e", "-c", step.run],
+        env={"PATH": os.environ["PATH"], "RUNNER_TEMP": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == code
+    assert ended.stdout == ("Something failed, for the reasons in the summary: broken odd\n" if failed else "")
 
 
 def test_the_site_is_published_from_main_alone() -> None:

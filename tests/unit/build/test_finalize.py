@@ -3,11 +3,13 @@ from datetime import UTC, datetime
 
 from dagger import dag
 
-from pipeline.build.finalize import labels
+from pipeline.build.finalize import labels, reject_ineffective
 from pipeline.build.inputs import BuildInputs
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.settings import Settings
+from pipeline.errors import Code, SpecError
 from pipeline.git.commit import Commit
+from tests.unit.refusals import refused
 
 COMMIT = Commit(sha="ab" * 20, time=datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC), changed=())
 
@@ -15,6 +17,16 @@ COMMIT = Commit(sha="ab" * 20, time=datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC), c
 def inputs(settings: Settings, commit: Commit | None) -> BuildInputs:
     """Build inputs of the image ``small``; its files are not looked at."""
     return BuildInputs("small", ImageSpec(description="A small image"), settings, dag.directory(), commit=commit)
+
+
+def test_a_variable_that_the_activation_sets_is_refused() -> None:
+    """Its value in image.toml would be lost at each start; the same value is none that is lost."""
+    spec = ImageSpec(description="x", env={"GDAL_DATA": "/mine", "PROJ_DATA": "/theirs", "OWN": "1"})
+    given = replace(inputs(Settings(), None), spec=spec)
+    reject_ineffective(given, {"PROJ_DATA": "/theirs", "PATH": "/app/bin"})
+    at = {"small/image.toml": "env.GDAL_DATA"}
+    with refused(Code.KEY_INVALID, "GDAL_DATA", "small/image.toml", "no effect", at=at, kind=SpecError):
+        reject_ineffective(given, {"GDAL_DATA": "/theirs", "PROJ_DATA": "/theirs"})
 
 
 def test_labels_have_the_names_of_oci() -> None:

@@ -256,6 +256,26 @@ Error:   × failed to solve the pypi requirements of environment 'default' for p
   ├─▶ Git operation failed
   ╰─▶ Git executable not found. Ensure that Git is installed and available.
 """
+#: Of pixi 0.77 and 0.15, for `python = "^3.12"`.
+NEW_CARET = """
+Error:   × unterminated unsupported regular expression
+   ╭─[/app/pixi.toml:6:9]
+ 5 │ [dependencies]
+ 6 │ python="^3.12"
+   ·         ─────
+   ╰────
+"""
+CARET = """
+  × failed to parse pixi.toml from /app
+  ╰─▶ failed to parse project manifest
+   ╭─[pixi.toml:6:8]
+ 5 │ [dependencies]
+ 6 │ python="^3.12"
+   ·        ───┬───
+   ·           ╰── Unable to parse version spec: ^3.12
+   ╰────
+
+"""
 #: As pixi 0.15 draws it, in the width of a terminal.
 NOT_LET_IN = """
   × Request error: HTTP status client error (401 Unauthorized) for url
@@ -290,6 +310,8 @@ NOT_LET_IN = """
         (NO_PLATFORM, PipelineError, "set key 'cuda' of small/image.toml to what they require"),
         (NO_GLIBC, PipelineError, "choose a 'base' in small/image.toml that has such a __glibc"),
         (BAD_KEY, PipelineError, "(small/pixi.toml:5:1): 'exclude-never' was not expected here (Did you mean"),
+        (CARET, PipelineError, "version spec: ^3.12; conda has no '^' and no '~': write"),
+        (NEW_CARET, PipelineError, "in small/pixi.toml, such as '>=3.12,<4'"),
         (UNREACHABLE, PipelineError, "Connection refused (os error 111); if the channel was out of reach"),
         (NOBODY, PipelineError, "'with-channel-auth --host 127.0.0.1 ("),
         (NO_COMPILER, PipelineError, "'gcc' is missing: choose a 'base' in small/image.toml"),

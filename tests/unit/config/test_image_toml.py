@@ -72,6 +72,8 @@ def test_an_image_cannot_be_a_path(checkout: CheckoutFolder) -> None:
         ),
         ("[[files]]\nsource = 'pixi.toml'\npath = '/a'\n" * 2, "files", ["two files", "'/a'"]),
         ("[env]\n'A-B' = 'x'", "env", ["'A-B'"]),
+        ("[env]\nPATH = '/opt/x/bin'", "env", ["'PATH'", "no effect", "Dockerfile"]),
+        ("dockerfile = 'D'\n[env]\nPATH = '/opt/x/bin'", "env", ["'PATH'", "no effect", "ENV PATH"]),
         ("size_budget = '4 loaves'", "size_budget", ["loaves"]),
         ("platforms = ['linux/arm']", "platforms.0", ["'linux/amd64'"]),
         ("platforms = []", "platforms", ["at least 1"]),
@@ -121,6 +123,16 @@ def test_a_missing_file_is_refused(checkout: CheckoutFolder, text: str, key: str
     """The message has the file, and the key that names it."""
     checkout.write("small/image.toml", f"description = 'x'\n{text}")
     with refused(Code.FILE_MISSING, f"'{key}'", f"no file {file}", at={"small/image.toml": key}, kind=SpecError):
+        load_spec(checkout.path, "small")
+
+
+@pytest.mark.parametrize("name", ["tls.key", "keys/id_ed25519", "server-key.pem", ".netrc"])
+def test_a_private_key_is_refused(checkout: CheckoutFolder, name: str) -> None:
+    """It is there, and is not uploaded: the message says so instead of "no file"."""
+    checkout.write(f"small/{name}", "x\n")
+    checkout.write("small/image.toml", f"description = 'x'\n[[files]]\nsource = '{name}'\npath = '/a'")
+    at = {"small/image.toml": "files.0.source"}
+    with refused(Code.FILE_MISSING, f"small/{name}", "private key", at=at, kind=SpecError):
         load_spec(checkout.path, "small")
 
 

@@ -7,7 +7,8 @@ from dulwich import porcelain
 from dulwich.objects import Blob, ObjectID, Tree
 from dulwich.repo import Repo
 
-from pipeline.git.commit import is_left_out, read_commit
+from pipeline.git.commit import Commit, is_left_out
+from pipeline.git.commit import read_commit as read
 from tests.unit.repository import AUTHOR, TIME, Repository
 
 
@@ -22,9 +23,16 @@ def repository(tmp_path: Path) -> Repository:
     made.write("pyproject.toml", "[project]\n")
     made.write("README.md", "# Read me\n")
     made.write("docs/more.md", "# More\n")
+    made.write("pipeline/main.py", "# The module\n")
+    made.write("requirements.lock", "anyio==4.6\n")
     made.write(".gitignore", "*.log\n")
     made.commit("First")
     return made
+
+
+def read_commit(checkout: Path) -> Commit | None:
+    """The commit of a checkout, whose images are these folders."""
+    return read(checkout, ["small", "other"])
 
 
 def read_changed(checkout: Path) -> tuple[str, ...]:
@@ -133,14 +141,48 @@ def test_a_deleted_image_is_told(repository: Repository) -> None:
     assert read_changed(repository.path) == ("small/image.toml", "small/link", "small/run")
 
 
-def test_ignored_files_are_no_change(repository: Repository) -> None:
-    """A file that git ignores, by the .gitignore of any folder, is not reported as new."""
+def test_what_people_export_is_no_change(repository: Repository) -> None:
+    """Neither in `out/` nor elsewhere: an image is made of its folder, the settings and the module alone."""
+    for name in ("out/small.tar", "small.html", "smoke.xml", "small.cdx.json", "cosign.key", "notes/x", "new/x.tar"):
+        repository.write(name, "x\n")
+    assert read_changed(repository.path) == ()
+
+
+def test_caches_and_keys_are_no_change(repository: Repository) -> None:
+    """Files that no engine gets, at any depth, cannot be in an image."""
+    for name in (".pixi/envs/x", "app/node_modules/x", "__pycache__/x.pyc", ".ipynb_checkpoints/x.ipynb", "tls.key"):
+        repository.write(f"small/{name}", "x\n")
+    assert read_changed(repository.path) == ()
+
+
+def test_an_ignored_file_of_an_image_is_a_change(repository: Repository) -> None:
+    """git does not commit it, and a Dockerfile copies it: the image would not be that of the commit."""
     repository.write("small/.gitignore", "build/\n")
     repository.commit("Second")
     repository.write("small/run.log", "x\n")
     repository.write("small/build/x", "x\n")
-    repository.write("other/build/x", "x\n")
-    assert read_changed(repository.path) == ("other/build/x",)
+    assert read_changed(repository.path) == ("small/build/x", "small/run.log")
+
+
+@pytest.mark.parametrize(
+    "name", ["pipeline/main.py", "pipeline/scripts/new.py", "pyproject.toml", "images.toml", "requirements.lock"]
+)
+def test_settings_and_module_count_for_every_image(repository: Repository, name: str) -> None:
+    """An edited pipeline makes another image of the same folder, and so do other settings."""
+    repository.write(name, "changed = true\n")
+    commit = read_commit(repository.path)
+    assert commit is not None
+    assert commit.of(["small"]).changed == commit.of(["other"]).changed == (name,)
+
+
+def test_another_image_does_not_count(repository: Repository) -> None:
+    """Of two images one may be changed, and the other one is that of the commit."""
+    repository.write("other/image.toml", "description = 'Another image'\n")
+    commit = read_commit(repository.path)
+    assert commit is not None
+    assert commit.of(["small"]).changed == ()
+    assert (commit.revision, commit.of(["small"]).revision) == ("", commit.sha)
+    assert commit.of(["other", "small"]).changed == commit.changed == ("other/image.toml",)
 
 
 def test_a_change_to_what_is_left_out_cannot_be_seen(repository: Repository, tmp_path: Path) -> None:
@@ -153,23 +195,24 @@ def test_a_submodule_is_not_looked_into(repository: Repository) -> None:
     """The files of a submodule are neither new nor deleted, whether it is checked out or not."""
     git = Repo(str(repository.path))
     entry = Blob.from_string(b"x\n")
-    tree = Tree()
-    tree.add(b"module", 0o160000, ObjectID(b"a1" * 20))
-    tree.add(b"file", 0o100644, entry.id)
-    git.object_store.add_objects([(entry, None), (tree, None)])
+    folder, tree = Tree(), Tree()
+    folder.add(b"module", 0o160000, ObjectID(b"a1" * 20))
+    folder.add(b"file", 0o100644, entry.id)
+    tree.add(b"small", 0o040000, folder.id)
+    git.object_store.add_objects([(entry, None), (folder, None), (tree, None)])
     sha = git.get_worktree().commit(message=b"Module", tree=tree.id, author=AUTHOR, committer=AUTHOR)
     git.close()
-    for path in ("small", "docs"):
+    for path in ("small", "pipeline"):
         shutil.rmtree(repository.path / path)
-    for path in ("pyproject.toml", "README.md"):
+    for path in ("pyproject.toml", "requirements.lock"):
         (repository.path / path).unlink()
-    repository.write("file", "x\n")
-    repository.write("module/inside.txt", "x\n")
-    repository.write("module/.git", "gitdir: ../.git/modules/module\n")
+    repository.write("small/file", "y\n")
+    repository.write("small/module/inside.txt", "x\n")
+    repository.write("small/module/.git", "gitdir: ../../.git/modules/module\n")
     commit = read_commit(repository.path)
     assert commit is not None
     assert commit.sha == sha.decode()
-    assert commit.changed == (".gitignore",)
+    assert commit.changed == ("small/file",)
 
 
 @pytest.mark.parametrize(
@@ -179,15 +222,33 @@ def test_a_submodule_is_not_looked_into(repository: Repository) -> None:
         (".git/HEAD", False),
         (".git/config", True),
         (".git/objects/pack/x.pack", False),
-        (".gitignore", False),
+        (".git/refs/heads/tls.key", False),
+        (".git/objects/pack/tmp_pack_x", True),
+        (".git/logs/HEAD", True),
+        (".gitignore", True),
         ("README.md", True),
         ("dev", True),
         ("docs/more.md", True),
-        ("pipeline/main.py", True),
+        ("out/small.tar", True),
+        ("small.tar", True),
+        ("cosign.key", True),
+        ("pipeline/main.py", False),
+        ("pipeline/__pycache__/main.pyc", True),
         ("pyproject.toml", False),
-        ("requirements.lock", True),
+        ("requirements.lock", False),
+        ("other.lock", True),
         ("small/README.md", False),
         ("small/__pycache__/x.pyc", True),
+        ("small/.pixi/envs/default/bin/python", True),
+        ("small/deep/.venv/bin/python", True),
+        ("small/deep/.ipynb_checkpoints/x.ipynb", True),
+        ("small/deep/node_modules/x/index.js", True),
+        ("small/deep/.git/objects/pack/x.pack", True),
+        ("small/deep/.git", True),
+        ("small/deep/id_ed25519", True),
+        ("small/deep/id_ed25519.pub", False),
+        ("small/deep/small.tar", False),
+        ("small/out/x", False),
         ("small/docs/more.md", False),
         ("small/pixi.lock", False),
     ],

@@ -91,13 +91,14 @@ def test_features_are_the_tables_of_an_environment(checkout: CheckoutFolder) -> 
     [
         ("", None),
         ('[system-requirements]\ncuda = "12"\n', "12"),
-        ("[system-requirements]\ncuda = 12.8\n", "12.8"),
         ('[feature.other.system-requirements]\ncuda = "12"\n', None),
         ('[workspace]\nplatforms = ["linux-64", "osx-64"]\n', None),
         (f'[workspace]\nplatforms = ["linux-64", {CUDA}]\n', None),
         (f"[workspace]\nplatforms = [{CUDA}]\n", "12.8"),
         ('[[workspace.platforms]]\nplatform = "linux-64"\ncuda = "13"\n', "13"),
         (f'[project]\nplatforms = [{CUDA}, {{ platform = "linux-64", cuda = "9" }}]\n', "9"),
+        ('[[workspace.platforms]]\nplatform = "linux-64"\ncuda = { driver = "13", arch = "90" }\n', "13"),
+        ('[[workspace.platforms]]\nplatform = "linux-64"\ncuda = { arch = "90" }\n', None),
         ('[[workspace.platforms]]\nplatform = "win-64"\ncuda = "13"\n', None),
     ],
 )  # fmt: skip
@@ -105,6 +106,37 @@ def test_the_cuda_version_that_is_needed_is_found(checkout: CheckoutFolder, text
     """It is needed where system-requirements say so, or no platform of the kind does without."""
     found = read(checkout, text).required_cuda("default", "linux-64")
     assert (found and found[0]) == cuda
+
+
+@pytest.mark.parametrize("value", ["12.8", "12.10", "12", "true", '["12.8"]', '{ driver = "12.8" }'])
+def test_a_cuda_version_that_is_no_text_is_refused(checkout: CheckoutFolder, value: str) -> None:
+    """pixi takes no number, and 12.10 would be read as 12.1."""
+    manifest = read(checkout, f"[system-requirements]\ncuda = {value}\n")
+    at = {"small/pixi.toml": "system-requirements.cuda"}
+    with refused(Code.MANIFEST_INVALID, "small/pixi.toml", "'cuda' in 'system-requirements'", "quotes", at=at):
+        manifest.required_cuda("default", "linux-64")
+
+
+def test_a_cuda_version_of_a_platform_that_is_no_text_is_refused(checkout: CheckoutFolder) -> None:
+    """The same for a platform, with the list that it is in."""
+    manifest = read(checkout, '[[workspace.platforms]]\nplatform = "linux-64"\ncuda = 12.8\n')
+    at = {"small/pixi.toml": "workspace.platforms"}
+    with refused(Code.MANIFEST_INVALID, "'cuda' in 'workspace.platforms'", "quotes", at=at):
+        manifest.required_cuda("default", "linux-64")
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pixi.toml", 'dependencies = ["numpy"]\n'),
+        ("pixi.toml", 'dependencies = "numpy"\n'),
+        ("pixi.toml", 'feature = 3\npypi-dependencies = ["numpy"]\n'),
+        ("pyproject.toml", '[project]\ndependencies = "numpy"\noptional-dependencies = "x"\n[tool.pixi.workspace]\n'),
+    ],
+)
+def test_packages_in_no_table_are_left_to_pixi(checkout: CheckoutFolder, file: str, text: str) -> None:
+    """It rejects them with the line; nothing here ends before that."""
+    assert read(checkout, text, file).packages() == set()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import Code, PreviousLockError
 from pipeline.locks import base_images
-from pipeline.locks.previous import committed_lock, previous_digests
+from pipeline.locks.previous import committed_lock, is_published, previous_digests
 from tests.unit.refusals import refused
 from tests.unit.repository import Repository
 
@@ -23,6 +24,7 @@ def repository(tmp_path: Path) -> Repository:
     made.commit("Second")
     made.write(".git/refs/remotes/origin/renovate/numpy", f"{first}\n")
     made.write(".git/refs/heads/first", f"{first}\n")
+    made.write(".git/refs/heads/renovate/numpy@2.x", f"{first}\n")
     made.write("small/pixi.lock", "not committed\n")
     return made
 
@@ -37,6 +39,7 @@ def repository(tmp_path: Path) -> Repository:
         ("v1", "one\n"),
         ("v1-annotated", "one\n"),
         ("origin/renovate/numpy", "one\n"),
+        ("renovate/numpy@2.x", "one\n"),
     ],
 )
 def test_a_commit_is_found_by_its_names(repository: Repository, tmp_path: Path, reference: str, text: str) -> None:
@@ -56,6 +59,34 @@ def test_an_unknown_commit_is_refused(repository: Repository, tmp_path: Path, re
     """The message has the reference, and the other ways to name a lock."""
     with refused(MISSING, f"commit, branch or tag '{reference}'", "published image", kind=PreviousLockError):
         committed_lock(repository.exported(tmp_path / "copy"), "small", reference)
+
+
+@pytest.mark.parametrize("reference", ["HEAD@{1}", "first@{yesterday}", "HEAD@{2026-01-01 12:00}", "HEAD^{/First: x}"])
+def test_what_git_alone_can_look_up_is_refused(repository: Repository, tmp_path: Path, reference: str) -> None:
+    """The logs of git are not uploaded: the message has the command that finds the commit."""
+    copy = repository.exported(tmp_path / "copy")
+    shutil.rmtree(copy / ".git/logs", ignore_errors=True)
+    with refused(MISSING, f"'{reference}'", f"git rev-parse '{reference}'", kind=PreviousLockError):
+        committed_lock(copy, "small", reference)
+
+
+@pytest.mark.parametrize(
+    ("reference", "published"),
+    [
+        ("ghcr.io/maniaclab/ml-platform:2026.2.0", True),
+        ("localhost:5000/small", True),
+        (f"ghcr.io/maniaclab/ml-platform@sha256:{'0' * 64}", True),
+        ("renovate/numpy@2.x", False),
+        ("HEAD@{1}", False),
+        ("main@{2026-01-01 12:00:00}", False),
+        ("HEAD^{/Fix: x}", False),
+        (":/Fix", False),
+        ("main", False),
+    ],
+)
+def test_a_published_image_is_known_by_its_colon(reference: str, *, published: bool) -> None:
+    """No name of a branch can have one."""
+    assert is_published(reference) is published
 
 
 def test_a_misspelt_branch_is_refused_with_the_nearest(repository: Repository, tmp_path: Path) -> None:
