@@ -21,7 +21,7 @@ from pipeline.errors import Code, PipelineError
 from pipeline.locks.image_lock import LOCK
 from pipeline.locks.lockfile import LOCAL, Package
 from pipeline.output.formats import SbomFormat
-from pipeline.scripts.messages import RPM_QUERY, Component, Contents, Sbom
+from pipeline.scripts.messages import RPM_QUERY, Component, Contents, Installed, Sbom
 
 #: Endings of the file names, after the image's name.
 ENDINGS: Final[Mapping[SbomFormat, str]] = {SbomFormat.CYCLONEDX: ".cdx.json", SbomFormat.SPDX: ".spdx.json"}
@@ -178,11 +178,13 @@ def differences(locked: Iterable[Package], contents: Contents) -> list[str]:
 
 def components(locked: Iterable[Package], contents: Contents) -> list[Component]:
     """Return all components, sorted and each once; a licence that the lock lacks is the installed package's."""
-    there = {(package.kind, _name(package.kind, package.name)): package for package in contents.environment}
+    there: dict[tuple[str, str], Installed] = {
+        (package.kind, _name(package.kind, package.name)): package for package in contents.environment
+    }
     found = []
     for package in locked:
         if component := of_package(package):
-            installed = there.get((component.type, package.name))
+            installed = there.get((package.kind, package.name))
             found.append(
                 replace(
                     component,
@@ -197,7 +199,12 @@ def components(locked: Iterable[Package], contents: Contents) -> list[Component]
     # Environments may have the same package; the locked one comes first, with all that is known of it.
     once: dict[tuple[object, ...], Component] = {}
     for component in found:
-        identity = (component.type, component.name, component.version, *sorted(named for named in component.qualifiers.items() if named[1]))
+        identity = (
+            component.type,
+            component.name,
+            component.version,
+            *sorted(named for named in component.qualifiers.items() if named[1]),
+        )
         once.setdefault(identity, component)
     return [once[key] for key in sorted(once)]
 

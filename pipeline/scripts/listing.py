@@ -106,7 +106,8 @@ def read(layer: IO[bytes], allowance: Allowance) -> dict[str, Entry]:
 
 def _read(layer: IO[bytes], allowance: Allowance) -> dict[str, Entry]:
     entries = {}
-    with tarfile.open(fileobj=Unpacked(layer, allowance), mode="r|") as archive:
+    unpacked = Unpacked(layer, allowance)
+    with tarfile.open(fileobj=unpacked, mode="r|") as archive:  # type: ignore[call-overload]  # of a stream, it reads
         for member in archive:
             # Without this, the archive would keep all of them.
             archive.members.clear()

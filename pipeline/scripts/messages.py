@@ -130,7 +130,7 @@ class Job:
     """Work in a repository: the input of ``registry.py``, ``referrers.py`` and ``compare.py``."""
 
     action: str
-    """ask, push, move, attach, find or compare."""
+    """ask, push, move, require, attach, find or compare."""
     repository: str
     host: str
     username: str
@@ -143,7 +143,7 @@ class Job:
     seconds: float
     """Time in which failed operations are tried again."""
     digest: str = ""
-    """The digest of the image to push, to move tags to, or to compare with."""
+    """The digest of the image to push, to move tags to, to require, or to compare with."""
     tags: Sequence[str] = ()
     """The tags to push or move; for ask, the immutable ones."""
     floating: Sequence[str] = ()

@@ -122,7 +122,9 @@ def test_each_platform_is_compared_with_its_own(tmp_path: Path) -> None:
     assert not [location for location, _, _ in found if "amd64" in location]
 
 
-def run_main(tmp_path: Path, program: str, capsys: pytest.CaptureFixture[str], digest: str = "sha256:0") -> Any:
+def run_main(
+    tmp_path: Path, program: str, capsys: pytest.CaptureFixture[str], digest: str = "sha256:0"
+) -> dict[str, Any]:
     """The report about a published image that a program in place of regctl gives."""
     built = image(tmp_path / "built")
     file = tmp_path / "regctl"
@@ -134,10 +136,11 @@ def run_main(tmp_path: Path, program: str, capsys: pytest.CaptureFixture[str], d
     )  # fmt: skip
     (tmp_path / "job.json").write_text(json.dumps(asdict(job)))
     assert compare.main(str(tmp_path / "job.json"), str(built.folder)) == 0
-    return json.loads(capsys.readouterr().out)
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return report
 
 
-#: What regctl does with the blobs of a folder.
+#: A program that serves the blobs of a folder, as regctl does those of a registry.
 SERVE: Final = """\
 case "$1 $2" in
   "manifest get") cat {0}/blobs/sha256/"${{3##*sha256:}}" ;;
@@ -179,7 +182,7 @@ def test_a_layer_may_not_be_longer_than_the_manifest_says(tmp_path: Path, capsys
 @pytest.mark.parametrize("manifest", ["[]", "{}", '{"layers": [], "config": 1}', "[" * 100_000, "no JSON"])
 @pytest.mark.usefixtures("anonymous")
 def test_a_manifest_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], manifest: str) -> None:
-    """What is published is foreign, and may be anything."""
+    """A published image is foreign: its manifest may be anything."""
     (tmp_path / "manifest").write_text(manifest)
     report = run_main(tmp_path, f"cat {tmp_path}/manifest", capsys)
     assert report["failure"].startswith("its manifest or configuration is not one of an image: ")

@@ -85,21 +85,21 @@ def test_packages_of_debian_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "there"),
+    ("state", "found"),
     [
-        ("install ok installed", True),
-        ("hold ok unpacked", True),
-        ("install ok half-configured", True),
-        ("install ok triggers-pending", True),
-        ("install reinstreq half-installed", False),
-        ("deinstall ok config-files", False),
-        ("unknown ok not-installed", False),
+        ("install ok installed", ["a"]),
+        ("hold ok unpacked", ["a"]),
+        ("install ok half-configured", ["a"]),
+        ("install ok triggers-pending", ["a"]),
+        ("install reinstreq half-installed", []),
+        ("deinstall ok config-files", []),
+        ("unknown ok not-installed", []),
     ],
 )
-def test_a_package_of_debian_is_there_if_all_its_files_are(tmp_path: Path, state: str, there: bool) -> None:
+def test_a_package_of_debian_is_there_if_all_its_files_are(tmp_path: Path, state: str, found: list[str]) -> None:
     """A package is not there if dpkg has not begun, was interrupted, or has left the configuration files alone."""
     write(tmp_path, "/var/lib/dpkg/status", f"Package: a\nStatus: {state}\nVersion: 1\n")
-    assert bool(list(dpkg_packages(tmp_path, DEBIAN))) is there
+    assert [package.name for package in dpkg_packages(tmp_path, DEBIAN)] == found
 
 
 def test_packages_of_an_image_without_a_package_manager_are_found(tmp_path: Path) -> None:
