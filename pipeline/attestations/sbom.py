@@ -13,10 +13,11 @@ from packaging.utils import canonicalize_name
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.build.pixi_image import environment_path
-from pipeline.build.tool_container import last_line, with_packages, with_scripts
+from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.checkout import ImageSource
 from pipeline.config.image_toml import Platform
 from pipeline.config.validation import listed
+from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.locks.image_lock import LOCK
 from pipeline.locks.lockfile import LOCAL, Package
@@ -90,8 +91,8 @@ async def look(
     listing = listing.with_exec(command)
     try:
         return TypeAdapter(Contents).validate_json(await listing.stdout())
-    except (dagger.QueryError, ValidationError) as error:
-        reason = last_line(error) if isinstance(error, dagger.QueryError) else str(error)
+    except (dagger.ExecError, ValidationError) as error:
+        reason = reason_of(error) if isinstance(error, dagger.ExecError) else str(error)
         raise PipelineError(
             Code.SBOM_FAILED, f"{image}: the packages in the image cannot be listed: {reason}; build it again"
         ) from error
@@ -111,7 +112,7 @@ async def ask_rpm(image: str, container: dagger.Container, platform: Platform, d
     except dagger.QueryError as error:
         raise PipelineError(
             Code.SBOM_FAILED,
-            f"{image}: its RPM database {database} cannot be read: {last_line(error)}; build it on a base with "
+            f"{image}: its RPM database {database} cannot be read: {reason_of(error)}; build it on a base with "
             "/usr/bin/rpm, such as almalinux:9, and leave rpm and its database there",
         ) from error
 
