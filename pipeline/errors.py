@@ -313,6 +313,11 @@ class Code(enum.Enum):
         "A published image lacks the required signature.",
         "Do not use the image from there until its signer has published it again.",
     )
+    DIGEST_UNKNOWN = (
+        "digest-unknown",
+        "The repository has no image with the digest, or it is no digest.",
+        "Correct the digest, or name another repository with `--repository`.",
+    )
     DIGEST_MISMATCH = (
         "digest-mismatch",
         "An image that was rebuilt differs from the published one.",

@@ -17,14 +17,17 @@ from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.checkout import ImageSource
 from pipeline.config.image_toml import Platform
 from pipeline.config.validation import listed
+from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.locks.image_lock import LOCK
 from pipeline.locks.lockfile import LOCAL, Package
 from pipeline.output.formats import SbomFormat
-from pipeline.scripts.messages import Component, Contents, Sbom
+from pipeline.scripts.messages import RPM_QUERY, Component, Contents, Installed, Sbom
 
 #: Endings of the file names, after the image's name.
 ENDINGS: Final[Mapping[SbomFormat, str]] = {SbomFormat.CYCLONEDX: ".cdx.json", SbomFormat.SPDX: ".spdx.json"}
+#: Path of rpm's output.
+RPMS: Final = "/rpm-packages"
 #: The time of a document without a commit.
 NEVER: Final = datetime.fromtimestamp(0, UTC)
 
@@ -33,14 +36,21 @@ async def describe(source: ImageSource, platform: Platform, container: dagger.Co
     """Return the components of a built image, for the documents of all formats.
 
     Raises:
-        PipelineError: the lock cannot be used, or the image does not hold what was locked.
+        PipelineError: the lock cannot be used, the image does not hold what was locked, or its packages cannot be
+            listed.
     """
-    image, spec, commit = source.name, source.spec, source.commit
+    image, spec, commit, base = source.name, source.spec, source.commit, source.settings.fetch_base
     locked: list[Package] = []
+    prefix = ""
     if spec.dockerfile is None:
         locked = list((await source.locked(platform)).packages.values())
-    contents = await look(image, container, environment_path(spec.environment), source.settings.fetch_base)
-    if spec.dockerfile is None and (problems := differences(locked, contents)):
+        prefix = environment_path(spec.environment)
+    contents = await look(image, container, prefix, base)
+    if contents.rpm:
+        contents = await look(image, container, prefix, base, await ask_rpm(image, container, platform, contents.rpm))
+    if problem := missing(contents):
+        raise PipelineError(Code.SBOM_FAILED, f"{image}: {problem}")
+    if problems := differences(locked, contents):
         raise PipelineError(
             Code.SBOM_MISMATCH,
             f"{image}: what is in the image is not what {image}/{LOCK} holds: {listed(problems)}; leave what is in "
@@ -54,8 +64,17 @@ async def describe(source: ImageSource, platform: Platform, container: dagger.Co
     )
 
 
-async def look(image: str, container: dagger.Container, prefix: str, base: str) -> Contents:
+async def look(
+    image: str, container: dagger.Container, prefix: str, base: str, rpms: dagger.File | None = None
+) -> Contents:
     """List the packages of an image, from another container, because the image may have no Python.
+
+    Args:
+        image: the image's name.
+        container: the built image.
+        prefix: path of the locked environment; empty for an image without one.
+        base: image with Python.
+        rpms: output of the image's own rpm.
 
     Raises:
         PipelineError: the image's package metadata cannot be read.
@@ -63,16 +82,38 @@ async def look(image: str, container: dagger.Container, prefix: str, base: str) 
     listing = (
         dag.container()
         .from_(base)
-        .with_(with_scripts("messages.py", "folders.py", "contents.py"))
+        .with_(with_scripts("messages.py", "folders.py", "databases.py", "contents.py"))
         .with_mounted_directory("/image", container.rootfs())
-        .with_exec(["python", "-m", "pipeline.scripts.contents", "/image", prefix])
     )
+    if rpms:
+        listing = listing.with_mounted_file(RPMS, rpms)
+    command = ["python", "-m", "pipeline.scripts.contents", "/image", prefix, *([RPMS] if rpms else [])]
+    listing = listing.with_exec(command)
     try:
         return TypeAdapter(Contents).validate_json(await listing.stdout())
     except (dagger.ExecError, ValidationError) as error:
-        reason = error.stderr.strip().splitlines()[-1] if isinstance(error, dagger.ExecError) else str(error)
+        reason = reason_of(error) if isinstance(error, dagger.ExecError) else str(error)
         raise PipelineError(
             Code.SBOM_FAILED, f"{image}: the packages in the image cannot be listed: {reason}; build it again"
+        ) from error
+
+
+async def ask_rpm(image: str, container: dagger.Container, platform: Platform, database: str) -> dagger.File:
+    """List the packages in an image's RPM database by the image's own rpm, which knows its format.
+
+    Raises:
+        PipelineError: the image has no rpm, or it cannot read the database.
+    """
+    # Without the image's configuration: its user may not read the database, its variables name other libraries.
+    asking = dag.container(platform=dagger.Platform(platform)).with_rootfs(container.rootfs())
+    command = ["/usr/bin/rpm", "--query", "--all", "--queryformat", RPM_QUERY]
+    try:
+        return await asking.with_exec(command, redirect_stdout=RPMS).file(RPMS).sync()
+    except dagger.QueryError as error:
+        raise PipelineError(
+            Code.SBOM_FAILED,
+            f"{image}: its RPM database {database} cannot be read: {reason_of(error)}; build it on a base with "
+            "/usr/bin/rpm, such as almalinux:9, and leave rpm and its database there",
         ) from error
 
 
@@ -102,12 +143,24 @@ async def write(sbom: Sbom, form: SbomFormat, base: str) -> dagger.File:
         ) from error
 
 
+def missing(contents: Contents) -> str:
+    """Return a clause about a distribution whose packages are not listed; empty if they are."""
+    if contents.system:
+        return ""
+    found = f"its RPM database {contents.rpm} lists none" if contents.rpm else "it has no database of dpkg, apk or RPM"
+    name = f" ({contents.distribution})" if contents.distribution else ""
+    return (
+        f"the packages of its distribution{name} cannot be listed: {found}; build it on a base that has one, such as "
+        "debian:bookworm-slim, and leave it there"
+    )
+
+
 def differences(locked: Iterable[Package], contents: Contents) -> list[str]:
     """List the differences between the locked and the installed packages, a short clause each."""
     problems = []
-    for kind, installed in (("conda", contents.conda), ("pypi", contents.pypi)):
+    for kind in ("conda", "pypi"):
         expected = {package.name: package for package in locked if package.kind == kind}
-        actual = {_name(kind, package.name): package for package in installed}
+        actual = {_name(kind, package.name): package for package in contents.environment if package.kind == kind}
         for name in sorted({*expected, *actual}):
             ours, theirs = expected.get(name), actual.get(name)
             if theirs is None:
@@ -125,15 +178,13 @@ def differences(locked: Iterable[Package], contents: Contents) -> list[str]:
 
 
 def components(locked: Iterable[Package], contents: Contents) -> list[Component]:
-    """Return all components, sorted; a licence that the lock lacks is the one of the installed package."""
-    there = {
-        (kind, _name(kind, package.name)): package
-        for kind, installed in (("conda", contents.conda), ("pypi", contents.pypi))
-        for package in installed
+    """Return all components, sorted and each once; a licence that the lock lacks is the installed package's."""
+    there: dict[tuple[str, str], Installed] = {
+        (package.kind, _name(package.kind, package.name)): package for package in contents.environment
     }
     found = []
     for package in locked:
-        if component := of_lock(package):
+        if component := of_package(package):
             installed = there.get((package.kind, package.name))
             found.append(
                 replace(
@@ -143,27 +194,24 @@ def components(locked: Iterable[Package], contents: Contents) -> list[Component]
                     version=component.version or (installed.version if installed else ""),
                 )
             )
-    distribution = contents.distribution.partition("-")[0]
-    found += [
-        Component(
-            type="deb",
-            namespace=distribution,
-            name=package.name,
-            version=package.version,
-            qualifiers={
-                "arch": package.architecture,
-                "distro": contents.distribution,
-                # The source package that it was built from, if that has another name.
-                "upstream": package.source if package.source != package.name else "",
-            },
+    elsewhere = (Package(**{**asdict(each), "name": _name(each.kind, each.name)}) for each in contents.elsewhere)
+    found += [component for package in elsewhere if (component := of_package(package))]
+    found += contents.system
+    # Environments may have the same package; the locked one comes first, with all that is known of it.
+    once: dict[tuple[object, ...], Component] = {}
+    for component in found:
+        identity = (
+            component.type,
+            component.name,
+            component.version,
+            *sorted(named for named in component.qualifiers.items() if named[1]),
         )
-        for package in contents.debian
-    ]
-    return sorted(found, key=lambda component: (component.type, component.name, component.version))
+        once.setdefault(identity, component)
+    return [once[key] for key in sorted(once)]
 
 
-def of_lock(package: Package) -> Component | None:
-    """Return the component of a locked package; None for a virtual package."""
+def of_package(package: Package) -> Component | None:
+    """Return the component of a package of conda or PyPI; None for a virtual package."""
     if package.kind == "virtual":
         return None
     qualifiers = {}

@@ -1,7 +1,9 @@
 """Verification of a published image: build it again, compare the digests, and list the differences."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import dagger
 from pydantic import TypeAdapter, ValidationError
@@ -18,10 +20,11 @@ from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins,
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.output.tables import draw_table
-from pipeline.registry.client import Destination, Registry, client, with_job
+from pipeline.registry.client import Destination, Registry, client, describe_failure, with_job
 from pipeline.registry.oci_layout import LAYOUT, Artifact, make_artifact
-from pipeline.scripts.messages import Comparison
+from pipeline.scripts.messages import Comparison, Kind
 
+DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 #: Number of differences in a message; the first ones show the cause.
 SHOWN = 20
 
@@ -44,14 +47,20 @@ async def verify(  # noqa: PLR0913  # options of the command
         digest: the digest of the published image.
         repository: the repository of the published image. If None, the image is read from the first of its own
             repositories, and a signature is required in all of them.
-        signer: the signer to require; None to require no signature.
+        signer: the signer to require; None to require no signature, but the image in that repository.
         auths: credentials for registries; without any here and in ``docker_config``, access is anonymous.
         docker_config: Docker's own configuration with credentials.
 
     Raises:
-        PipelineError: the image cannot be built, a signature is missing, or the digests differ; the error lists the
-            differences.
+        PipelineError: the image cannot be built, it or a signature is missing, or the digests differ; the error lists
+            the differences.
     """
+    if not DIGEST.fullmatch(digest):
+        raise PipelineError(
+            Code.DIGEST_UNKNOWN,
+            f"{image}: --digest {digest} is no digest of an image; give the one that the report of 'publish' has, "
+            "such as sha256: and 64 hexadecimal digits",
+        )
     source = checkout.image(image)
     names = [repository] if repository else repositories(image, source.spec, checkout.settings, [])
     name = names[0]
@@ -64,14 +73,35 @@ async def verify(  # noqa: PLR0913  # options of the command
         signer = replace(signer, trusted_root=find_sigstore(checkout.source, checkout.settings).trusted_root)
         destinations = [Destination(repository, logins[host_of(repository)]) for repository in names]
         await require_signed(checkout.settings, image, digest, destinations, signer)
+        known = f"it is signed in {', '.join(names)}"
+    else:
+        known = await require_published(checkout.settings, image, digest, Destination(name, logins[hosts[0]]))
     images = list((await source.build_all()).values())
     made = checkout.commit.time if checkout.commit else None
     artifact = await make_artifact(checkout.settings.fetch_base, images, made, source.spec.compression)
     if artifact.digest == digest:
-        signed = f"it is signed in {', '.join(names)}; " if signer else ""
-        return f"{image} is {digest}: {signed}built here, it is the published image to the last byte\n"
+        return f"{image} is {digest}: {known}; built here, it is the same bytes\n"
     comparison = await _compare(checkout.settings, Destination(name, logins[hosts[0]]), digest, artifact)
     raise PipelineError(Code.DIGEST_MISMATCH, explain(image, name, digest, artifact.digest, comparison))
+
+
+async def require_published(settings: Settings, image: str, digest: str, destination: Destination) -> str:
+    """Require an image in a repository, and return a clause about it: it is there, or that is not known.
+
+    Raises:
+        PipelineError: the repository does not have it.
+    """
+    name = destination.repository
+    failure = (await Registry(settings).require(destination, digest)).failure
+    if failure is None:
+        return f"it is published in {name}"
+    if failure.kind is Kind.MISSING:
+        raise PipelineError(
+            Code.DIGEST_UNKNOWN,
+            f"{image}: {name} has no image {digest} ({failure.reason}); correct the digest, or name the "
+            "repository that has it with --repository",
+        )
+    return f"whether it is published in {name} is not known, because {describe_failure(failure)}"
 
 
 async def require_signed(

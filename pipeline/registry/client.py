@@ -68,6 +68,10 @@ class Registry:
         """Move tags to an image in the repository, unless the repository has tags that are not among the known ones."""
         return await self._run(to, "move", digest=digest, tags=tags, floating=floating, known=sorted(known))
 
+    async def require(self, to: Destination, digest: str) -> RepositoryReport:
+        """Require an image by its digest; the report's failure says that it is missing, or could not be asked for."""
+        return await self._run(to, "require", digest=digest)
+
     async def attach(
         self, to: Destination, attachments: Sequence[Attachment], tools: Mapping[str, dagger.File] | None = None
     ) -> RepositoryReport:

@@ -1,24 +1,32 @@
 """Compare a published image with a built one, and report the differences of each layer.
 
 Usage: python -m pipeline.scripts.compare JOB LAYOUT. JOB is a file with `Job` in JSON, LAYOUT the folder with the OCI
-layout of the built image. Only layers that are in one of the two images alone are read. Prints `Comparison` in JSON.
+layout of the built image. Only layers that are in one of the two images alone are read, one after the other. Prints
+`Comparison` in JSON.
 """
 
 import json
 import os
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from pipeline.scripts.answers import Failure
-from pipeline.scripts.listing import Entry, compare_documents, compare_layers, pair, read
+from pipeline.scripts.listing import UNPACKED, Allowance, Entry, compare_documents, compare_layers, pair, read
 from pipeline.scripts.messages import Comparison, Difference, Job
-from pipeline.scripts.regctl import Client, Limits
+from pipeline.scripts.regctl import Client, Limits, Target
 
 #: Number of differences in the report; further ones are only counted.
 REPORTED: Final = 200
+#: Bytes that a configuration may have; a registry takes no manifest that is half as large.
+DOCUMENT: Final = 8_000_000
+#: Folder on disk: the container's /tmp is in memory.
+DISK: Final = "/var/tmp"  # noqa: S108  # of the container
 
 type Json = dict[str, Any]
 
@@ -43,9 +51,12 @@ class Published:
         content: Json = json.loads(self.client.run("manifest", "get", name, "--format", "raw-body").output)
         return content
 
-    def blob(self, digest: str) -> bytes:
-        """Return a layer or configuration."""
-        return self.client.run("blob", "get", self.job.repository, digest).output
+    @contextmanager
+    def blob(self, digest: str, limit: int) -> Iterator[IO[bytes]]:
+        """Open a layer or configuration, whose size may not be above a limit."""
+        with tempfile.TemporaryFile(dir=DISK) as file:
+            self.client.run("blob", "get", self.job.repository, digest, target=Target(file, limit))
+            yield file
 
 
 class Layout:
@@ -61,12 +72,15 @@ class Layout:
 
     def manifest(self, digest: str) -> Json:
         """Return a manifest or index."""
-        content: Json = json.loads(self.blob(digest))
+        with self.blob(digest) as file:
+            content: Json = json.load(file)
         return content
 
-    def blob(self, digest: str) -> bytes:
-        """Return a layer or configuration."""
-        return (self.folder / "blobs" / digest.replace(":", "/")).read_bytes()
+    @contextmanager
+    def blob(self, digest: str, limit: int = UNPACKED) -> Iterator[IO[bytes]]:  # noqa: ARG002  # built here
+        """Open a layer or configuration."""
+        with (self.folder / "blobs" / digest.replace(":", "/")).open("rb") as file:
+            yield file
 
 
 def compare(published: Published | Layout, digest: str, built: Layout) -> Iterable[Difference]:
@@ -86,26 +100,39 @@ def _compare_manifests(
     prefix: str, published: Published | Layout, old: Json, built: Layout, new: Json
 ) -> Iterable[Difference]:
     before, after = ([layer["digest"] for layer in manifest["layers"]] for manifest in (old, new))
+    sizes = {layer["digest"]: layer.get("size", UNPACKED) for layer in old["layers"]}
+    allowance = Allowance(UNPACKED)
     for left, right in pair(before, after):
         number, count = (before.index(left) + 1, len(before)) if left else (after.index(right or "") + 1, len(after))
         location = f"{prefix}layer {number} of {count}"
         try:
-            listings: list[dict[str, Entry]] = [
-                read(published.blob(left)) if left else {},
-                read(built.blob(right)) if right else {},
+            listings: list[Mapping[str, Entry]] = [
+                _listing(published, left, min(sizes[left], UNPACKED), allowance) if left else {},
+                _listing(built, right, UNPACKED, Allowance(UNPACKED)) if right else {},
             ]
         except ValueError as error:
             yield Difference(location=location, path="", what=str(error), published=left or "", built=right or "")
         else:
             yield from compare_layers(location, *listings)
     if old["config"]["digest"] != new["config"]["digest"]:
-        documents = (json.loads(side.blob(m["config"]["digest"])) for side, m in ((published, old), (built, new)))
+        documents = [_document(side, m["config"]["digest"]) for side, m in ((published, old), (built, new))]
         # Without the digests of the layers, whose differences are reported above.
         yield from compare_documents(f"{prefix}configuration", *({**config, "rootfs": ""} for config in documents))
     left_out = {"config": "", "layers": [layer["mediaType"] for layer in old["layers"]]}
     yield from compare_documents(
         f"{prefix}manifest", {**old, **left_out}, {**new, **left_out, "layers": [x["mediaType"] for x in new["layers"]]}
     )
+
+
+def _listing(side: Published | Layout, digest: str, limit: int, allowance: Allowance) -> dict[str, Entry]:
+    with side.blob(digest, limit) as file:
+        return read(file, allowance)
+
+
+def _document(side: Published | Layout, digest: str) -> Json:
+    with side.blob(digest, DOCUMENT) as file:
+        content: Json = json.load(file)
+    return content
 
 
 def _platforms(manifest: Json, digest: str) -> dict[str, str]:
@@ -127,10 +154,13 @@ def main(file: str, layout: str) -> int:
     published = Published(job, Client(limits, program=job.program, name=job.repository))
     try:
         published.log_in(os.environ.get("REGISTRY_PASSWORD", ""))
-        differences = list(compare(published, job.digest, Layout(Path(layout))))
-        comparison = Comparison(differences[:REPORTED], max(len(differences) - REPORTED, 0))
+        differences = iter(compare(published, job.digest, Layout(Path(layout))))
+        # Further ones are counted one by one, since there may be any number.
+        comparison = Comparison(list(islice(differences, REPORTED)), sum(1 for _ in differences))
     except Failure as failure:
         comparison = Comparison(failure=failure.reason)
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        comparison = Comparison(failure=f"its manifest or configuration is not one of an image: {error!r}")
     print(json.dumps(asdict(comparison)))
     return 0
 

@@ -1,13 +1,19 @@
-"""Entries of a layer, and the differences between two layers."""
+"""Entries of a layer, and the differences between two layers.
 
+A published layer is foreign: a few bytes may unpack to any number, and name any number of files. So it is read as a
+stream, with a limit on the unpacked bytes, and with a limit on the memory of the process.
+"""
+
+import contextlib
 import gzip
 import hashlib
-import io
+import resource
 import tarfile
-from collections.abc import Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import zip_longest
-from typing import Final
+from typing import IO, Final
 
 from backports import zstd
 
@@ -16,6 +22,11 @@ from pipeline.scripts.messages import Difference
 #: First bytes of compressed files.
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
+#: Limits for an image: unpacked bytes of all layers that are read, and memory of the process that reads them.
+UNPACKED: Final = 50_000_000_000
+MEMORY: Final = 2_000_000_000
+#: Bytes of a file that are hashed at once.
+BUFFER: Final = 1024 * 1024
 
 KINDS: Final = {
     tarfile.REGTYPE: "file", tarfile.DIRTYPE: "folder", tarfile.SYMTYPE: "link", tarfile.LNKTYPE: "hard link",
@@ -23,7 +34,7 @@ KINDS: Final = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of a layer; messages show the names of the fields."""
 
@@ -37,24 +48,73 @@ class Entry:
     attributes: str
 
 
-def read(layer: bytes) -> dict[str, Entry]:
+class Allowance:
+    """Number of bytes that may be read, until it is used up."""
+
+    def __init__(self, number: int) -> None:
+        self.number = self.left = number
+
+    def take(self, number: int) -> None:
+        """Use a part of it.
+
+        Raises:
+            ValueError: that is more than is left.
+        """
+        self.left -= number
+        if self.left < 0:
+            raise ValueError(f"what is compared of the image has more than {self.number / 1e9:g} GB unpacked")
+
+
+class Unpacked:
+    """Unpacked bytes of a layer as a stream."""
+
+    def __init__(self, layer: IO[bytes], allowance: Allowance) -> None:
+        start = layer.read(len(ZSTD))
+        layer.seek(0)
+        self._allowance = allowance
+        self._stream: IO[bytes] | gzip.GzipFile | zstd.ZstdFile = layer
+        if start == ZSTD:
+            self._stream = zstd.ZstdFile(layer)
+        elif start.startswith(GZIP):
+            self._stream = gzip.GzipFile(fileobj=layer)
+
+    def read(self, size: int) -> bytes:
+        """Read the next bytes."""
+        data = self._stream.read(size)
+        self._allowance.take(len(data))
+        return data
+
+
+def read(layer: IO[bytes], allowance: Allowance) -> dict[str, Entry]:
     """Return the entries of a layer by their paths, in their order.
 
     Raises:
-        ValueError: the bytes are not an archive, or not a whole one.
+        ValueError: the bytes are not an archive, or not a whole one, or reading it takes more than is allowed.
     """
     try:
-        return _read(layer)
-    except (OSError, EOFError, zstd.ZstdError, tarfile.TarError) as error:
-        raise ValueError(f"it cannot be read: {error}") from error
+        with limited_memory():
+            return _read(layer, allowance)
+    except MemoryError:
+        # It has no text, and what filled the memory is released only when it is handled.
+        reason = f"reading it takes more than {MEMORY / 1e9:g} GB of memory"
+    except (OSError, EOFError, ValueError, ArithmeticError, RecursionError) as error:
+        reason = str(error)
+    except (zlib.error, zstd.ZstdError, tarfile.TarError) as error:
+        reason = str(error)
+    raise ValueError(f"it cannot be read: {reason}")
 
 
-def _read(layer: bytes) -> dict[str, Entry]:
-    data = zstd.decompress(layer) if layer[:4] == ZSTD else gzip.decompress(layer) if layer[:2] == GZIP else layer
+def _read(layer: IO[bytes], allowance: Allowance) -> dict[str, Entry]:
     entries = {}
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+    unpacked = Unpacked(layer, allowance)
+    with tarfile.open(fileobj=unpacked, mode="r|") as archive:  # type: ignore[call-overload]  # of a stream, it reads
         for member in archive:
+            # Without this, the archive would keep all of them.
+            archive.members.clear()
             file = archive.extractfile(member) if member.isreg() else None
+            if member.issparse():
+                # The holes are in no stream.
+                allowance.take(member.size)
             entries[_text(member.name)] = Entry(
                 kind=KINDS.get(member.type, "entry of another kind"),
                 mode=f"{member.mode:04o}",
@@ -62,10 +122,29 @@ def _read(layer: bytes) -> dict[str, Entry]:
                 time=str(member.pax_headers.get("mtime", member.mtime)),
                 size=str(member.size),
                 link=_text(member.linkname),
-                content=hashlib.sha256(file.read()).hexdigest() if file else "",
+                content=_hash(file) if file else "",
                 attributes=" ".join(f"{name}={value}" for name, value in _attributes(member)),
             )
     return entries
+
+
+@contextlib.contextmanager
+def limited_memory() -> Iterator[None]:
+    """Limit the memory of this process for some time: beyond it, Python raises MemoryError."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    below = [MEMORY, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_AS, (min(below), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _hash(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while data := file.read(BUFFER):
+        digest.update(data)
+    return digest.hexdigest()
 
 
 def compare_layers(location: str, published: Mapping[str, Entry], built: Mapping[str, Entry]) -> list[Difference]:

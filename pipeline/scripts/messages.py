@@ -8,42 +8,21 @@ neither pydantic nor the rest of the pipeline.
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 
 @dataclass(frozen=True)
 class Installed:
-    """One package of an environment, as its metadata in the image describes it."""
+    """One package of conda or PyPI, as its metadata in the image describes it."""
 
+    kind: Literal["conda", "pypi"]
     name: str
     version: str
-    build: str
-    url: str
-    sha256: str | None
-    md5: str | None
-    license: str | None
-
-
-@dataclass(frozen=True)
-class Debian:
-    """One package of Debian or Ubuntu."""
-
-    name: str
-    version: str
-    architecture: str
-    source: str
-    """The source package that it was built from."""
-
-
-@dataclass(frozen=True)
-class Contents:
-    """Packages of an image by package manager: the output of ``contents.py``."""
-
-    conda: Sequence[Installed]
-    pypi: Sequence[Installed]
-    debian: Sequence[Debian]
-    distribution: str
-    """As in "debian-12"; empty if unknown."""
+    build: str = ""
+    url: str = ""
+    sha256: str | None = None
+    md5: str | None = None
+    license: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +38,28 @@ class Component:
     sha256: str | None = None
     md5: str | None = None
     license: str | None = None
+
+
+#: The format in which rpm lists packages and files for ``contents.py``, a line for each.
+RPM_QUERY: Final = (
+    r"P\t%{NAME}\t%{EPOCH}\t%{VERSION}-%{RELEASE}\t%{ARCH}\t%{SOURCERPM}\t%{LICENSE}\n[F\t%{FILENAMES}\n]"
+)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Packages of an image by their place: the output of ``contents.py``."""
+
+    environment: Sequence[Installed]
+    """Packages of the locked environment."""
+    elsewhere: Sequence[Installed]
+    """Packages that conda, pip and similar programs have installed in other folders."""
+    system: Sequence[Component]
+    """Packages of the distribution."""
+    distribution: str
+    """As in "debian-12"; empty if unknown."""
+    rpm: str
+    """Path of the image's RPM database, which only the image's own rpm can read; empty if it has none."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Job:
     """Work in a repository: the input of ``registry.py``, ``referrers.py`` and ``compare.py``."""
 
     action: str
-    """ask, push, move, attach, find or compare."""
+    """ask, push, move, require, attach, find or compare."""
     repository: str
     host: str
     username: str
@@ -142,7 +143,7 @@ class Job:
     seconds: float
     """Time in which failed operations are tried again."""
     digest: str = ""
-    """The digest of the image to push, to move tags to, or to compare with."""
+    """The digest of the image to push, to move tags to, to require, or to compare with."""
     tags: Sequence[str] = ()
     """The tags to push or move; for ask, the immutable ones."""
     floating: Sequence[str] = ()

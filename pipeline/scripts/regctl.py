@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
@@ -43,6 +44,20 @@ class Limits:
     """Seconds after the first failure in which a new try may start."""
 
 
+@dataclass(frozen=True)
+class Target:
+    """A file for the output of an operation, and the number of bytes that it may have."""
+
+    file: IO[bytes]
+    limit: int
+
+    def failure(self) -> Failure | None:
+        """Return the failure of an operation with more output than that."""
+        if os.fstat(self.file.fileno()).st_size <= self.limit:
+            return None
+        return Failure(Kind.REJECTED, f"it gives more than {self.limit} bytes")
+
+
 @dataclass
 class Answer:
     """Result of an operation."""
@@ -62,8 +77,13 @@ class Client:
         self.name = name
         """The prefix of progress lines."""
 
-    def run(self, *arguments: str, stdin: bytes = b"") -> Answer:
+    def run(self, *arguments: str, stdin: bytes = b"", target: Target | None = None) -> Answer:
         """Run regctl until it succeeds, with growing pauses between the tries.
+
+        Args:
+            arguments: its command line.
+            stdin: its input.
+            target: a file for its output, which is in the answer otherwise.
 
         Raises:
             Failure: the last try failed; ``tries`` is the number of all.
@@ -95,7 +115,7 @@ class Client:
             reraise=True,
         )
         try:
-            answer: Answer = retrying(self._try, arguments, stdin)
+            answer: Answer = retrying(self._try, arguments, stdin, target)
         except Failure as failure:
             failure.tries = max(failed, 1)
             raise
@@ -107,16 +127,18 @@ class Client:
         """Print a line of progress."""
         print(f"{self.name}: {text}", file=sys.stderr, flush=True)
 
-    def _try(self, arguments: Sequence[str], stdin: bytes) -> Answer:
+    def _try(self, arguments: Sequence[str], stdin: bytes, target: Target | None) -> Answer:
         """Run regctl once."""
-        with tempfile.TemporaryFile() as output:
+        with nullcontext(target.file) if target else tempfile.TemporaryFile() as output:
+            output.seek(0)
+            output.truncate()
             command = [self.program, *arguments, "--verbosity", "trace", "--logopt", "json"]
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE) as process:
                 log = Log(process.stderr)
                 if process.stdin:
                     process.stdin.write(stdin)
                     process.stdin.close()
-                given_up = self._watch(process, log)
+                given_up = self._watch(process, log, target)
                 # Before the end of the block closes the stream that it reads.
                 log.join()
             output.seek(0)
@@ -124,9 +146,9 @@ class Client:
                 raise given_up
             if process.returncode:
                 raise evaluate(log.requests, "\n".join(log.messages))
-            return Answer(output.read(), log.requests)
+            return Answer(b"" if target else output.read(), log.requests)
 
-    def _watch(self, process: "subprocess.Popen[bytes]", log: "Log") -> Failure | None:
+    def _watch(self, process: "subprocess.Popen[bytes]", log: "Log", target: Target | None) -> Failure | None:
         """Wait for regctl's exit, or kill it and return the failure."""
         deadline = time.monotonic() + self.limits.timeout
         started = logged = time.monotonic()
@@ -137,7 +159,10 @@ class Client:
             except subprocess.TimeoutExpired:
                 now = time.monotonic()
             else:
-                return None
+                return target.failure() if target else None
+            if target and (failure := target.failure()):
+                process.kill()
+                return failure
             sent = bytes_moved(process.pid) or sent
             if len(log.requests) > answered or sent - moved >= PART:
                 pauses = [request.retry_after for request in log.requests[answered:]]

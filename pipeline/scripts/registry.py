@@ -38,7 +38,9 @@ class Repository:
         self.name = job.repository
         self.doing = ""
         self.tag = ""
-        self.actions: dict[str, Callable[[], None]] = {"ask": self.ask, "push": self.push, "move": self.move}
+        self.actions: dict[str, Callable[[], None]] = {
+            "ask": self.ask, "push": self.push, "move": self.move, "require": self.require_image
+        }  # fmt: skip
         self.report = RepositoryReport()
 
     def run(self, password: str) -> RepositoryReport:
@@ -88,6 +90,11 @@ class Repository:
         self.report.digests = {tag: digest for tag, digest in digests.items() if digest}
         if self.job.floating and self.job.floating[-1] in self.report.digests:
             self.report.latest_made = self.made(self.job.floating[-1])
+
+    def require_image(self) -> None:
+        """Require an image with the job's digest, under whatever tag or none."""
+        self.doing = f"asking for {self.job.digest}"
+        self.client.run("manifest", "head", f"{self.name}@{self.job.digest}")
 
     def push(self) -> None:
         """Push the image under each missing tag, read all of them back, and report the floating ones."""

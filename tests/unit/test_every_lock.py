@@ -115,7 +115,7 @@ def test_a_bill_has_every_package(good: tuple[dict[LockTarget, Packages], set[st
     held, names = good
     # Of each place, as a bill is of one image.
     for packages in held.values():
-        lines = components(packages.values(), Contents(conda=(), pypi=(), debian=(), distribution=""))
+        lines = components(packages.values(), Contents((), (), (), distribution="", rpm=""))
         bill = Sbom(name="small", version="1", time=0, components=lines)
         started = time.process_time()
         text, problems = sbom.FORMATS[form](bill)

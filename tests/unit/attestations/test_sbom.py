@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.attestations.sbom import components, differences, of_lock
+from pipeline.attestations.sbom import components, differences, missing, of_package
 from pipeline.locks.lockfile import Package, read_packages
 from pipeline.scripts import sbom
-from pipeline.scripts.messages import Component, Contents, Debian, Installed, Sbom
+from pipeline.scripts.messages import Component, Contents, Installed, Sbom
 from tests.unit.lockfiles import CHANNEL, FILES, conda, pypi, write
 from tests.unit.locks.test_lockfile import OLD
 
@@ -17,19 +17,22 @@ NUMPY = Package(
     license="BSD-3-Clause",
 )  # fmt: skip
 FOO = Package("pypi", "foo-bar", "1.0", url=f"{FILES}/foo_bar-1.0-py3-none-any.whl", sha256="b" * 64)
-BASH = Debian(name="bash", version="5.2.15-2+b1", architecture="amd64", source="bash")
-EMPTY = Contents(conda=(), pypi=(), debian=(), distribution="")
+BASH = Component(
+    type="deb", namespace="debian", name="bash", version="5.2.15-2+b1",
+    qualifiers={"arch": "amd64", "distro": "debian-12", "upstream": ""},
+)  # fmt: skip
+EMPTY = Contents(environment=(), elsewhere=(), system=(), distribution="", rpm="")
 
 
 def installed(package: Package, **changed: str | None) -> Installed:
     """A package as the image has it."""
-    fields = {"name": package.name, "version": package.version, "build": package.build, "url": package.url}
-    return Installed(**{**fields, "sha256": package.sha256, "md5": None, "license": None, **changed})  # type: ignore[arg-type]
+    fields = {"kind": package.kind, "name": package.name, "version": package.version, "build": package.build}
+    return Installed(**{**fields, "url": package.url, "sha256": package.sha256, **changed})  # type: ignore[arg-type]
 
 
-def contents(*packages: Installed, pypi: tuple[Installed, ...] = ()) -> Contents:
+def contents(*packages: Installed) -> Contents:
     """The contents of an image of Debian 12."""
-    return Contents(conda=packages, pypi=pypi, debian=(BASH,), distribution="debian-12")
+    return replace(EMPTY, environment=packages, system=(BASH,), distribution="debian-12")
 
 
 def document(form: str, lines: list[Component]) -> dict[str, list[dict[str, object]]]:
@@ -47,20 +50,20 @@ def _named(lines: list[dict[str, object]], name: str) -> dict[str, object]:
 
 def test_an_image_that_has_what_was_locked_is_accepted() -> None:
     """Names of PyPI may be spelt otherwise, and a hash that is not written down is not compared."""
-    found = contents(installed(NUMPY), pypi=(installed(FOO, name="Foo.Bar", sha256=None),))
+    found = contents(installed(NUMPY), installed(FOO, name="Foo.Bar", sha256=None))
     assert differences([NUMPY, FOO, Package("virtual", "__cuda", "12.8")], found) == []
 
 
 @pytest.mark.parametrize(
     ("found", "problem"),
     [
-        (contents(pypi=(installed(FOO),)), "numpy is locked, and not there"),
+        (contents(installed(FOO)), "numpy is locked, and not there"),
         (contents(installed(NUMPY)), "foo-bar is locked, and not there"),
-        (contents(installed(NUMPY), installed(NUMPY, name="Extra"), pypi=(installed(FOO),)), "extra 2.1.0 is there, and not locked"),
-        (contents(installed(NUMPY, version="2.0"), pypi=(installed(FOO),)), "numpy is locked at 2.1.0 py312h_0, and there at 2.0 py312h_0"),
-        (contents(installed(NUMPY, build="other"), pypi=(installed(FOO),)), "numpy is locked at 2.1.0 py312h_0, and there at 2.1.0 other"),
-        (contents(installed(NUMPY), pypi=(installed(FOO, version="2"),)), "foo-bar is locked at 1.0, and there at 2"),
-        (contents(installed(NUMPY, sha256="c" * 64), pypi=(installed(FOO),)), "numpy has another sha256 than is locked"),
+        (contents(installed(NUMPY), installed(NUMPY, name="Extra"), installed(FOO)), "extra 2.1.0 is there, and not locked"),
+        (contents(installed(NUMPY, version="2.0"), installed(FOO)), "numpy is locked at 2.1.0 py312h_0, and there at 2.0 py312h_0"),
+        (contents(installed(NUMPY, build="other"), installed(FOO)), "numpy is locked at 2.1.0 py312h_0, and there at 2.1.0 other"),
+        (contents(installed(NUMPY), installed(FOO, version="2")), "foo-bar is locked at 1.0, and there at 2"),
+        (contents(installed(NUMPY, sha256="c" * 64), installed(FOO)), "numpy has another sha256 than is locked"),
     ],
     ids=["missing", "missing-pypi", "extra", "version", "build", "version-pypi", "hash"],
 )  # fmt: skip
@@ -71,22 +74,59 @@ def test_each_difference_is_a_failure(found: Contents, problem: str) -> None:
 
 def test_a_line_says_where_a_package_is_from() -> None:
     """By the parts of a package URL."""
-    line = of_lock(NUMPY)
+    line = of_package(NUMPY)
     assert line is not None
     assert line.qualifiers == {"build": "py312h_0", "channel": "conda-forge", "subdir": "linux-64", "type": "conda"}
-    assert of_lock(Package("virtual", "__cuda", "12.8")) is None
-    source = of_lock(Package("conda", "tool", "1.0", url="./tool"))
+    assert of_package(Package("virtual", "__cuda", "12.8")) is None
+    source = of_package(Package("conda", "tool", "1.0", url="./tool"))
     assert source is not None
     assert source.url == ""
 
 
 def test_what_the_lock_does_not_say_is_taken_from_the_image() -> None:
     """Locks have no licences of PyPI's packages; their metadata has."""
-    lines = components([FOO], contents(pypi=(installed(FOO, name="Foo.Bar", license="MIT"),)))
+    lines = components([FOO], contents(installed(FOO, name="Foo.Bar", license="MIT")))
     assert [(line.type, line.name, line.license) for line in lines] == [
         ("deb", "bash", None),
         ("pypi", "foo-bar", "MIT"),
     ]
+
+
+def test_packages_outside_of_the_environment_are_listed_once() -> None:
+    """Those of conda and pip as in a lock; one that is in the lock, too, is the locked one."""
+    elsewhere = [installed(NUMPY, name="NumPy"), installed(FOO, name="Foo_Bar", sha256=None), installed(FOO)]
+    found = replace(EMPTY, elsewhere=elsewhere, system=(BASH,), distribution="debian-12")
+    lines = components([FOO], found)
+    assert [sbom.package_url(line) for line in lines] == [
+        "pkg:conda/numpy@2.1.0?build=py312h_0&channel=conda-forge&subdir=linux-64&type=conda",
+        "pkg:deb/debian/bash@5.2.15-2%2Bb1?arch=amd64&distro=debian-12",
+        "pkg:pypi/foo-bar@1.0",
+    ]
+    assert lines[2].sha256 == FOO.sha256
+    assert len(document("cyclonedx", lines)["components"]) == len(lines)
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (contents(), ""),
+        (EMPTY, "the packages of its distribution cannot be listed: it has no database of dpkg, apk or RPM; build it "),
+        (
+            replace(EMPTY, distribution="arch", elsewhere=(installed(FOO),)),
+            "the packages of its distribution (arch) cannot be listed: it has no database of dpkg, apk or RPM; ",
+        ),
+        (
+            replace(EMPTY, distribution="fedora-43", rpm="/usr/lib/sysimage/rpm/rpmdb.sqlite"),
+            "the packages of its distribution (fedora-43) cannot be listed: its RPM database "
+            "/usr/lib/sysimage/rpm/rpmdb.sqlite lists none; ",
+        ),
+    ],
+    ids=["debian", "nothing", "another", "rpm"],
+)
+def test_an_image_without_packages_of_a_distribution_has_no_sbom(found: Contents, message: str) -> None:
+    """Each image has a shell and programs of some distribution, so an SBOM without any of them is wrong."""
+    assert missing(found).startswith(message)
+    assert bool(missing(found)) is bool(message)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +140,7 @@ def test_what_the_lock_does_not_say_is_taken_from_the_image() -> None:
 )
 def test_a_package_by_path_has_no_address(url: str, address: str) -> None:
     """Its folder is in no registry; what is fetched from anywhere has the address that it is fetched from."""
-    found = of_lock(Package("pypi", "foo", "1.0", url=url))
+    found = of_package(Package("pypi", "foo", "1.0", url=url))
     assert found is not None
     assert found.url == address
 
@@ -108,7 +148,7 @@ def test_a_package_by_path_has_no_address(url: str, address: str) -> None:
 def test_a_version_that_is_known_when_built_is_taken_from_the_image() -> None:
     """The lock of a package by path has none, and that is no difference."""
     unknown = replace(FOO, version="", url="./foo")
-    there = contents(pypi=(installed(FOO, name="Foo.Bar"),))
+    there = contents(installed(FOO, name="Foo.Bar"))
     assert differences([unknown], there) == []
     assert [line.version for line in components([unknown], there) if line.type == "pypi"] == [FOO.version]
 
@@ -203,7 +243,7 @@ def test_every_lock_gives_a_document(tmp_path: Path, text: str, form: str) -> No
 @pytest.mark.parametrize("form", sbom.FORMATS)
 def test_a_package_may_come_from_anywhere(form: str, url: str) -> None:
     """A format without a field for an address gives a document without it; the package URL has git's."""
-    line = of_lock(replace(FOO, url=url))
+    line = of_package(replace(FOO, url=url))
     assert line is not None
     assert line.qualifiers == ({"vcs_url": url} if url.startswith("git") else {})
     assert _named(document(form, [line])["components" if form == "cyclonedx" else "packages"], "foo-bar")

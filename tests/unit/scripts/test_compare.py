@@ -6,12 +6,18 @@ import json
 import tarfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from pipeline.scripts import compare
 from pipeline.scripts.messages import Job
+
+
+@pytest.fixture
+def anonymous(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry without a password."""
+    monkeypatch.setenv("REGISTRY_PASSWORD", "")
 
 
 def write(folder: Path, content: bytes) -> str:
@@ -116,24 +122,70 @@ def test_each_platform_is_compared_with_its_own(tmp_path: Path) -> None:
     assert not [location for location, _, _ in found if "amd64" in location]
 
 
-def test_a_registry_that_does_not_answer_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The report says why there is no comparison, instead of none."""
-    monkeypatch.setenv("REGISTRY_PASSWORD", "")
+def run_main(
+    tmp_path: Path, program: str, capsys: pytest.CaptureFixture[str], digest: str = "sha256:0"
+) -> dict[str, Any]:
+    """The report about a published image that a program in place of regctl gives."""
     built = image(tmp_path / "built")
-    program = tmp_path / "regctl"
-    program.write_text("#!/bin/sh\necho 'request failed: not found [http 404]' >&2\nexit 1\n")
-    program.chmod(0o755)
+    file = tmp_path / "regctl"
+    file.write_text(f"#!/bin/sh\n{program}\n")
+    file.chmod(0o755)
     job = Job(
-        action="compare", repository="ghcr.io/a/b", host="ghcr.io", username="", digest="sha256:0",
-        program=str(program), timeout=5, tries=1, seconds=1,
+        action="compare", repository="ghcr.io/a/b", host="ghcr.io", username="", digest=digest,
+        program=str(file), timeout=5, tries=1, seconds=1,
     )  # fmt: skip
     (tmp_path / "job.json").write_text(json.dumps(asdict(job)))
     assert compare.main(str(tmp_path / "job.json"), str(built.folder)) == 0
-    report = json.loads(capsys.readouterr().out)
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return report
+
+
+#: A program that serves the blobs of a folder, as regctl does those of a registry.
+SERVE: Final = """\
+case "$1 $2" in
+  "manifest get") cat {0}/blobs/sha256/"${{3##*sha256:}}" ;;
+  "blob get") cat {0}/blobs/sha256/"${{4#sha256:}}" ;;
+esac
+"""
+
+
+@pytest.mark.usefixtures("anonymous")
+def test_a_registry_that_does_not_answer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The report says why there is no comparison, instead of none."""
+    report = run_main(tmp_path, "echo 'request failed: not found [http 404]' >&2\nexit 1", capsys)
     assert report["differences"] == []
     assert "not found" in report["failure"]
+
+
+@pytest.mark.usefixtures("anonymous")
+def test_layers_of_a_registry_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are read from files, since they may be of any size."""
+    published = image(tmp_path / "published", "b")
+    report = run_main(tmp_path, SERVE.format(published.folder), capsys, published.digest())
+    assert [(one["path"], one["what"]) for one in report["differences"]] == [("file", "content")]
+
+
+@pytest.mark.usefixtures("anonymous")
+def test_a_layer_may_not_be_longer_than_the_manifest_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A registry may send what it likes for as long as it likes."""
+    folder = tmp_path / "published"
+    layout = image(folder, "b")
+    manifest = layout.manifest(layout.digest())
+    manifest["layers"][1]["size"] = 100
+    published = finish(folder, write(folder, json.dumps(manifest).encode()))
+    report = run_main(tmp_path, SERVE.format(folder), capsys, published.digest())
+    assert report["failure"] == "it gives more than 100 bytes"
+    endless = SERVE.format(folder).replace('"blob get") cat', '"blob get") exec cat /dev/zero')
+    assert run_main(tmp_path, endless, capsys, published.digest())["failure"] == "it gives more than 100 bytes"
+
+
+@pytest.mark.parametrize("manifest", ["[]", "{}", '{"layers": [], "config": 1}', "[" * 100_000, "no JSON"])
+@pytest.mark.usefixtures("anonymous")
+def test_a_manifest_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], manifest: str) -> None:
+    """A published image is foreign: its manifest may be anything."""
+    (tmp_path / "manifest").write_text(manifest)
+    report = run_main(tmp_path, f"cat {tmp_path}/manifest", capsys)
+    assert report["failure"].startswith("its manifest or configuration is not one of an image: ")
 
 
 def test_layers_are_read_by_what_the_tests_read_them_with() -> None:

@@ -1,14 +1,18 @@
 """Two layers are compared entry by entry, two documents key by key."""
 
 import gzip
+import hashlib
 import io
+import resource
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
 from backports import zstd
 
-from pipeline.scripts.listing import compare_documents, compare_layers, pair, read
+from pipeline.scripts import listing
+from pipeline.scripts.listing import Allowance, Entry, compare_documents, compare_layers, pair
 from pipeline.scripts.messages import Difference
 
 
@@ -29,6 +33,11 @@ def entry(name: str, **values: object) -> tarfile.TarInfo:
     for key, value in values.items():
         setattr(member, key, value)
     return member
+
+
+def read(layer: bytes, limit: int = 1_000_000) -> dict[str, Entry]:
+    """The entries of a layer."""
+    return listing.read(io.BytesIO(layer), Allowance(limit))
 
 
 @pytest.mark.parametrize(
@@ -82,6 +91,57 @@ def test_a_layer_is_read_however_it_is_compressed(compress: Callable[[bytes], by
     with tarfile.open(fileobj=plain, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("a"))
     assert list(read(compress(plain.getvalue()))) == ["a"]
+
+
+def test_a_layer_is_read_in_little_memory_whatever_it_unpacks_to() -> None:
+    """300 kB of gzip may unpack to 300 MB, so it is never unpacked as a whole."""
+    size = 10_000_000
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        member = tarfile.TarInfo("zeros")
+        member.size = size
+        archive.addfile(member, io.BytesIO(bytes(size)))
+    tracemalloc.start()
+    try:
+        found = read(packed.getvalue(), size + 100_000)
+        assert tracemalloc.get_traced_memory()[1] < size / 2
+    finally:
+        tracemalloc.stop()
+    assert found["zeros"].content == hashlib.sha256(bytes(size)).hexdigest()
+
+
+def test_a_layer_may_not_unpack_to_any_size() -> None:
+    """Beyond the limit it is not read further, be it files or holes in one."""
+    with pytest.raises(ValueError, match=r"^it cannot be read: what is compared of the image has more than 1e-05 GB"):
+        read(gzip.compress(make(entry("a"), content=bytes(20_000))), 10_000)
+    hole = entry("a", pax_headers={"GNU.sparse.map": "0,0", "GNU.sparse.size": "9000000000"})
+    with pytest.raises(ValueError, match=r"more than 1 GB unpacked$"):
+        read(make(hole, content=b""), 1_000_000_000)
+
+
+def test_the_limit_is_one_for_all_layers_of_an_image() -> None:
+    """An image of many small bombs is a large one."""
+    allowance = Allowance(30_000)
+    layer = make(entry("a"), content=bytes(5_000))
+    listing.read(io.BytesIO(layer), allowance)
+    with pytest.raises(ValueError, match=r"unpacked$"):
+        listing.read(io.BytesIO(make(entry("a"), content=bytes(25_000))), allowance)
+
+
+def test_a_layer_may_not_take_any_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its headers have a limit too, which ends with the layer; one of 40 MB is beyond what Python has at hand."""
+    monkeypatch.setattr(listing, "MEMORY", 1)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(ValueError, match=r"^it cannot be read: reading it takes more than 1e-09 GB of memory$"):
+        read(make(entry("a", pax_headers={"comment": "a" * 40_000_000})), 100_000_000)
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+@pytest.mark.parametrize("layer", [b"", b"text" * 200, gzip.compress(b"")[:-1], b"\x1f\x8b\x08\0\0\0\0\0\0\0\xff"])
+def test_a_layer_that_is_no_archive_is_a_difference(layer: bytes) -> None:
+    """Empty, text, cut off, and not what it says that it is."""
+    with pytest.raises(ValueError, match=r"^it cannot be read: ."):
+        read(layer)
 
 
 def test_documents_are_compared_by_key() -> None:

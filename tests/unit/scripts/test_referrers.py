@@ -10,7 +10,7 @@ import pytest
 from pipeline.scripts.answers import Failure, Request
 from pipeline.scripts.messages import Document, Job, Kind, RepositoryReport
 from pipeline.scripts.referrers import Referrers, digest_of
-from pipeline.scripts.regctl import Answer, Client, Limits
+from pipeline.scripts.regctl import Answer, Client, Limits, Target
 
 IMAGE = f"sha256:{'1' * 64}"
 NAME = "ghcr.io/maniaclab/small"
@@ -30,9 +30,9 @@ class FakeClient(Client):
         self.lost = 0
         self.refuses = ""
 
-    def run(self, *arguments: str, stdin: bytes = b"") -> Answer:
+    def run(self, *arguments: str, stdin: bytes = b"", target: Target | None = None) -> Answer:
         """Answer as regctl does."""
-        del stdin
+        del stdin, target
         match arguments[:2]:
             case ("artifact", "list"):
                 assert arguments[2] == f"{NAME}@{IMAGE}"

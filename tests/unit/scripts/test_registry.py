@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.scripts.answers import Failure
 from pipeline.scripts.messages import Job, Kind, RepositoryReport
-from pipeline.scripts.regctl import Answer, Client, Limits
+from pipeline.scripts.regctl import Answer, Client, Limits, Target
 from pipeline.scripts.registry import Repository
 
 IMAGE = b'{"an": "image"}'
@@ -32,9 +32,9 @@ class FakeClient(Client):
         #: Tags that somebody else pushes, by what we do when they come.
         self.meanwhile: dict[str, str] = {}
 
-    def run(self, *arguments: str, stdin: bytes = b"") -> Answer:
+    def run(self, *arguments: str, stdin: bytes = b"", target: Target | None = None) -> Answer:
         """Answer as regctl does."""
-        del stdin
+        del stdin, target
         words = " ".join(arguments[:2])
         self.asked.append(words)
         if words in self.broken:
@@ -128,6 +128,14 @@ def test_wrong_credentials_are_found_first() -> None:
     assert failure is not None
     assert (failure.doing, failure.kind, failure.reason) == ("logging in", "denied", "unauthorized for ***")
     assert client.asked == ["registry login"]
+
+
+def test_an_image_is_required_by_its_digest() -> None:
+    """Its tags may have moved; what is not there is a failure of its own kind."""
+    assert run(FakeClient({digest_of(IMAGE).removeprefix("sha256:"): IMAGE}), "require").failure is None
+    failure = run(FakeClient({"1.2.3": OTHER}), "require").failure
+    assert failure is not None
+    assert (failure.kind, failure.doing) == (Kind.MISSING, f"asking for {digest_of(IMAGE)}")
 
 
 def test_push_puts_what_is_missing_and_reads_it_back() -> None:
