@@ -1,13 +1,15 @@
 """State of a publication: the reports of an image's repositories, and the result of each of its tags."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from pipeline.config.image_toml import Compression
+from pipeline.git.ancestry import Order
+from pipeline.publishing.floating_tags import Current, Decision, decide
 from pipeline.publishing.report import PublicationRow, Result
-from pipeline.publishing.tag_policy import Tags, obstacle
+from pipeline.publishing.tag_policy import LATEST, Tags
 from pipeline.registry.attachment import Attachment
 from pipeline.registry.client import Destination, describe_failure
 from pipeline.registry.oci_layout import Artifact
@@ -63,17 +65,29 @@ class Publication:
     attachments: tuple[Attachment, ...] = ()
     made: datetime | None = None
     """The time of its commit."""
+    order: Callable[[str], Order] = lambda _: Order.UNKNOWN
+    """The place of its commit compared with another one, by that one's id."""
 
     @property
     def existing(self) -> set[str]:
         """All tags of all its repositories: a version in one of them counts in all."""
         return {tag for state in self.states for tag in state.report.tags}
 
+    def decide(self, tag: str) -> Decision:
+        """Decide whether a floating tag may move, from the last reports of all registries."""
+        currents = [self._current(state) for state in self.states if LATEST in state.report.origins]
+        return decide(tag, self.tags, self.existing, made=self.made, currents=currents)
+
+    @property
+    def warnings(self) -> list[str]:
+        """The warnings of the decisions, each with the image's name."""
+        return [f"{self.image}: {text}" for tag in self.tags.floating if (text := self.decide(tag).warning)]
+
     def obstacle(self, tag: str) -> str:
         """Return the reason why a floating tag has to stay where it is; empty if it may move."""
         if failed := [state.to.repository for state in self.states if state.failure]:
             return f"{tag} stays where it is until all registries agree: {', '.join(failed)} failed"
-        return obstacle(tag, self.tags, self.existing, made=self.made, latest_made=self._latest_made())
+        return self.decide(tag).reason
 
     def to_move(self, state: RepositoryState, digest: str) -> list[str]:
         """Return the floating tags to move in one of its repositories."""
@@ -113,6 +127,16 @@ class Publication:
             else:
                 yield state.row(tag, "not moved", state.failure or reason)
 
-    def _latest_made(self) -> datetime | None:
-        times = [state.report.latest_made for state in self.states if state.report.latest_made]
-        return max(map(datetime.fromisoformat, times), default=None)
+    def _current(self, state: RepositoryState) -> Current:
+        origin = state.report.origins[LATEST]
+        order = self.order(origin.revision) if origin.revision else Order.UNKNOWN
+        return Current(order, origin.revision, _time(origin.made))
+
+
+def _time(text: str) -> datetime | None:
+    """Return a time of an image's configuration; None if it is not one."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else None

@@ -1,13 +1,11 @@
-"""Tag policy: the tags that a ref gives an image, and the floating ones that may move, decided before any build.
+"""Tag policy: the tags that a ref gives an image, decided before any build.
 
 An immutable tag (a full version, ``sha-…``) is pushed once and stays. A floating one (``X.Y``, ``latest``) is moved
 when all immutable ones are in place, and never back.
 """
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from packaging.version import Version
@@ -32,7 +30,7 @@ class Tags:
     """The tags that are pushed once and never moved; there is always one."""
 
     floating: tuple[str, ...]
-    """The tags that move from image to image, unless :func:`obstacle` names a reason against it."""
+    """The tags that move from image to image, unless `floating_tags` names a reason against it."""
 
     notes: tuple[str, ...] = ()
     """Sentences about tags that are left out."""
@@ -104,35 +102,6 @@ def plan_checkout(ref: str, commit: str | None, head: Commit | None) -> Tags:
     return plan(ref, head.sha)
 
 
-def obstacle(
-    tag: str,
-    tags: Tags,
-    existing: Collection[str],
-    *,
-    made: datetime | None = None,
-    latest_made: datetime | None = None,
-) -> str:
-    """Return why a floating tag stays where it is; empty if it may move.
-
-    Args:
-        tag: one of the floating tags.
-        tags: the tags of the ref.
-        existing: all tags of the repository.
-        made: time of the published commit; None if unknown.
-        latest_made: time of the commit that ``latest`` is at now; None if unknown.
-    """
-    if tags.version is not None:
-        others = [version for version in map(_release, existing) if version is not None]
-        if tag != LATEST:
-            others = [version for version in others if version.release[:2] == tags.version.release[:2]]
-        newest = max(others, default=tags.version)
-        if newest > tags.version:
-            return f"{tag} stays where it is: {newest} is there, and is newer than {tags.version}"
-    if tag == LATEST and made and latest_made and latest_made > made:
-        return f"{tag} stays where it is: it is of a commit of {latest_made:%Y-%m-%d %H:%M}, and this one is older"
-    return ""
-
-
 def report(ref: str, tags: Tags) -> TagPlan:
     """Return the report about the tags of a ref."""
     rows = [PlannedTag(tag=tag, kind="immutable", meaning=_meaning(tag)) for tag in tags.immutable]
@@ -163,15 +132,6 @@ def _meaning(tag: str) -> str:
 
 def _is_full(tag: str) -> bool:
     return tag.count(".") > 1
-
-
-def _release(tag: str) -> Version | None:
-    """Return the release that a tag names; None for any other tag: a pre-release, a series, a commit."""
-    try:
-        version = parse_version(tag)
-    except TagError:
-        return None
-    return None if version.is_prerelease else version
 
 
 def _checked(commit: str) -> str:

@@ -1,11 +1,11 @@
-"""Repositories that an image is published to, and the time in a published image."""
+"""Repositories that an image is published to, and the commit that it is of."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from pipeline.commands.publish import commit_time, repositories
+from pipeline.commands.publish import published_commit, repositories
 from pipeline.config.image_toml import ImageSpec, load_spec
 from pipeline.config.settings import Settings, load_settings
 from pipeline.errors import Code
@@ -65,8 +65,8 @@ def test_an_invalid_repository_is_refused(image: str, given: list[str], reposito
 
 
 @pytest.mark.parametrize(("given", "known"), [(None, True), ("ABCDEF0", True), ("1234567", False)])
-def test_the_time_is_that_of_the_checkout_s_commit(given: str | None, *, known: bool) -> None:
-    """A commit that a person names, and that the checkout is not at, has a time that nobody knows."""
+def test_the_commit_is_that_of_the_checkout(given: str | None, *, known: bool) -> None:
+    """Of a commit that a person names, and that the checkout is not at, nobody knows time and history."""
     found = Commit("abcdef0" + "0" * 33, datetime(2026, 2, 1, tzinfo=UTC), ())
-    assert commit_time(found, given) == (found.time if known else None)
-    assert commit_time(None, given) is None
+    assert published_commit(found, given) == (found if known else None)
+    assert published_commit(None, given) is None

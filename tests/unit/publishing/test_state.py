@@ -3,11 +3,14 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from pipeline.credentials.registry_auth import Login
+from pipeline.git.ancestry import Order
 from pipeline.publishing.state import Publication, RepositoryState
 from pipeline.publishing.tag_policy import plan
 from pipeline.registry.client import Destination
-from pipeline.scripts.messages import Kind, RegistryFailure, RepositoryReport, TagResult
+from pipeline.scripts.messages import Kind, Origin, RegistryFailure, RepositoryReport, TagResult
 
 BUILT = "sha256:built"
 OTHER = "sha256:other"
@@ -179,9 +182,41 @@ def test_a_published_tag_is_never_another_image() -> None:
     assert found.conflicts(BUILT) == [f"ghcr.io/lab/small:2026.2.0 is {OTHER}, and {BUILT} was built"]
 
 
-def test_an_older_commit_does_not_take_latest() -> None:
-    """The newest image among all repositories counts."""
-    one = place(latest=OTHER)
-    one.report = replace(one.report, latest_made="2026-02-03T00:00:00Z")
-    found = Publication("small", plan("main", "0123456789"), [one], made=datetime(2026, 2, 2, tzinfo=UTC))
-    assert found.obstacle("latest").startswith("latest stays where it is: it is of a commit of 2026-02-03")
+def other_commit(origin: Origin) -> Publication:
+    """The branch on its way to two registries, of which one has latest at another commit; the other has none."""
+    one, two = place(latest=OTHER), place("docker.io")
+    one.report = replace(one.report, origins={"latest": origin})
+    orders = {"a" * 40: Order.NEWER, "b" * 40: Order.OLDER, "c" * 40: Order.DIVERGED}
+    made = datetime(2026, 2, 2, tzinfo=UTC)
+    tags = plan("main", "0123456789")
+    return Publication("small", tags, [one, two], made=made, order=lambda sha: orders.get(sha, Order.UNKNOWN))
+
+
+@pytest.mark.parametrize("made", ["2026-02-03T00:00:00Z", "2026-02-01T00:00:00Z", "", "yesterday"])
+def test_an_older_commit_does_not_take_latest(made: str) -> None:
+    """The label of the image that is there says its commit, and the history which of the two comes first."""
+    older, newer = other_commit(Origin("b" * 40, made)), other_commit(Origin("a" * 40, made))
+    assert older.obstacle("latest").startswith("latest stays where it is: it is of commit bbbbbbb, ")
+    assert {row.result for row in older.rows(BUILT) if row.tag == "latest"} == {"left"}
+    assert (newer.obstacle("latest"), newer.to_move(newer.states[0], BUILT)) == ("", ["latest"])
+    assert older.warnings == newer.warnings == []
+
+
+@pytest.mark.parametrize("revision", ["", "f" * 40, "c" * 40])
+def test_a_clock_decides_where_history_does_not(revision: str) -> None:
+    """The newest image among all repositories counts, and a warning names the image."""
+    later = other_commit(Origin(revision, "2026-02-03T00:00:00.123456789Z"))
+    assert later.obstacle("latest").startswith("latest stays where it is: it is of a commit of 2026-02-03 00:00")
+    earlier = other_commit(Origin(revision, "2026-02-01T00:00:00Z"))
+    assert earlier.obstacle("latest") == ""
+    for found, outcome in ((later, "stays where it is"), (earlier, "moves")):
+        (warning,) = found.warnings
+        assert warning.startswith(f"small: WARNING: not history but a clock decided that latest {outcome}: ")
+
+
+@pytest.mark.parametrize("made", ["", "yesterday", "2026-02-03T00:00:00"])
+def test_a_time_that_is_none_decides_nothing(made: str) -> None:
+    """Images of other programs say what they like."""
+    found = other_commit(Origin("", made))
+    assert found.obstacle("latest") == ""
+    assert "nothing decided" in found.warnings[0]

@@ -1,6 +1,5 @@
 import re
-from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -8,14 +7,11 @@ from hypothesis import strategies as st
 
 from pipeline.errors import Code, TagError
 from pipeline.git.commit import Commit
-from pipeline.git.versions import parse_version
 from pipeline.output.formats import Format
 from pipeline.publishing.tag_policy import (
-    LATEST,
     TagPlan,
     Tags,
     draw,
-    obstacle,
     plan,
     plan_checkout,
     report,
@@ -35,11 +31,6 @@ releases = st.tuples(numbers, numbers, numbers).map(lambda parts: ".".join(map(s
 suffixes = st.sampled_from(["rc1", "-rc.1", "a0", "b2", ".dev3", "-alpha", "RC4"])
 prefixes = st.sampled_from(["", "v", "V"])
 commits = st.text("0123456789abcdef", min_size=7, max_size=40)
-
-
-def movable(tags: Tags, existing: Collection[str], **made: datetime | None) -> tuple[str, ...]:
-    """The floating tags that may move."""
-    return tuple(tag for tag in tags.floating if not obstacle(tag, tags, existing, **made))
 
 
 @pytest.mark.parametrize(
@@ -111,84 +102,6 @@ def test_all_tags_are_valid_in_a_registry(prefix: str, release: str, suffix: str
 def test_leading_zeros_and_v_change_nothing(major: int, minor: int, patch: int, prefix: str) -> None:
     """The same version gives the same tags however it is written."""
     assert plan(f"{prefix}{major:04}.{minor:03}.{patch:02}", SHA) == plan(f"{major}.{minor}.{patch}", SHA)
-
-
-@given(st.lists(releases, min_size=1, max_size=12), st.data())
-def test_moving_tags_end_at_the_newest_whatever_the_order(published: list[str], data: st.DataObject) -> None:
-    """Releases published in any order, some of them again, leave each floating tag at the newest that it is about."""
-    order = data.draw(st.permutations(published + published[:3]))
-    existing: set[str] = set()
-    stands: dict[str, str] = {}
-    for release in order:
-        tags = plan(release, None)
-        before = dict(stands)
-        existing.update(tags.immutable)
-        stands.update(dict.fromkeys(movable(tags, existing), release))
-        existing.update(stands)
-        assert all(parse_version(stands[tag]) >= parse_version(was) for tag, was in before.items())
-    newest = max(published, key=parse_version)
-    assert parse_version(stands[LATEST]) == parse_version(newest)
-    for series in {plan(release, None).floating[0] for release in published}:
-        among = [release for release in published if plan(release, None).floating[0] == series]
-        assert parse_version(stands[series]) == max(map(parse_version, among))
-
-
-@given(st.sets(st.text(max_size=12) | st.sampled_from(["latest", "2027.1", "2027.1.0rc1", "sha-2027100"])))
-def test_only_releases_hold_a_tag_back(existing: set[str]) -> None:
-    """Pre-releases, series, commits and tags that others pushed say nothing about what is newest."""
-    foreign = {tag for tag in existing if not re.fullmatch(r"\s*[vV]?\d+\.\d+\.\d+\s*", tag)}
-    assert movable(plan("2026.2.0", SHA), foreign) == ("2026.2", "latest")
-
-
-@pytest.mark.parametrize(
-    ("ref", "existing", "moved"),
-    [
-        ("2026.2.0", [], ["2026.2", "latest"]),
-        ("2026.2.0", ["2026.2.0", "2026.2", "latest"], ["2026.2", "latest"]),
-        ("2026.2.0", ["2026.2.1"], []),
-        ("2026.2.0", ["v2026.02.1"], []),
-        ("2026.1.4", ["2026.2.0"], ["2026.1"]),
-        ("2026.9.0", ["2026.10.0"], ["2026.9"]),
-        ("2026.2.0rc1", [], []),
-        ("main", ["2099.1.0"], ["latest"]),
-    ],
-)
-def test_an_older_release_moves_nothing_back(ref: str, existing: list[str], moved: list[str]) -> None:
-    """A series stays at its newest patch and latest at the newest release, compared by number."""
-    assert list(movable(plan(ref, SHA), existing)) == moved
-
-
-@pytest.mark.parametrize("ref", ["main", "2026.2.0"])
-@pytest.mark.parametrize(
-    ("made", "latest_made", "moves"),
-    [
-        (NOON, NOON, True),
-        (NOON, NOON - timedelta(seconds=1), True),
-        (NOON, NOON + timedelta(seconds=1), False),
-        (NOON, datetime.fromtimestamp(0, UTC), True),
-        (NOON, None, True),
-        (None, NOON, True),
-    ],
-)
-def test_latest_does_not_go_back_to_an_older_commit(
-    ref: str, made: datetime | None, latest_made: datetime | None, *, moves: bool
-) -> None:
-    """An image of a newer commit stays latest, also against a release; the series ignores times."""
-    tags = plan(ref, SHA)
-    moved = movable(tags, [], made=made, latest_made=latest_made)
-    assert (LATEST in moved) is moves
-    assert ("2026.2" in moved) is (ref != "main")
-
-
-def test_what_holds_a_tag_back_is_told() -> None:
-    """The sentence names the tag, and what is newer."""
-    tags = plan("2026.2.0", SHA)
-    assert obstacle("2026.2", tags, []) == ""
-    assert obstacle("2026.2", tags, ["2026.2.3", "2027.1.0"]) == (
-        "2026.2 stays where it is: 2026.2.3 is there, and is newer than 2026.2.0"
-    )
-    message = obstacle(LATEST, tags, [], made=NOON, latest_made=NOON + timedelta(hours=1))
-    assert message == "latest stays where it is: it is of a commit of 2026-02-03 13:00, and this one is older"
 
 
 def test_a_clean_checkout_gives_its_commit() -> None:

@@ -1,19 +1,24 @@
 """Operations on a repository: the registry is a dictionary with regctl's commands."""
 
 import hashlib
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pipeline.scripts.answers import Failure
-from pipeline.scripts.messages import Job, Kind, RepositoryReport
+from pipeline.scripts.messages import Job, Kind, Origin, RepositoryReport
 from pipeline.scripts.regctl import Answer, Client, Limits
 from pipeline.scripts.registry import Repository
 
 IMAGE = b'{"an": "image"}'
 OTHER = b'{"another": "image"}'
 NAME = "ghcr.io/maniaclab/small"
+CONFIGURATION = {
+    "created": "2026-01-02T03:04:05Z",
+    "config": {"Labels": {"org.opencontainers.image.revision": "f" * 40}},
+}
 
 
 def digest_of(manifest: bytes) -> str:
@@ -29,6 +34,7 @@ class FakeClient(Client):
         self.tags = tags
         self.broken = broken or {}
         self.asked: list[str] = []
+        self.configuration = json.dumps(CONFIGURATION)
         #: Tags that somebody else pushes, by what we do when they come.
         self.meanwhile: dict[str, str] = {}
 
@@ -48,7 +54,7 @@ class FakeClient(Client):
             case "manifest get":
                 output = self._at(arguments[2].rpartition(":")[2]).decode()
             case "image inspect":
-                output = '{"created": "2026-01-02T03:04:05Z"}'
+                output = self.configuration
             case "image copy":
                 self.tags[tag] = IMAGE
                 output = ""
@@ -84,11 +90,47 @@ def run(client: FakeClient, action: str, **values: Any) -> RepositoryReport:  # 
 
 
 def test_ask_tells_tags_and_digests() -> None:
-    """All tags, where those of the job are, and when the last floating one was made."""
-    report = run(FakeClient({"1.2.2": OTHER, "latest": OTHER}), "ask")
-    assert report.tags == ["1.2.2", "latest"]
-    assert report.digests == {"latest": digest_of(OTHER)}
-    assert report.latest_made == "2026-01-02T03:04:05Z"
+    """All tags, where those of the job are, and the commits of the images at latest and at the commit's own tag."""
+    tags = {"1.2.2": OTHER, "1.2.3": OTHER, "sha-abc1234": OTHER, "latest": OTHER}
+    report = run(FakeClient(tags), "ask", tags=["1.2.3", "sha-abc1234"])
+    assert report.tags == sorted(tags)
+    assert report.digests == dict.fromkeys(["1.2.3", "sha-abc1234", "latest"], digest_of(OTHER))
+    assert report.origins == dict.fromkeys(["latest", "sha-abc1234"], Origin("f" * 40, "2026-01-02T03:04:05Z"))
+
+
+def test_only_another_image_is_asked_for_its_commit() -> None:
+    """Where a tag is at the image that is published, nothing has to be decided."""
+    client = FakeClient({"1.2.3": IMAGE, "latest": IMAGE})
+    assert run(client, "push").origins == {}
+    assert "image inspect" not in client.asked
+
+
+@pytest.mark.parametrize(
+    ("configuration", "origin"),
+    [
+        ("not JSON", Origin("", "")),
+        ("[]", Origin("", "")),
+        ("{}", Origin("", "")),
+        ('{"created": null, "config": null}', Origin("", "")),
+        ('{"created": "then", "config": {"Labels": null}}', Origin("", "then")),
+        ('{"config": {"Labels": {"org.opencontainers.image.revision": "main"}}}', Origin("main", "")),
+    ],
+)
+def test_an_image_from_elsewhere_may_say_nothing_of_its_commit(configuration: str, origin: Origin) -> None:
+    """It holds nothing up."""
+    client = FakeClient({"latest": OTHER})
+    client.configuration = configuration
+    assert run(client, "ask").origins == {"latest": origin}
+
+
+def test_a_registry_that_fails_does_not_pass_for_one_that_knows_nothing() -> None:
+    """A configuration that cannot be read now decides later; one that may not be read at all decides nothing."""
+    broken = {"image inspect": Failure(Kind.TRANSIENT, "503")}
+    failure = run(FakeClient({"latest": OTHER}, broken), "ask").failure
+    assert failure is not None
+    assert failure.kind is Kind.TRANSIENT
+    broken = {"image inspect": Failure(Kind.DENIED, "403")}
+    assert run(FakeClient({"latest": OTHER}, broken), "ask").origins == {"latest": Origin("", "")}
 
 
 def test_lists_of_attachments_are_no_tags() -> None:
