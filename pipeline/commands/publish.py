@@ -102,12 +102,14 @@ class Publisher:
             dry_run=dry_run,
             digests=digests,
             rows=tuple(row for made in self._publications for row in made.rows(digests.get(made.image, ""))),
-            notes=(*self._warnings, *(self._publications[0].tags.notes if self._publications else ())),
+            notes=tuple(
+                dict.fromkeys([*self._warnings, *(note for made in self._publications for note in made.notes)])
+            ),
         )
 
     async def _ask(self, *, writes: bool) -> None:
         """Query every repository for the digests of the tags; with ``writes``, check the permission to push too."""
-        denied: list[str] = []
+        denied: set[str] = set()
 
         async def ask(asked: tuple[Publication, RepositoryState]) -> None:
             publication, state = asked
@@ -116,9 +118,12 @@ class Publisher:
             state.take(report)
             # A transient failure may be over when the image is built.
             if report.failure and report.failure.kind is not Kind.TRANSIENT:
-                denied.append(f"{state.to.repository}: {describe_failure(report.failure)}")
+                denied.add(f"{state.to.repository}: {describe_failure(report.failure)}")
 
-        await results_of(ask, [(made, state) for made in self._publications for state in made.states])
+        waiting = self._publications
+        while waiting:
+            await results_of(ask, [(made, state) for made in waiting for state in made.states])
+            waiting = [made for made in waiting if made.lengthen()]
         if denied:
             raise PipelineError(
                 Code.REGISTRY_DENIED,
@@ -227,6 +232,7 @@ async def publish(  # noqa: PLR0913  # options of the command
             [_place(repository, logins) for repository in repository_names],
             documents=names(specs[name].platforms, signed=signing is not None),
             compression=specs[name].compression,
+            commit=published.sha if published else commit or "",
             made=published.time if published else None,
             order=order,
         )

@@ -5,7 +5,8 @@ when all immutable ones are in place, and never back.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from packaging.version import Version
@@ -19,6 +20,9 @@ from pipeline.output.formats import Format
 from pipeline.output.tables import draw_markdown, draw_table
 
 LATEST: Final = "latest"
+#: Beginning of the tag of a commit.
+SHA: Final = "sha-"
+_COMMIT: Final = r"[0-9a-f]{40}|[0-9a-f]{64}"
 COLUMNS: Final = ("tag", "kind", "meaning")
 
 
@@ -66,7 +70,7 @@ def plan(ref: str, commit: str | None, unknown: str = "no commit is known; give 
     Raises:
         TagError: the ref is neither, its version is not a valid tag, or it has no immutable tag.
     """
-    sha = (f"sha-{_checked(commit)[:SHORT]}",) if commit else ()
+    sha = (f"{SHA}{_checked(commit)[:SHORT]}",) if commit else ()
     missing = () if sha else (f"sha-… is left out: {unknown}",)
     if ref == BRANCH:
         if not sha:
@@ -100,6 +104,31 @@ def plan_checkout(ref: str, commit: str | None, head: Commit | None) -> Tags:
         changes = f"{len(head.changed)} of the checkout's paths differ from its commit {head.sha[:SHORT]}"
         return plan(ref, None, f"{changes} ({listed(head.changed)}); commit them, or name a commit with --commit")
     return plan(ref, head.sha)
+
+
+def lengthen(tags: Tags, commit: str, others: Iterable[str]) -> Tags:
+    """Lengthen the ``sha-…`` tag until it is that of no other commit.
+
+    Args:
+        tags: the tags of a ref.
+        commit: the id of the published commit, or the first digits of it.
+        others: what published images say their commits are.
+    """
+    commit = commit.lower()
+    # A given id of few digits is that of any commit that begins with them.
+    taken = [other for other in others if re.fullmatch(_COMMIT, other) and not other.startswith(commit)]
+    length = max((_first_difference(commit, other) + 1 for other in taken), default=0)
+    short = next((tag for tag in tags.immutable if tag.startswith(SHA)), "")
+    if not short or length <= len(short) - len(SHA):
+        return tags
+    longer = f"{SHA}{commit[:length]}"
+    immutable = tuple(longer if tag == short else tag for tag in tags.immutable)
+    note = f"{short} is another commit's already, so this one has {longer}"
+    return replace(tags, immutable=immutable, notes=(*tags.notes, note))
+
+
+def _first_difference(one: str, other: str) -> int:
+    return next(place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
 
 
 def report(ref: str, tags: Tags) -> TagPlan:

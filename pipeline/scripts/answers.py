@@ -117,17 +117,26 @@ def evaluate(requests: Iterable[Request], message: str) -> Failure:
     statuses = re.findall(r"\[http (\d+)\]", message)
     status = int(statuses[-1]) if statuses else (failed[-1].status if failed else 0)
     last = failed[-1].describe() if failed else message.strip() or "regctl exited without a message"
-    # An upload first asks for the blob and gets 404, so a failed request counts only if the message is about it.
     code, text = _error(message)
     answer = f"{code}: {text}" if code else ""
+    # An upload first asks for the blob and gets 404, so a failed request counts only if the message is about it.
     reason = answer or (last if statuses or "unauthorized" in message else message.strip() or last)
-    if code in LOST and failed and failed[-1].method == "PUT":
-        return Failure(Kind.TRANSIENT, reason)
     if "digest" in message and ("mismatch" in message or "unexpected digest" in message):
         return Failure(Kind.MISMATCH, message.strip())
+    writing = bool(failed) and failed[-1].method == "PUT"
+    return Failure(_kind(status, code if writing else "", text if writing else ""), reason)
+
+
+def _kind(status: int, code: str, text: str) -> Kind:
+    """Return the kind of a failure from the registry's last answer; code and text are those of one to a manifest."""
+    if code in LOST:
+        return Kind.TRANSIENT
+    # Harbor answers 412, Docker Hub 403, and others 400.
+    if "immutab" in text:
+        return Kind.IMMUTABLE
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return Failure(Kind.DENIED, reason)
-    return Failure(Kind.MISSING if status == HTTPStatus.NOT_FOUND else Kind.REJECTED, reason)
+        return Kind.DENIED
+    return Kind.MISSING if status == HTTPStatus.NOT_FOUND else Kind.REJECTED
 
 
 def _transient(made: Iterable[Request]) -> list[Request]:

@@ -176,6 +176,7 @@ class Kind(enum.StrEnum):
     DENIED = "denied"
     MISSING = "missing"
     MISMATCH = "mismatch"
+    IMMUTABLE = "immutable"
     REJECTED = "rejected"
 
 
@@ -212,6 +213,8 @@ class RepositoryReport:
     origins: dict[str, Origin] = field(default_factory=dict)
     """The origins of other images, at the last floating tag and at ``sha-…`` tags."""
     rows: Sequence[TagResult] = ()
+    private: str = ""
+    """The answer to a pull without credentials; empty if anybody may pull, or if that is not known."""
     changed: bool = False
     """Whether the repository has tags that the decision to move did not know."""
     failure: RegistryFailure | None = None

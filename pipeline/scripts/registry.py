@@ -80,6 +80,8 @@ class Repository:
         if self.job.writes and not set(self.job.tags) <= self.report.digests.keys():
             self.doing = "asking whether one may push"
             self.client.run("blob", "put", self.name, "--digest", EMPTY_DIGEST, stdin=EMPTY)
+        if not self.job.writes:
+            self.look_from_outside()
 
     def look(self) -> None:
         """Report the tags, and the digests of the job's tags."""
@@ -100,6 +102,19 @@ class Repository:
             # The next tag is copied within the repository.
             source = f"{self.name}@{self.job.digest}"
         self.look()
+        self.look_from_outside()
+
+    def look_from_outside(self) -> None:
+        """Report whether what is there can be pulled without credentials; a failure to find out is no failure."""
+        digest = next(iter(self.report.digests.values()), "")
+        if not self.job.username or not digest:
+            return
+        try:
+            self.client.without_credentials().run("manifest", "head", f"{self.name}@{digest}")
+        except Failure as failure:
+            # Some registries hide from strangers what exists.
+            if failure.kind in (Kind.DENIED, Kind.MISSING):
+                self.report.private = failure.reason
 
     def move(self) -> None:
         """Move tags to an image in the repository, unless it has new tags, which the decision did not know."""

@@ -91,11 +91,15 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
 async def test_a_version_is_published_and_then_there_is_nothing_to_do(published: Published) -> None:
     """The command of the README, for images of both kinds: four tags in three registries, at one digest for each image.
 
-    The same again writes nothing. No password is in what was printed, in the engine's log, in the report or in what
-    the registries keep.
+    No registry of the sandbox gives anything to strangers, and the report notes it. The same again writes nothing. No
+    password is in what was printed, in the engine's log, in the report or in what the registries keep.
     """
     report = json.loads(published.ended.stdout)
     assert {row["result"] for row in report["rows"]} == {"pushed"}
+    repositories = [f"{registry}/{image}" for image in ("small", "tiny") for registry in published.shop.registries]
+    assert [note.partition(" is private: nobody can pull it without a login (")[0] for note in report["notes"]] == (
+        repositories
+    )
     for image, found in published.tags.items():
         assert [set(tags) for tags in found] == [ALL] * 3
         assert {digest for tags in found for digest in tags.values()} == {report["digests"][image]}

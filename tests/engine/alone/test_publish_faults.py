@@ -44,6 +44,7 @@ ALWAYS = {
     "forbidden": (403, {}, b'{"errors":[{"code":"DENIED","message":"not for you"}]}'),
     "unknown": (404, {}, b'{"errors":[{"code":"NAME_UNKNOWN","message":"no such project"}]}'),
     "unauthorized": (401, {}, b""),
+    "immutable": (412, {}, b'{"errors":[{"code":"PRECONDITION","message":"latest configured as immutable."}]}'),
 }
 FOR_A_WHILE = {
     "busy-for-a-while": (2, 503, {}, b""),
@@ -98,6 +99,7 @@ LASTING: Final = {
     "forbidden": ("DENIED: not for you", 1, 1),
     "unknown": ("NAME_UNKNOWN: no such project", 1, 1),
     "unauthorized": ("unauthorized", 1, 1),
+    "immutable": ("PRECONDITION: latest configured as immutable.", 1, 1),
     "silent": (f"it did not answer within {SILENT} s", 2, 8),
     "another-digest": ("reading 2026.2.0 back failed", 1, 1),
 }
@@ -147,7 +149,7 @@ async def require_finished(shop: Shop) -> None:
 
 
 async def test_registries_that_answer_wrongly(tmp_path: Path) -> None:
-    """503, 429, 500, 403, 404, 401, silence and another digest while an image is pushed: nine cases of them.
+    """503, 429, 500, 403, 404, 401, 412, silence and another digest while an image is pushed: ten cases of them.
 
     Transient failures are retried up to a limit, permanent ones are final at once. 503 twice, 429 with Retry-After, a
     lost layer and a lost upload need only be waited for; the report counts the tries.
@@ -172,6 +174,8 @@ async def test_registries_that_answer_wrongly(tmp_path: Path) -> None:
     lied = failed[list(LASTING).index("another-digest")]
     assert digest_of(lied, "2026.2.0") == digest_of(served, "2026.2.0")
     require_kept(shop, outcome, failed=failed)
+    rule = f"a tag immutability rule of {failed[list(LASTING).index('immutable')]} holds 2026.2.0: exclude 2026.2.0"
+    assert rule in outcome.failure
     await require_finished(shop)
 
 

@@ -220,3 +220,43 @@ def test_a_time_that_is_none_decides_nothing(made: str) -> None:
     found = other_commit(Origin("", made))
     assert found.obstacle("latest") == ""
     assert "nothing decided" in found.warnings[0]
+
+
+def test_a_rule_of_a_registry_is_told_with_its_remedy() -> None:
+    """The rows that it holds back name what has to be done; those of other registries do not."""
+    one, two = place("ghcr.io", latest=OTHER), place("hub.org", latest=OTHER)
+    found = publication(one, two)
+    push(one)
+    push(two)
+    failed = RegistryFailure(
+        doing="pushing latest", tag="latest", kind=Kind.IMMUTABLE, reason="PRECONDITION: …", tries=1, seconds=1
+    )
+    two.take(RepositoryReport(failure=failed))
+    rows = {row.repository: row for row in found.rows(BUILT) if row.tag == "latest"}
+    assert {row.result for row in rows.values()} == {"not moved"}
+    assert "on Harbor, Projects > lab > Policy > Tag Immutability" in rows["hub.org/lab/small"].remedy
+    assert rows["ghcr.io/lab/small"].remedy == ""
+
+
+def test_a_private_repository_is_noted() -> None:
+    """Whatever was reported after that; a repository that anybody can pull from is not noted."""
+    one, two = place("ghcr.io"), place("docker.io")
+    one.take(RepositoryReport(private="it answered 401"))
+    one.take(RepositoryReport())
+    (note,) = publication(one, two).notes
+    assert note.startswith("ghcr.io/lab/small is private: nobody can pull it without a login (it answered 401); ")
+
+
+def test_a_tag_of_another_commit_is_left_to_it() -> None:
+    """The one of any registry counts in all; the tag of a version is never lengthened."""
+    one, two = place("ghcr.io", **{"sha-0123456": OTHER}), place("docker.io")
+    found = publication(one, two)
+    found.commit = "0123456789"
+    assert not found.lengthen()
+    one.report = replace(one.report, origins={"sha-0123456": Origin("0123456f" + "0" * 32, "")})
+    assert found.lengthen()
+    assert found.tags.immutable == ("2026.2.0", "sha-01234567")
+    assert found.conflicts(BUILT) == []
+    # latest of another commit takes no tag away.
+    two.report = replace(two.report, origins={"latest": Origin("01234567f" + "0" * 31, "")})
+    assert not found.lengthen()

@@ -12,6 +12,7 @@ from pipeline.publishing.tag_policy import (
     TagPlan,
     Tags,
     draw,
+    lengthen,
     plan,
     plan_checkout,
     report,
@@ -130,6 +131,37 @@ def test_without_a_commit_its_tag_is_left_out(found: Commit | None, facts: list[
     require_facts(note, "sha-…", *facts)
     with refused(Code.TAG_INVALID, "main", "sha-…", *facts, kind=TagError):
         plan_checkout("main", None, found)
+
+
+@pytest.mark.parametrize(
+    ("commit", "others", "tag"),
+    [
+        (SHA, [], "sha-0123456"),
+        (SHA, [SHA], "sha-0123456"),
+        (SHA, ["0123456f" + "0" * 32], "sha-01234567"),
+        (SHA.upper(), ["0123456f" + "0" * 32], "sha-01234567"),
+        (SHA, ["0123456f" + "0" * 32, "0123456789ff" + "0" * 28], "sha-0123456789a"),
+        # Not the commit of this tag, or no commit at all.
+        (SHA, ["f" * 40, "", "main", "0123456f"], "sha-0123456"),
+        # Of a commit that was given by few digits, nobody can tell.
+        ("0123456", ["0123456f" + "0" * 32], "sha-0123456"),
+        ("01234567", ["0123456f" + "0" * 32], "sha-01234567"),
+    ],
+)
+def test_a_tag_that_another_commit_has_is_lengthened(commit: str, others: list[str], tag: str) -> None:
+    """By as many digits as tell the two apart, and a note says so; the tag of a version stays as it is."""
+    planned = plan("2026.2.0", commit)
+    tags = lengthen(planned, commit, others)
+    assert tags.immutable == ("2026.2.0", tag)
+    notes = [f"sha-0123456 is another commit's already, so this one has {tag}"]
+    assert list(tags.notes) == (notes if tag != "sha-0123456" else [])
+    assert lengthen(tags, commit, others) == tags
+
+
+def test_without_a_tag_of_a_commit_nothing_is_lengthened() -> None:
+    """A version may be published without a commit."""
+    tags = plan("2026.2.0", None)
+    assert lengthen(tags, "", [SHA]) == lengthen(tags, SHA, ["0" * 40]) == tags
 
 
 def test_a_pre_release_says_what_it_leaves_alone() -> None:

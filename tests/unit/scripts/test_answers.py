@@ -153,6 +153,37 @@ def test_other_answers_404_cannot_pass(case: tuple[list[Request], str]) -> None:
     assert evaluate(*case).kind is Kind.MISSING
 
 
+#: Answers of Harbor, Docker Hub and ECR to a push to a tag that a rule of theirs keeps where it is.
+IMMUTABLE = [
+    (412, "PRECONDITION", "Failed to process request due to 'small:latest' configured as immutable."),
+    (
+        403,
+        "DENIED",
+        "requested access to the resource is denied - This tag is already assigned to an image in this repository and "
+        "cannot be updated due to immutability settings. To push this image, use a different tag.",
+    ),
+    (
+        400,
+        "TAG_INVALID",
+        "The image tag 'latest' already exists in the 'small' repository and cannot be overwritten because the tag is "
+        "immutable.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "text"), IMMUTABLE)
+def test_a_rule_about_a_tag_is_neither_a_password_nor_a_fault(status: int, code: str, text: str) -> None:
+    """The registry's own sentence is the reason, and no other try will change it."""
+    failure = evaluate(*put_manifest(status, json.dumps({"errors": [{"code": code, "message": text}]})))
+    assert (failure.kind, failure.reason) == (Kind.IMMUTABLE, f"{code}: {text}")
+
+
+def test_another_precondition_is_no_rule_about_a_tag() -> None:
+    """Harbor answers 412 too where a scan found something, or where a signature is missing."""
+    body = '{"errors":[{"code":"PROJECTPOLICYVIOLATION","message":"current image with 5 vulnerabilities"}]}'
+    assert evaluate(*put_manifest(412, body)).kind is Kind.REJECTED
+
+
 def test_the_tries_of_regctl_are_counted() -> None:
     """Its own repetitions are tries, so that they do not multiply with ours."""
     assert evaluate([request(500)] * 5, "retry limit exceeded").tries == 5

@@ -37,6 +37,15 @@ class FakeClient(Client):
         self.configuration = json.dumps(CONFIGURATION)
         #: Tags that somebody else pushes, by what we do when they come.
         self.meanwhile: dict[str, str] = {}
+        #: The answer to strangers; None where they get what everybody gets.
+        self.outside: Failure | None = None
+        self.strangers: list[str] = []
+
+    def without_credentials(self) -> "FakeClient":
+        """The same registry, as strangers see it."""
+        stranger = FakeClient(self.tags, {"manifest head": self.outside} if self.outside else {})
+        stranger.asked = self.strangers
+        return stranger
 
     def run(self, *arguments: str, stdin: bytes = b"") -> Answer:
         """Answer as regctl does."""
@@ -50,7 +59,7 @@ class FakeClient(Client):
             case "tag ls":
                 output = "\n".join(self.tags)
             case "manifest head":
-                output = digest_of(self._at(tag))
+                output = digest_of(self._at(tag)) if "@" not in arguments[-1] else ""
             case "manifest get":
                 output = self._at(arguments[2].rpartition(":")[2]).decode()
             case "image inspect":
@@ -222,6 +231,40 @@ def test_move_tells_of_tags_that_came_while_it_moved() -> None:
     client.meanwhile["image copy"] = "1.2.4"
     report = run(client, "move", tags=["latest"], known=["1.2.3"])
     assert (report.changed, len(report.rows)) == (True, 1)
+
+
+@pytest.mark.parametrize("action", ["push", "ask"])
+@pytest.mark.parametrize(
+    ("failure", "private"),
+    [
+        (None, ""),
+        # ghcr.io gives strangers no token for a private package; Docker Hub and Harbor give one that opens nothing.
+        (Failure(Kind.DENIED, "it answered 401 (Unauthorized) to GET /token"), "it answered 401 (Unauthorized)"),
+        (Failure(Kind.DENIED, "it answered 403 (Forbidden) to HEAD /v2/"), "it answered 403 (Forbidden)"),
+        (Failure(Kind.MISSING, "it answered 404 (Not Found) to HEAD /v2/"), "it answered 404 (Not Found)"),
+        (Failure(Kind.TRANSIENT, "it answered 429 (Too Many Requests)"), ""),
+        (Failure(Kind.REJECTED, "it answered 400 (Bad Request)"), ""),
+    ],
+)
+def test_whether_strangers_may_pull_is_asked_once(action: str, failure: Failure | None, private: str) -> None:
+    """One question without credentials after a push, or in a dry run; it never fails the job."""
+    client = FakeClient({"1.2.3": IMAGE, "latest": IMAGE})
+    client.outside = failure
+    report = run(client, action, writes=False)
+    assert report.failure is None
+    assert client.strangers == ["manifest head"]
+    assert report.private.startswith(private)
+    assert bool(report.private) is bool(private)
+
+
+def test_strangers_are_not_asked_for() -> None:
+    """Not where nothing is published, not before a push, not where nobody has logged in, and not by a move."""
+    nothing, later, stranger, moved = (FakeClient({"1.2.3": IMAGE} if number else {}) for number in range(4))
+    run(nothing, "ask", writes=False)
+    run(later, "ask")
+    run(stranger, "push", username="")
+    run(moved, "move", tags=["latest"], known=["1.2.3"])
+    assert [client.strangers for client in (nothing, later, stranger, moved)] == [[]] * 4
 
 
 @pytest.mark.parametrize("broken", ["manifest head", "image copy", "manifest get"])
