@@ -179,16 +179,18 @@ class Publisher:
                 state.take_attached(await self._registry.attach(state.to, made.attachments, tools))
 
         await results_of(push, made.states)
-        # Before the moves, which change what was decided about.
-        self._warnings += made.warnings
         for _ in range(ROUNDS):
+            # Before the moves, which change what was decided about.
+            self._warnings += made.warnings
             # Decided for all repositories at once, from the reports of all.
             moves = [(state, made.to_move(state, artifact.digest)) for state in made.states]
             known = made.existing
 
             async def move(step: tuple[RepositoryState, list[str]], known: set[str] = known) -> None:
                 state, tags = step
-                state.take(await self._registry.move(state.to, artifact.digest, tags, made.tags.floating, known))
+                standing = state.report.digests
+                moved = await self._registry.move(state.to, artifact.digest, tags, made.tags.floating, known, standing)
+                state.take(moved)
 
             await results_of(move, [(state, tags) for state, tags in moves if tags])
             if not any(state.report.changed for state, tags in moves if tags):

@@ -149,6 +149,8 @@ class Job:
     """Further tags to report."""
     known: Sequence[str] = ()
     """All tags that the decision to move is based on."""
+    standing: Mapping[str, str] = field(default_factory=dict)
+    """The digests of tags that the decision to move is based on."""
     writes: bool = False
     """For ask: whether to check the permission to push, if a tag is missing."""
     documents: Sequence[Document] = ()

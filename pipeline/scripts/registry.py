@@ -117,11 +117,14 @@ class Repository:
                 self.report.private = failure.reason
 
     def move(self) -> None:
-        """Move tags to an image in the repository, unless it has new tags, which the decision did not know."""
+        """Move tags to an image in the repository, unless something came that the decision did not know.
+
+        That is a new tag, or another image at a tag that is to be moved.
+        """
         for tag in self.job.tags:
-            existing = self.list_tags()
-            self.report.tags = existing
-            if not set(existing) <= {*self.job.known, *self.job.tags}:
+            new = not set(self.list_tags()) <= {*self.job.known, *self.job.tags}
+            if new or self.digest(tag) not in (self.job.standing.get(tag, ""), self.job.digest):
+                self.look()
                 self.report.changed = True
                 return
             self.put(tag, f"{self.name}@{self.job.digest}", over=True)

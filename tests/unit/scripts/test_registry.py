@@ -214,7 +214,8 @@ def test_what_is_read_back_has_to_be_what_was_built() -> None:
 def test_move_puts_tags_over_others() -> None:
     """A floating tag is taken from the image that had it."""
     client = FakeClient({"1.2.3": IMAGE, "latest": OTHER})
-    report = run(client, "move", tags=["latest"], known=["1.2.3", "latest"])
+    standing = {"latest": digest_of(OTHER)}
+    report = run(client, "move", tags=["latest"], known=["1.2.3", "latest"], standing=standing)
     assert (report.changed, client.tags["latest"]) == (False, IMAGE)
 
 
@@ -223,6 +224,19 @@ def test_move_leaves_tags_alone_when_others_have_come() -> None:
     client = FakeClient({"1.2.3": IMAGE, "1.2.4": OTHER, "latest": OTHER})
     report = run(client, "move", tags=["latest"], known=["1.2.3", "latest"])
     assert (report.changed, list(report.rows), client.tags["latest"]) == (True, [], OTHER)
+    # It is made from the tags and the commit that are there now.
+    assert "1.2.4" in report.tags
+    assert report.origins["latest"].revision == "f" * 40
+
+
+@pytest.mark.parametrize(("there", "moves"), [(OTHER, True), (IMAGE, True), (b"a third", False)])
+def test_move_leaves_a_tag_alone_that_another_run_has_moved(there: bytes, *, moves: bool) -> None:
+    """The decision was made about another image; what another run has moved to this one is in its place."""
+    client = FakeClient({"1.2.3": IMAGE, "latest": there})
+    standing = {"latest": digest_of(OTHER)}
+    report = run(client, "move", tags=["latest"], known=["1.2.3", "latest"], standing=standing)
+    assert report.changed is not moves
+    assert client.tags["latest"] == (IMAGE if moves else there)
 
 
 def test_move_tells_of_tags_that_came_while_it_moved() -> None:
