@@ -36,10 +36,10 @@ class Decision:
     """Decision about a floating tag."""
 
     reason: str = ""
-    """Why the tag stays where it is; empty if it may move."""
+    """The reason why the tag stays where it is; empty if it may move."""
 
     warning: str = ""
-    """What decided without history; empty where history decided, or nothing had to."""
+    """The sentence that numbers or a clock decided; empty if history did, or if nothing had to be decided."""
 
 
 def decide(

@@ -34,7 +34,7 @@ class PublicationRow(BaseModel):
     reason: Annotated[str, Field(repr=False)] = ""
     """The reason of a missing tag or attachment, or of a tag that was not moved."""
     remedy: Annotated[str, Field(repr=False)] = ""
-    """What has to be done before the same command finishes it; empty if nothing."""
+    """The step that a person takes before the same command finishes it; empty if the command is enough."""
 
 
 class Published(BaseModel):

@@ -31,7 +31,7 @@ class RepositoryState:
     failure: str = ""
     """The reason of the last failure; empty while nothing failed."""
     remedy: str = ""
-    """What has to be done about it before trying again; empty if nothing."""
+    """The step that a person takes before the next try; empty if none is needed."""
 
     def take(self, report: RepositoryReport) -> None:
         """Update the state with the report of a phase."""

@@ -72,8 +72,9 @@ class Registry:
         standing: Mapping[str, str],
     ) -> RepositoryReport:
         """Move tags to an image, unless the repository has other tags than the known ones, or other images there."""
-        values = {"tags": tags, "floating": floating, "known": sorted(known), "standing": standing}
-        return await self._run(to, "move", digest=digest, **values)
+        return await self._run(
+            to, "move", digest=digest, tags=tags, floating=floating, known=sorted(known), standing=standing
+        )
 
     async def attach(
         self, to: Destination, attachments: Sequence[Attachment], tools: Mapping[str, dagger.File] | None = None
