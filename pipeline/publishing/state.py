@@ -79,7 +79,7 @@ class Publication:
     made: datetime | None = None
     """The time of its commit."""
     order: Callable[[str], Order] = lambda _: Order.UNKNOWN
-    """The place of its commit compared with another one, by that one's id."""
+    """The place of its commit compared with another commit, given by its id."""
 
     @property
     def existing(self) -> set[str]:

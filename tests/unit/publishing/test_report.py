@@ -63,7 +63,7 @@ def test_what_is_missing_is_said_with_the_remedy() -> None:
 
 
 def test_a_remedy_comes_before_the_same_command() -> None:
-    """What nobody has done yet makes the same command fail again; each remedy is there once."""
+    """Without it, the same command fails again; each remedy is there once."""
     rows = [
         PublicationRow(
             repository="hub.org/lab/small", tag=tag, result="not moved", reason="412", remedy="lift the rule"

@@ -143,13 +143,13 @@ def test_without_a_commit_its_tag_is_left_out(found: Commit | None, facts: list[
         (SHA, ["0123456f" + "0" * 32, "0123456789ff" + "0" * 28], "sha-0123456789a"),
         # Not the commit of this tag, or no commit at all.
         (SHA, ["f" * 40, "", "main", "0123456f"], "sha-0123456"),
-        # Of a commit that was given by few digits, nobody can tell.
+        # A commit that was given by few digits may be either one.
         ("0123456", ["0123456f" + "0" * 32], "sha-0123456"),
         ("01234567", ["0123456f" + "0" * 32], "sha-01234567"),
     ],
 )
 def test_a_tag_that_another_commit_has_is_lengthened(commit: str, others: list[str], tag: str) -> None:
-    """By as many digits as tell the two apart, and a note says so; the tag of a version stays as it is."""
+    """By as many digits as distinguish the two, and a note says so; the tag of a version stays as it is."""
     planned = plan("2026.2.0", commit)
     tags = lengthen(planned, commit, others)
     assert tags.immutable == ("2026.2.0", tag)

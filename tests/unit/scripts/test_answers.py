@@ -149,7 +149,7 @@ def test_a_lost_layer_may_pass(status: int, body: str) -> None:
     ],
 )
 def test_other_answers_404_cannot_pass(case: tuple[list[Request], str]) -> None:
-    """What is read and is not there will not come, and neither will a project."""
+    """A blob or a tag that is read and is not there will not come, and neither will a project."""
     assert evaluate(*case).kind is Kind.MISSING
 
 

@@ -108,7 +108,7 @@ def test_ask_tells_tags_and_digests() -> None:
 
 
 def test_only_another_image_is_asked_for_its_commit() -> None:
-    """Where a tag is at the image that is published, nothing has to be decided."""
+    """A tag that is at the published image already needs no decision."""
     client = FakeClient({"1.2.3": IMAGE, "latest": IMAGE})
     assert run(client, "push").origins == {}
     assert "image inspect" not in client.asked
