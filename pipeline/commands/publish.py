@@ -8,7 +8,7 @@ at `latest` always has its SBOMs. The next run completes one that was interrupte
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from functools import cache, partial
 from typing import Final
 
 import dagger
@@ -23,6 +23,7 @@ from pipeline.config.image_toml import ImageSpec
 from pipeline.config.settings import REGISTRY, Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
 from pipeline.errors import Code, PipelineError
+from pipeline.git.ancestry import Order, compare_commits
 from pipeline.git.commit import Commit
 from pipeline.output.formats import Format, ResultFormat
 from pipeline.publishing.report import Published, draw, explain
@@ -57,11 +58,9 @@ def repositories(image: str, spec: ImageSpec, settings: Settings, given: Sequenc
     return paths
 
 
-def commit_time(head: Commit | None, commit: str | None) -> datetime | None:
-    """Return the time of the published commit; None if the given one is not that of the checkout."""
-    if head is None or not head.sha.startswith((commit or "").lower()):
-        return None
-    return head.time
+def published_commit(head: Commit | None, commit: str | None) -> Commit | None:
+    """Return the commit that is published; None if it is not that of the checkout, of which nothing is known."""
+    return head if head and head.sha.startswith((commit or "").lower()) else None
 
 
 class Publisher:
@@ -82,6 +81,7 @@ class Publisher:
         self._ref = ref
         self._publications = publications
         self._registry = Registry(checkout.settings)
+        self._warnings: list[str] = []
 
     async def run(self, *, dry_run: bool) -> Published:
         """Publish, and return the report; with ``dry_run``, only query the registries and report what would be done.
@@ -91,7 +91,9 @@ class Publisher:
                 or an immutable tag is another image.
         """
         await self._ask(writes=not dry_run)
-        if not dry_run:
+        if dry_run:
+            self._warnings = [text for made in self._publications for text in made.warnings]
+        else:
             await self._make()
             await results_of(self._publish, self._publications)
         digests = {made.image: made.artifact.digest for made in self._publications if made.artifact}
@@ -100,12 +102,14 @@ class Publisher:
             dry_run=dry_run,
             digests=digests,
             rows=tuple(row for made in self._publications for row in made.rows(digests.get(made.image, ""))),
-            notes=self._publications[0].tags.notes if self._publications else (),
+            notes=tuple(
+                dict.fromkeys([*self._warnings, *(note for made in self._publications for note in made.notes)])
+            ),
         )
 
     async def _ask(self, *, writes: bool) -> None:
         """Query every repository for the digests of the tags; with ``writes``, check the permission to push too."""
-        denied: list[str] = []
+        denied: set[str] = set()
 
         async def ask(asked: tuple[Publication, RepositoryState]) -> None:
             publication, state = asked
@@ -114,9 +118,12 @@ class Publisher:
             state.take(report)
             # A transient failure may be over when the image is built.
             if report.failure and report.failure.kind is not Kind.TRANSIENT:
-                denied.append(f"{state.to.repository}: {describe_failure(report.failure)}")
+                denied.add(f"{state.to.repository}: {describe_failure(report.failure)}")
 
-        await results_of(ask, [(made, state) for made in self._publications for state in made.states])
+        waiting = self._publications
+        while waiting:
+            await results_of(ask, [(made, state) for made in waiting for state in made.states])
+            waiting = [made for made in waiting if made.lengthen()]
         if denied:
             raise PipelineError(
                 Code.REGISTRY_DENIED,
@@ -173,13 +180,17 @@ class Publisher:
 
         await results_of(push, made.states)
         for _ in range(ROUNDS):
+            # Before the moves, which change what was decided about.
+            self._warnings += made.warnings
             # Decided for all repositories at once, from the reports of all.
             moves = [(state, made.to_move(state, artifact.digest)) for state in made.states]
             known = made.existing
 
             async def move(step: tuple[RepositoryState, list[str]], known: set[str] = known) -> None:
                 state, tags = step
-                state.take(await self._registry.move(state.to, artifact.digest, tags, made.tags.floating, known))
+                standing = state.report.digests
+                moved = await self._registry.move(state.to, artifact.digest, tags, made.tags.floating, known, standing)
+                state.take(moved)
 
             await results_of(move, [(state, tags) for state, tags in moves if tags])
             if not any(state.report.changed for state, tags in moves if tags):
@@ -214,7 +225,8 @@ async def publish(  # noqa: PLR0913  # options of the command
     targets = {name: repositories(name, spec, checkout.settings, registries) for name, spec in specs.items()}
     hosts = [host_of(repository) for repository_names in targets.values() for repository in repository_names]
     logins = await find_logins(hosts, auths, docker_config)
-    made = commit_time(checkout.commit, commit)
+    published = published_commit(checkout.commit, commit)
+    order = cache(partial(compare_commits, checkout.path, published.sha)) if published else lambda _: Order.UNKNOWN
     publications = [
         Publication(
             name,
@@ -222,7 +234,9 @@ async def publish(  # noqa: PLR0913  # options of the command
             [_place(repository, logins) for repository in repository_names],
             documents=names(specs[name].platforms, signed=signing is not None),
             compression=specs[name].compression,
-            made=made,
+            commit=published.sha if published else commit or "",
+            made=published.time if published else None,
+            order=order,
         )
         for name, repository_names in targets.items()
     ]

@@ -12,6 +12,7 @@ from dulwich.repo import Repo
 from packaging.version import Version
 
 from pipeline.errors import Code, PipelineError, TagError
+from pipeline.git.ancestry import ancestry
 from pipeline.git.commit import open_repository
 from pipeline.git.versions import parse_version
 
@@ -60,9 +61,9 @@ def read_history(checkout: Path) -> History:
 
 def _history(repository: Repo, head: ObjectID) -> History:
     tags = _version_tags(repository)
-    all_commits = _ancestors(repository, head)
+    all_commits = dict(ancestry(repository, head))
     last = max((version for version, sha in tags.items() if sha in all_commits), default=None)
-    before = _ancestors(repository, tags[last]) if last is not None else {}
+    before = dict(ancestry(repository, tags[last])) if last is not None else {}
     since = {sha: commit for sha, commit in all_commits.items() if sha not in before}
     if cut := sorted(repository.get_shallow() & since.keys()):
         raise PipelineError(
@@ -92,18 +93,6 @@ def _version_tags(repository: Repo) -> dict[Version, ObjectID]:
         while sha in repository.object_store and isinstance(target := repository[sha], Tag):
             sha = target.object[1]  # noqa: PLW2901 -- from the tag to its object
         commits[version] = sha
-    return commits
-
-
-def _ancestors(repository: Repo, sha: ObjectID) -> dict[ObjectID, Commit]:
-    """Return a commit and all of its ancestors that the clone contains."""
-    commits: dict[ObjectID, Commit] = {}
-    waiting = [sha]
-    while waiting:
-        current = waiting.pop()
-        if current not in commits and isinstance(commit := repository[current], Commit):
-            commits[current] = commit
-            waiting += repository.get_parents(current, commit)
     return commits
 
 

@@ -33,6 +33,8 @@ class PublicationRow(BaseModel):
     """0 if nothing was sent."""
     reason: Annotated[str, Field(repr=False)] = ""
     """The reason of a missing tag or attachment, or of a tag that was not moved."""
+    remedy: Annotated[str, Field(repr=False)] = ""
+    """The step that a person takes before the same command finishes it; empty if the command is enough."""
 
 
 class Published(BaseModel):
@@ -70,7 +72,9 @@ def explain(published: Published) -> str:
         for row in published.incomplete
     ]
     count = f"{len(missing)} of {len(published.rows)} tags and attachments are not where they should be"
-    return f"{count} ({', '.join(missing)}); run the same command again: it finishes what is missing"
+    remedies = dict.fromkeys(row.remedy for row in published.incomplete if row.remedy)
+    first = "".join(f"{remedy}; then " for remedy in remedies)
+    return f"{count} ({', '.join(missing)}); {first}run the same command again: it finishes what is missing"
 
 
 def _cells(row: PublicationRow) -> tuple[str, ...]:

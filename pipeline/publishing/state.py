@@ -1,13 +1,16 @@
 """State of a publication: the reports of an image's repositories, and the result of each of its tags."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from pipeline.config.image_toml import Compression
+from pipeline.git.ancestry import Order
+from pipeline.publishing.floating_tags import Current, Decision, decide
+from pipeline.publishing.remedies import describe_private, remedy
 from pipeline.publishing.report import PublicationRow, Result
-from pipeline.publishing.tag_policy import Tags, obstacle
+from pipeline.publishing.tag_policy import LATEST, SHA, Tags, lengthen
 from pipeline.registry.attachment import Attachment
 from pipeline.registry.client import Destination, describe_failure
 from pipeline.registry.oci_layout import Artifact
@@ -27,16 +30,20 @@ class RepositoryState:
     """The result of each tag and attachment."""
     failure: str = ""
     """The reason of the last failure; empty while nothing failed."""
+    remedy: str = ""
+    """The step that a person takes before the next try; empty if none is needed."""
 
     def take(self, report: RepositoryReport) -> None:
         """Update the state with the report of a phase."""
         if report.failure is None:
-            self.report = replace(report, digests={**self.report.digests, **report.digests})
+            known, private = self.report.digests, report.private or self.report.private
+            self.report = replace(report, digests={**known, **report.digests}, private=private)
         self.take_attached(report)
 
     def take_attached(self, report: RepositoryReport) -> None:
         """Update the state with the report of attaching, which has no digests of tags."""
         self.failure = describe_failure(report.failure) if report.failure else ""
+        self.remedy = remedy(self.to.repository, report.failure)
         for row in report.rows:
             values = asdict(row)
             result: Result = "pushed" if values.pop("pushed") else "already there"
@@ -44,8 +51,14 @@ class RepositoryState:
 
     def row(self, tag: str, result: Result, reason: str = "") -> PublicationRow:
         """Return the row of a tag; one with ``result`` and ``reason`` if no phase reported it."""
-        digest = self.report.digests.get(tag, "")
-        default = PublicationRow(repository=self.to.repository, tag=tag, digest=digest, result=result, reason=reason)
+        default = PublicationRow(
+            repository=self.to.repository,
+            tag=tag,
+            digest=self.report.digests.get(tag, ""),
+            result=result,
+            reason=reason,
+            remedy=self.remedy if reason and reason == self.failure else "",
+        )
         return self.rows.get(tag, default)
 
 
@@ -61,19 +74,53 @@ class Publication:
     compression: Compression = "gzip"
     artifact: Artifact | None = None
     attachments: tuple[Attachment, ...] = ()
+    commit: str = ""
+    """The id of its commit, or the first digits of it; empty if unknown."""
     made: datetime | None = None
     """The time of its commit."""
+    order: Callable[[str], Order] = lambda _: Order.UNKNOWN
+    """The place of its commit compared with another commit, given by its id."""
 
     @property
     def existing(self) -> set[str]:
         """All tags of all its repositories: a version in one of them counts in all."""
         return {tag for state in self.states for tag in state.report.tags}
 
+    def decide(self, tag: str) -> Decision:
+        """Decide whether a floating tag may move, from the last reports of all registries."""
+        currents = [self._current(state) for state in self.states if LATEST in state.report.origins]
+        return decide(tag, self.tags, self.existing, made=self.made, currents=currents)
+
+    def lengthen(self) -> bool:
+        """Lengthen the ``sha-…`` tag if a registry has it for another commit; return whether it did."""
+        others = [
+            origin.revision
+            for state in self.states
+            for tag, origin in state.report.origins.items()
+            if tag.startswith(SHA)
+        ]
+        tags = lengthen(self.tags, self.commit, others)
+        changed, self.tags = tags != self.tags, tags
+        return changed
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes about tags that are left out, and about repositories that are private."""
+        private = [
+            describe_private(state.to.repository, state.report.private) for state in self.states if state.report.private
+        ]
+        return [*self.tags.notes, *private]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The warnings of the decisions, each with the image's name."""
+        return [f"{self.image}: {text}" for tag in self.tags.floating if (text := self.decide(tag).warning)]
+
     def obstacle(self, tag: str) -> str:
         """Return the reason why a floating tag has to stay where it is; empty if it may move."""
         if failed := [state.to.repository for state in self.states if state.failure]:
             return f"{tag} stays where it is until all registries agree: {', '.join(failed)} failed"
-        return obstacle(tag, self.tags, self.existing, made=self.made, latest_made=self._latest_made())
+        return self.decide(tag).reason
 
     def to_move(self, state: RepositoryState, digest: str) -> list[str]:
         """Return the floating tags to move in one of its repositories."""
@@ -113,6 +160,16 @@ class Publication:
             else:
                 yield state.row(tag, "not moved", state.failure or reason)
 
-    def _latest_made(self) -> datetime | None:
-        times = [state.report.latest_made for state in self.states if state.report.latest_made]
-        return max(map(datetime.fromisoformat, times), default=None)
+    def _current(self, state: RepositoryState) -> Current:
+        origin = state.report.origins[LATEST]
+        order = self.order(origin.revision) if origin.revision else Order.UNKNOWN
+        return Current(order, origin.revision, _time(origin.made))
+
+
+def _time(text: str) -> datetime | None:
+    """Return a time of an image's configuration; None if it is not one."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else None

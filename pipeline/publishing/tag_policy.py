@@ -1,13 +1,12 @@
-"""Tag policy: the tags that a ref gives an image, and the floating ones that may move, decided before any build.
+"""Tag policy: the tags that a ref gives an image, decided before any build.
 
 An immutable tag (a full version, ``sha-…``) is pushed once and stays. A floating one (``X.Y``, ``latest``) is moved
 when all immutable ones are in place, and never back.
 """
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from packaging.version import Version
@@ -21,6 +20,9 @@ from pipeline.output.formats import Format
 from pipeline.output.tables import draw_markdown, draw_table
 
 LATEST: Final = "latest"
+#: Beginning of the tag of a commit.
+SHA: Final = "sha-"
+_COMMIT: Final = r"[0-9a-f]{40}|[0-9a-f]{64}"
 COLUMNS: Final = ("tag", "kind", "meaning")
 
 
@@ -32,7 +34,7 @@ class Tags:
     """The tags that are pushed once and never moved; there is always one."""
 
     floating: tuple[str, ...]
-    """The tags that move from image to image, unless :func:`obstacle` names a reason against it."""
+    """The tags that move from image to image, unless `floating_tags` names a reason against it."""
 
     notes: tuple[str, ...] = ()
     """Sentences about tags that are left out."""
@@ -68,7 +70,7 @@ def plan(ref: str, commit: str | None, unknown: str = "no commit is known; give 
     Raises:
         TagError: the ref is neither, its version is not a valid tag, or it has no immutable tag.
     """
-    sha = (f"sha-{_checked(commit)[:SHORT]}",) if commit else ()
+    sha = (f"{SHA}{_checked(commit)[:SHORT]}",) if commit else ()
     missing = () if sha else (f"sha-… is left out: {unknown}",)
     if ref == BRANCH:
         if not sha:
@@ -104,33 +106,29 @@ def plan_checkout(ref: str, commit: str | None, head: Commit | None) -> Tags:
     return plan(ref, head.sha)
 
 
-def obstacle(
-    tag: str,
-    tags: Tags,
-    existing: Collection[str],
-    *,
-    made: datetime | None = None,
-    latest_made: datetime | None = None,
-) -> str:
-    """Return why a floating tag stays where it is; empty if it may move.
+def lengthen(tags: Tags, commit: str, others: Iterable[str]) -> Tags:
+    """Lengthen the ``sha-…`` tag until it is that of no other commit.
 
     Args:
-        tag: one of the floating tags.
-        tags: the tags of the ref.
-        existing: all tags of the repository.
-        made: time of the published commit; None if unknown.
-        latest_made: time of the commit that ``latest`` is at now; None if unknown.
+        tags: the tags of a ref.
+        commit: the id of the published commit, or the first digits of it.
+        others: what published images say their commits are.
     """
-    if tags.version is not None:
-        others = [version for version in map(_release, existing) if version is not None]
-        if tag != LATEST:
-            others = [version for version in others if version.release[:2] == tags.version.release[:2]]
-        newest = max(others, default=tags.version)
-        if newest > tags.version:
-            return f"{tag} stays where it is: {newest} is there, and is newer than {tags.version}"
-    if tag == LATEST and made and latest_made and latest_made > made:
-        return f"{tag} stays where it is: it is of a commit of {latest_made:%Y-%m-%d %H:%M}, and this one is older"
-    return ""
+    commit = commit.lower()
+    # A given id of few digits is that of any commit that begins with them.
+    taken = [other for other in others if re.fullmatch(_COMMIT, other) and not other.startswith(commit)]
+    length = max((_first_difference(commit, other) + 1 for other in taken), default=0)
+    short = next((tag for tag in tags.immutable if tag.startswith(SHA)), "")
+    if not short or length <= len(short) - len(SHA):
+        return tags
+    longer = f"{SHA}{commit[:length]}"
+    immutable = tuple(longer if tag == short else tag for tag in tags.immutable)
+    note = f"{short} is another commit's already, so this one has {longer}"
+    return replace(tags, immutable=immutable, notes=(*tags.notes, note))
+
+
+def _first_difference(one: str, other: str) -> int:
+    return next(place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
 
 
 def report(ref: str, tags: Tags) -> TagPlan:
@@ -163,15 +161,6 @@ def _meaning(tag: str) -> str:
 
 def _is_full(tag: str) -> bool:
     return tag.count(".") > 1
-
-
-def _release(tag: str) -> Version | None:
-    """Return the release that a tag names; None for any other tag: a pre-release, a series, a commit."""
-    try:
-        version = parse_version(tag)
-    except TagError:
-        return None
-    return None if version.is_prerelease else version
 
 
 def _checked(commit: str) -> str:

@@ -62,11 +62,19 @@ class Registry:
             to, "push", layout=artifact.layout, digest=artifact.digest, tags=immutable, floating=floating
         )
 
-    async def move(
-        self, to: Destination, digest: str, tags: Sequence[str], floating: Sequence[str], known: Collection[str]
+    async def move(  # noqa: PLR0913, PLR0917  # what was decided, and what it is based on
+        self,
+        to: Destination,
+        digest: str,
+        tags: Sequence[str],
+        floating: Sequence[str],
+        known: Collection[str],
+        standing: Mapping[str, str],
     ) -> RepositoryReport:
-        """Move tags to an image in the repository, unless the repository has tags that are not among the known ones."""
-        return await self._run(to, "move", digest=digest, tags=tags, floating=floating, known=sorted(known))
+        """Move tags to an image, unless the repository has other tags than the known ones, or other images there."""
+        return await self._run(
+            to, "move", digest=digest, tags=tags, floating=floating, known=sorted(known), standing=standing
+        )
 
     async def require(self, to: Destination, digest: str) -> RepositoryReport:
         """Require an image by its digest; the report's failure says that it is missing, or could not be asked for."""

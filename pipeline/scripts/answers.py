@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from pipeline.scripts.messages import Kind
 
+#: Codes of a registry that has lost a layer: regctl sends a manifest only when its layers are there.
+LOST: Final = ("BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN")
 #: Parts of connection errors that a retry cannot change.
 PERMANENT: Final = ("x509:", "no such host", "HTTP response to HTTPS client", "unsupported protocol scheme")
 
@@ -55,7 +57,20 @@ class Request:
         """Whether it failed in a way that a retry may change."""
         if self.status == 0:
             return not any(text in self.error for text in PERMANENT) and "context canceled" not in self.error
-        return self.status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS) or self.status >= 500  # noqa: PLR2004
+        passing = self.status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+        return passing or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR or self.lost_upload
+
+    @property
+    def lost_upload(self) -> bool:
+        """Whether the registry does not know an upload that it accepted a moment ago, as ghcr.io does sometimes.
+
+        The upload's address came from the registry, so nothing but the registry can be the reason.
+        """
+        return (
+            self.status == HTTPStatus.NOT_FOUND
+            and self.method in ("PUT", "PATCH")
+            and "/blobs/" in urlsplit(self.url).path
+        )
 
     @property
     def uploaded(self) -> str:
@@ -71,6 +86,7 @@ class Request:
             return f"the connection failed ({cause})"
         name = HTTPStatus(self.status).phrase if self.status in HTTPStatus else "no name"
         pause = f", to be asked again after {self.retry_after:.0f} s" if self.retry_after else ""
+        pause += ": it has lost the upload" if self.lost_upload else ""
         return f"it answered {self.status} ({name}) to {self.method} {urlsplit(self.url).path}{pause}"
 
 
@@ -93,7 +109,7 @@ def evaluate(requests: Iterable[Request], message: str) -> Failure:
     not the reason.
     """
     made = list(requests)
-    if transient := [request for request in made if request.transient]:
+    if transient := _transient(made):
         return Failure(Kind.TRANSIENT, transient[-1].describe(), tries=len(transient), pause=transient[-1].retry_after)
     failed = [request for request in made if not 0 < request.status < HTTPStatus.BAD_REQUEST]
     if failed and not failed[-1].status:
@@ -101,22 +117,47 @@ def evaluate(requests: Iterable[Request], message: str) -> Failure:
     statuses = re.findall(r"\[http (\d+)\]", message)
     status = int(statuses[-1]) if statuses else (failed[-1].status if failed else 0)
     last = failed[-1].describe() if failed else message.strip() or "regctl exited without a message"
+    code, text = _error(message)
+    answer = f"{code}: {text}" if code else ""
     # An upload first asks for the blob and gets 404, so a failed request counts only if the message is about it.
-    reason = _answer(message) or (last if statuses or "unauthorized" in message else message.strip() or last)
+    reason = answer or (last if statuses or "unauthorized" in message else message.strip() or last)
     if "digest" in message and ("mismatch" in message or "unexpected digest" in message):
         return Failure(Kind.MISMATCH, message.strip())
+    writing = bool(failed) and failed[-1].method == "PUT"
+    return Failure(_kind(status, code if writing else "", text if writing else ""), reason)
+
+
+def _kind(status: int, code: str, text: str) -> Kind:
+    """Return the kind of a failure from the registry's last answer; code and text are those of one to a manifest."""
+    if code in LOST:
+        return Kind.TRANSIENT
+    # Harbor answers 412, Docker Hub 403, and others 400.
+    if "immutab" in text:
+        return Kind.IMMUTABLE
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return Failure(Kind.DENIED, reason)
-    return Failure(Kind.MISSING if status == HTTPStatus.NOT_FOUND else Kind.REJECTED, reason)
+        return Kind.DENIED
+    return Kind.MISSING if status == HTTPStatus.NOT_FOUND else Kind.REJECTED
 
 
-def _answer(message: str) -> str:
-    """Return the registry's own error in regctl's last message; empty without one."""
+def _transient(made: Iterable[Request]) -> list[Request]:
+    """Return the transient failures; regctl goes on with an upload that is lost, and that is no failure more."""
+    found: list[Request] = []
+    failed: set[str] = set()
+    for request in filter(lambda request: request.transient, made):
+        path = urlsplit(request.url).path
+        if not (request.lost_upload and path in failed):
+            found.append(request)
+        failed.add(path)
+    return found
+
+
+def _error(message: str) -> tuple[str, str]:
+    """Return the code and the text of the registry's own error in regctl's last message; empty without one."""
     try:
         error = json.loads(message[message.index('{"errors"') :].strip())["errors"][0]
-        return f"{error['code']}: {error['message']}"
+        return str(error["code"]), str(error["message"])
     except (ValueError, KeyError, IndexError, TypeError):
-        return ""
+        return "", ""
 
 
 def without_secret(text: str, username: str, password: str) -> str:

@@ -150,6 +150,8 @@ class Job:
     """Further tags to report."""
     known: Sequence[str] = ()
     """All tags that the decision to move is based on."""
+    standing: Mapping[str, str] = field(default_factory=dict)
+    """The digests of tags that the decision to move is based on."""
     writes: bool = False
     """For ask: whether to check the permission to push, if a tag is missing."""
     documents: Sequence[Document] = ()
@@ -177,6 +179,7 @@ class Kind(enum.StrEnum):
     DENIED = "denied"
     MISSING = "missing"
     MISMATCH = "mismatch"
+    IMMUTABLE = "immutable"
     REJECTED = "rejected"
 
 
@@ -192,6 +195,16 @@ class RegistryFailure:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Commit that a published image was made from, as its configuration says."""
+
+    revision: str
+    """Id of the commit, from the label; empty if unknown."""
+    made: str
+    """Time of the commit, from the creation time; empty if unknown."""
+
+
 @dataclass(kw_only=True)
 class RepositoryReport:
     """State of a repository and the results of a job, which fills it: the output of ``registry.py``."""
@@ -200,9 +213,11 @@ class RepositoryReport:
     """All tags of the repository."""
     digests: dict[str, str] = field(default_factory=dict)
     """The digests of the job's tags, as far as they exist."""
-    latest_made: str = ""
-    """Creation time of the image at the last floating tag, from its configuration; empty if unknown."""
+    origins: dict[str, Origin] = field(default_factory=dict)
+    """The origins of other images, at the last floating tag and at ``sha-…`` tags."""
     rows: Sequence[TagResult] = ()
+    private: str = ""
+    """The answer to a pull without credentials; empty if anybody may pull, or if that is not known."""
     changed: bool = False
     """Whether the repository has tags that the decision to move did not know."""
     failure: RegistryFailure | None = None

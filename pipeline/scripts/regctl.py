@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Self
 
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
@@ -71,11 +71,18 @@ class Answer:
 class Client:
     """regctl with limits."""
 
-    def __init__(self, limits: Limits, *, program: str = "regctl", name: str = "") -> None:
+    def __init__(self, limits: Limits, *, program: str = "regctl", name: str = "", anonymous: bool = False) -> None:
         self.limits = limits
         self.program = program
         self.name = name
         """The prefix of progress lines."""
+        self.anonymous = anonymous
+        """Whether regctl runs without credentials."""
+
+    def without_credentials(self) -> Self:
+        """Return a client as everybody has it, for a question that may remain open."""
+        limits = Limits(self.limits.timeout, min(self.limits.tries, 3), min(self.limits.seconds, 30))
+        return type(self)(limits, program=self.program, name=self.name, anonymous=True)
 
     def run(self, *arguments: str, stdin: bytes = b"", target: Target | None = None) -> Answer:
         """Run regctl until it succeeds, with growing pauses between the tries.
@@ -129,11 +136,22 @@ class Client:
 
     def _try(self, arguments: Sequence[str], stdin: bytes, target: Target | None) -> Answer:
         """Run regctl once."""
-        with nullcontext(target.file) if target else tempfile.TemporaryFile() as output:
+        with (
+            nullcontext(target.file) if target else tempfile.TemporaryFile() as output,
+            tempfile.TemporaryDirectory() as empty,
+        ):
             output.seek(0)
             output.truncate()
             command = [self.program, *arguments, "--verbosity", "trace", "--logopt", "json"]
-            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE) as process:
+            # regctl reads credentials from its own file and from Docker's.
+            places = {"REGCTL_CONFIG": f"{empty}/regctl.json", "DOCKER_CONFIG": empty} if self.anonymous else {}
+            with subprocess.Popen(
+                command,
+                env={**os.environ, **places},
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.PIPE,
+            ) as process:
                 log = Log(process.stderr)
                 if process.stdin:
                     process.stdin.write(stdin)

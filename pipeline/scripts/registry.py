@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.scripts.answers import Failure, without_secret
-from pipeline.scripts.messages import Document, Job, Kind, RegistryFailure, RepositoryReport, TagResult
+from pipeline.scripts.messages import Document, Job, Kind, Origin, RegistryFailure, RepositoryReport, TagResult
 from pipeline.scripts.regctl import Answer, Client, Limits
 
 #: Path of the image, an OCI layout.
@@ -25,6 +25,8 @@ LAYOUT: Final = "/layout"
 #: The empty JSON object, OCI's well-known empty blob.
 EMPTY: Final = b"{}"
 EMPTY_DIGEST: Final = f"sha256:{hashlib.sha256(EMPTY).hexdigest()}"
+#: Label of the commit that an image was made from.
+REVISION: Final = "org.opencontainers.image.revision"
 #: Tag of OCI's fallback, an index of the attachments of a digest in a registry without the referrers API; not an image.
 FALLBACK: Final = r"sha256-[0-9a-f]{64}"
 
@@ -80,6 +82,8 @@ class Repository:
         if self.job.writes and not set(self.job.tags) <= self.report.digests.keys():
             self.doing = "asking whether one may push"
             self.client.run("blob", "put", self.name, "--digest", EMPTY_DIGEST, stdin=EMPTY)
+        if not self.job.writes:
+            self.look_from_outside()
 
     def look(self) -> None:
         """Report the tags, and the digests of the job's tags."""
@@ -88,8 +92,9 @@ class Repository:
         tags = [*self.job.tags, *self.job.floating]
         digests = {tag: self.digest(tag) for tag in dict.fromkeys(tags)}
         self.report.digests = {tag: digest for tag, digest in digests.items() if digest}
-        if self.job.floating and self.job.floating[-1] in self.report.digests:
-            self.report.latest_made = self.made(self.job.floating[-1])
+        contested = [*self.job.floating[-1:], *(tag for tag in self.job.tags if tag.startswith("sha-"))]
+        others = [tag for tag in contested if self.report.digests.get(tag, self.job.digest) != self.job.digest]
+        self.report.origins = {tag: self.origin(tag) for tag in others}
 
     def require_image(self) -> None:
         """Require an image with the job's digest, under whatever tag or none."""
@@ -104,13 +109,29 @@ class Repository:
             # The next tag is copied within the repository.
             source = f"{self.name}@{self.job.digest}"
         self.look()
+        self.look_from_outside()
+
+    def look_from_outside(self) -> None:
+        """Report whether what is there can be pulled without credentials; a failure to find out is no failure."""
+        digest = next(iter(self.report.digests.values()), "")
+        if not self.job.username or not digest:
+            return
+        try:
+            self.client.without_credentials().run("manifest", "head", f"{self.name}@{digest}")
+        except Failure as failure:
+            # Some registries hide from strangers what exists.
+            if failure.kind in (Kind.DENIED, Kind.MISSING):
+                self.report.private = failure.reason
 
     def move(self) -> None:
-        """Move tags to an image in the repository, unless it has new tags, which the decision did not know."""
+        """Move tags to an image in the repository, unless something came that the decision did not know.
+
+        That is a new tag, or another image at a tag that is to be moved.
+        """
         for tag in self.job.tags:
-            existing = self.list_tags()
-            self.report.tags = existing
-            if not set(existing) <= {*self.job.known, *self.job.tags}:
+            new = not set(self.list_tags()) <= {*self.job.known, *self.job.tags}
+            if new or self.digest(tag) not in (self.job.standing.get(tag, ""), self.job.digest):
+                self.look()
                 self.report.changed = True
                 return
             self.put(tag, f"{self.name}@{self.job.digest}", over=True)
@@ -167,13 +188,20 @@ class Repository:
         body = self.client.run("manifest", "get", f"{self.name}:{tag}", "--format", "raw-body").output
         return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
-    def made(self, tag: str) -> str:
-        """Return the creation time of the image at a tag, from its configuration; empty if unknown."""
+    def origin(self, tag: str) -> Origin:
+        """Return the commit of the image at a tag, from its configuration."""
         try:
-            config = self.client.run("image", "inspect", f"{self.name}:{tag}", "--format", "{{json .}}").output
-            return str(json.loads(config).get("created") or "")
-        except (Failure, ValueError, AttributeError):
-            return ""  # The time only helps to decide, and an image from elsewhere may lack it.
+            text = self.client.run("image", "inspect", f"{self.name}:{tag}", "--format", "{{json .}}").output
+            image = json.loads(text)
+            labels = (image.get("config") or {}).get("Labels") or {}
+            return Origin(str(labels.get(REVISION) or ""), str(image.get("created") or ""))
+        except Failure as failure:
+            if failure.kind is Kind.TRANSIENT:
+                raise
+        except (ValueError, AttributeError):
+            pass
+        # It only helps to decide, and an image from elsewhere may lack it.
+        return Origin("", "")
 
 
 def _size(digest: str) -> int:

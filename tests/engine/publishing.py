@@ -158,7 +158,7 @@ class Shop:
             sentence, _, report = error.message.partition("\n")
             return Outcome(json.loads(report)["rows"] if report else [], sentence)
         found = json.loads(report)
-        return Outcome(found["rows"], digests=found["digests"])
+        return Outcome(found["rows"], digests=found["digests"], notes=found["notes"])
 
     async def refusal(self, **options: Any) -> PipelineError:  # noqa: ANN401  # of `publish`
         """The error that publishing fails with before anything is published."""
@@ -188,6 +188,7 @@ class Outcome:
     """The sentence that it failed with; nothing where it did not."""
     digests: dict[str, str] = field(default_factory=dict)
     """Of each image that was built, where it did not fail."""
+    notes: list[str] = field(default_factory=list)
 
     def results(self, tag: str | None = None) -> set[str]:
         """The results, for one tag or all of them."""

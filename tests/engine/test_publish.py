@@ -11,6 +11,7 @@ from pathlib import Path
 import dagger
 import pytest
 from dagger import dag
+from dulwich import porcelain
 
 from pipeline.build.image import Image
 from pipeline.config.settings import Settings
@@ -23,6 +24,7 @@ from tests.engine.publishing import (
     COMMIT,
     FIXED,
     MOVING,
+    SPEC,
     Shop,
     docker_config,
     open_shop,
@@ -33,6 +35,7 @@ from tests.engine.traces import engine_log_size, log_sizes, writes
 from tests.sandbox import credentials
 from tests.sandbox.hosts import REGISTRIES as HOSTS
 from tests.sandbox.state import current
+from tests.unit.repository import TIME, Repository
 
 pytestmark = pytest.mark.asyncio
 
@@ -94,6 +97,7 @@ async def test_a_version_is_published_and_then_there_is_nothing_to_do(published:
     """
     report = json.loads(published.ended.stdout)
     assert {row["result"] for row in report["rows"]} == {"pushed"}
+    assert report["notes"] == []
     for image, found in published.tags.items():
         assert [set(tags) for tags in found] == [ALL] * 3
         assert {digest for tags in found for digest in tags.values()} == {report["digests"][image]}
@@ -134,6 +138,30 @@ async def test_an_older_release_moves_nothing(published: Published) -> None:
     assert {tags["2026.1"] for tags in found} == {outcome.digests["tiny"]} != {newest}
     write_tiny(shop.checkout)
     assert (await shop.publish("v2026.2.0")).results() == {"already there"}
+
+
+async def test_latest_follows_history(tmp_path: Path) -> None:
+    """A commit that is dated next year gets latest, and its child, of this year, takes it; the old one leaves it.
+
+    One of the two repositories is private, and is noted.
+    """
+    shop = open_shop(tmp_path / "checkout", hosts=["docker.io"])
+    private = shop.repositories[0].replace("docker.io", "ghcr.io").replace("/tiny", "/private-tiny")
+    shop.checkout.write("tiny/image.toml", f'repositories = ["{shop.repositories[0]}", "{private}"]\n{SPEC}')
+    repository = Repository(tmp_path / "checkout")
+    first = repository.commit("Next year", TIME + 365 * 24 * 3600)
+    assert (await shop.publish("main", commit=first)).results("latest") == {"pushed"}
+    write_tiny(shop.checkout, "newer")
+    second = repository.commit("This year")
+    newer = await shop.publish("main", commit=second)
+    assert newer.results("latest") == {"pushed"}
+    (note,) = newer.notes
+    assert note.startswith(f"{private} is private: nobody can pull it without a login (it answered 401 (Unauthorized) ")
+    porcelain.reset(repository.path, "hard", first)
+    older = await shop.publish("main", commit=first)
+    assert (older.results(f"sha-{first[:7]}"), older.results("latest")) == ({"already there"}, {"left"})
+    assert f"it is of commit {second[:7]}, which comes after this one" in older.reason(shop.repositories[0])
+    assert shop.standing()[0]["latest"] == newer.digests["tiny"]
 
 
 async def test_a_published_version_is_never_another_image(published: Published) -> None:

@@ -154,11 +154,15 @@ class Runner:
         return Outcome(failed, log, files["summary.md"].read_text())
 
     def _check_out(self, step: Step, event: Event, workspace: Path) -> None:
-        """Do what actions/checkout does: one commit, detached, nothing of other branches."""
-        assert step.arguments.keys() <= {"persist-credentials", "ref"}
+        """Do what actions/checkout does: one commit or all of the history, detached."""
+        assert step.arguments.keys() <= {"persist-credentials", "ref", "fetch-depth"}
         ref = step.arguments.get("ref") or event.sha
         self.git("init", "--quiet", str(workspace), cwd=self.folder)
         self.git("remote", "add", "origin", f"file://{self.repository.path}", cwd=workspace)
+        if step.arguments.get("fetch-depth") == "0":
+            self.git("fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*", cwd=workspace)
+            self.git("checkout", "--quiet", "--detach", ref, cwd=workspace)
+            return
         self.git("fetch", "--quiet", "--depth=1", "--no-tags", "origin", ref, cwd=workspace)
         self.git("checkout", "--quiet", "--detach", "FETCH_HEAD", cwd=workspace)
 

@@ -25,15 +25,15 @@ class Repository:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
 
-    def commit(self, message: str) -> str:
-        """Commit all files as they are, and return the id of the commit."""
+    def commit(self, message: str, time: int | None = None) -> str:
+        """Commit all files as they are, an hour after the last commit or at a time, and return the commit's id."""
         porcelain.add(self.path)
         sha = porcelain.commit(
             self.path,
             message.encode(),
             author=AUTHOR,
             committer=AUTHOR,
-            commit_timestamp=TIME + 3600 * self.commits,
+            commit_timestamp=TIME + 3600 * self.commits if time is None else time,
             commit_timezone=0,
             author_timestamp=TIME,
             author_timezone=0,

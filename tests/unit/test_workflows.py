@@ -89,12 +89,16 @@ def may_publish(job: Job) -> bool:
 
 @pytest.mark.parametrize("event", PUBLISHES)
 def test_publishing_needs_the_tests_of_the_same_commit(images: dict[str, Any], event: Event) -> None:
-    """The tests are the file of this commit, and without them nothing is published; what publishes checks it out."""
+    """The tests are the file of this commit, and without them nothing is published; what publishes checks it out.
+
+    It has the whole history, which says which of two commits is older.
+    """
     tested, publish = started(images, event)
     assert tested.uses == "./.github/workflows/tests.yml"
     assert (may_publish(tested), may_publish(publish)) == (False, True)
     assert names(started(images, event, failed={"tests"})) == ["Tests"]
     assert publish.steps[0].arguments["ref"] == SHA
+    assert publish.steps[0].arguments["fetch-depth"] == "0"
     called = started(load(FOLDER / "tests.yml"), event, called=True)
     assert names(called) == TESTS
     assert all(

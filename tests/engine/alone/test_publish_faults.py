@@ -44,9 +44,16 @@ ALWAYS = {
     "forbidden": (403, {}, b'{"errors":[{"code":"DENIED","message":"not for you"}]}'),
     "unknown": (404, {}, b'{"errors":[{"code":"NAME_UNKNOWN","message":"no such project"}]}'),
     "unauthorized": (401, {}, b""),
+    "immutable": (412, {}, b'{"errors":[{"code":"PRECONDITION","message":"latest configured as immutable."}]}'),
 }
-FOR_A_WHILE = {"busy-for-a-while": (2, 503, {}), "limited-for-a-while": (1, 429, {"Retry-After": "2"})}
+FOR_A_WHILE = {
+    "busy-for-a-while": (2, 503, {}, b""),
+    "limited-for-a-while": (1, 429, {"Retry-After": "2"}, b""),
+    "lost-layer": (1, 404, {}, b'{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}'),
+}
+UPLOAD_UNKNOWN = b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN","message":"blob upload unknown to registry"}]}'
 seen = Counter()
+lost = []
 
 
 async def request(flow):
@@ -57,6 +64,12 @@ async def request(flow):
     if case == "not-allowed" and method == "POST":
         status, headers, body = ALWAYS["forbidden"]
         flow.response = http.Response.make(status, body, headers)
+    if case == "lost-upload" and method in ("PUT", "PATCH") and "uploads" in parts:
+        # The first one that is neither the question whether one may push nor passed on while it comes in.
+        if not lost and 100 < int(flow.request.headers.get("Content-Length", 0)) < 1_000_000:
+            lost.append(parts)
+        if parts in lost:
+            flow.response = http.Response.make(404, UPLOAD_UNKNOWN)
     if method != "PUT" or parts[-2] != "manifests":
         return
     if case == "silent":
@@ -65,10 +78,10 @@ async def request(flow):
         status, headers, body = ALWAYS[case]
         flow.response = http.Response.make(status, body, headers)
     if case in FOR_A_WHILE:
-        times, status, headers = FOR_A_WHILE[case]
+        times, status, headers, body = FOR_A_WHILE[case]
         seen[case] += 1
         if seen[case] <= times:
-            flow.response = http.Response.make(status, b"", headers)
+            flow.response = http.Response.make(status, body, headers)
 
 
 def response(flow):
@@ -86,10 +99,11 @@ LASTING: Final = {
     "forbidden": ("DENIED: not for you", 1, 1),
     "unknown": ("NAME_UNKNOWN: no such project", 1, 1),
     "unauthorized": ("unauthorized", 1, 1),
+    "immutable": ("PRECONDITION: latest configured as immutable.", 1, 1),
     "silent": (f"it did not answer within {SILENT} s", 2, 8),
     "another-digest": ("reading 2026.2.0 back failed", 1, 1),
 }
-TRANSIENT: Final = {"busy-for-a-while": 3, "limited-for-a-while": 2}
+TRANSIENT: Final = {"busy-for-a-while": 3, "limited-for-a-while": 2, "lost-layer": 2, "lost-upload": 2}
 
 
 def open_cases(folder: Path, cases: list[str]) -> Shop:
@@ -135,10 +149,10 @@ async def require_finished(shop: Shop) -> None:
 
 
 async def test_registries_that_answer_wrongly(tmp_path: Path) -> None:
-    """503, 429, 500, 403, 404, 401, silence and another digest while an image is pushed: nine cases of them.
+    """503, 429, 500, 403, 404, 401, 412, silence and another digest while an image is pushed: ten cases of them.
 
-    Transient failures are retried up to a limit, permanent ones are final at once. 503 twice, and 429 with Retry-After,
-    need only be waited for; the report counts the tries.
+    Transient failures are retried up to a limit, permanent ones are final at once. 503 twice, 429 with Retry-After, a
+    lost layer and a lost upload need only be waited for; the report counts the tries.
     """
     shop = open_cases(tmp_path, [*LASTING, *TRANSIENT])
     addon = tmp_path / "addon.py"
@@ -160,6 +174,8 @@ async def test_registries_that_answer_wrongly(tmp_path: Path) -> None:
     lied = failed[list(LASTING).index("another-digest")]
     assert digest_of(lied, "2026.2.0") == digest_of(served, "2026.2.0")
     require_kept(shop, outcome, failed=failed)
+    rule = f"a tag immutability rule of {failed[list(LASTING).index('immutable')]} holds 2026.2.0: exclude 2026.2.0"
+    assert rule in outcome.failure
     await require_finished(shop)
 
 

@@ -62,6 +62,20 @@ def test_what_is_missing_is_said_with_the_remedy() -> None:
     assert FOUND.incomplete == [MISSING]
 
 
+def test_a_remedy_comes_before_the_same_command() -> None:
+    """Without it, the same command fails again; each remedy is there once."""
+    rows = [
+        PublicationRow(
+            repository="hub.org/lab/small", tag=tag, result="not moved", reason="412", remedy="lift the rule"
+        )
+        for tag in ("2026.2", "latest")
+    ]
+    assert explain(FOUND.model_copy(update={"rows": (PUSHED, *rows)})) == (
+        "2 of 3 tags and attachments are not where they should be (hub.org/lab/small:2026.2, "
+        "hub.org/lab/small:latest); lift the rule; then run the same command again: it finishes what is missing"
+    )
+
+
 def test_a_missing_attachment_is_named_with_its_repository() -> None:
     """It is no tag, and is not written like one."""
     row = PublicationRow(

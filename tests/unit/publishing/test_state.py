@@ -3,11 +3,14 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from pipeline.credentials.registry_auth import Login
+from pipeline.git.ancestry import Order
 from pipeline.publishing.state import Publication, RepositoryState
 from pipeline.publishing.tag_policy import plan
 from pipeline.registry.client import Destination
-from pipeline.scripts.messages import Kind, RegistryFailure, RepositoryReport, TagResult
+from pipeline.scripts.messages import Kind, Origin, RegistryFailure, RepositoryReport, TagResult
 
 BUILT = "sha256:built"
 OTHER = "sha256:other"
@@ -179,9 +182,81 @@ def test_a_published_tag_is_never_another_image() -> None:
     assert found.conflicts(BUILT) == [f"ghcr.io/lab/small:2026.2.0 is {OTHER}, and {BUILT} was built"]
 
 
-def test_an_older_commit_does_not_take_latest() -> None:
-    """The newest image among all repositories counts."""
-    one = place(latest=OTHER)
-    one.report = replace(one.report, latest_made="2026-02-03T00:00:00Z")
-    found = Publication("small", plan("main", "0123456789"), [one], made=datetime(2026, 2, 2, tzinfo=UTC))
-    assert found.obstacle("latest").startswith("latest stays where it is: it is of a commit of 2026-02-03")
+def other_commit(origin: Origin) -> Publication:
+    """The branch on its way to two registries, of which one has latest at another commit; the other has none."""
+    one, two = place(latest=OTHER), place("docker.io")
+    one.report = replace(one.report, origins={"latest": origin})
+    orders = {"a" * 40: Order.NEWER, "b" * 40: Order.OLDER, "c" * 40: Order.DIVERGED}
+    made = datetime(2026, 2, 2, tzinfo=UTC)
+    tags = plan("main", "0123456789")
+    return Publication("small", tags, [one, two], made=made, order=lambda sha: orders.get(sha, Order.UNKNOWN))
+
+
+@pytest.mark.parametrize("made", ["2026-02-03T00:00:00Z", "2026-02-01T00:00:00Z", "", "yesterday"])
+def test_an_older_commit_does_not_take_latest(made: str) -> None:
+    """The label of the image that is there says its commit, and the history which of the two comes first."""
+    older, newer = other_commit(Origin("b" * 40, made)), other_commit(Origin("a" * 40, made))
+    assert older.obstacle("latest").startswith("latest stays where it is: it is of commit bbbbbbb, ")
+    assert {row.result for row in older.rows(BUILT) if row.tag == "latest"} == {"left"}
+    assert (newer.obstacle("latest"), newer.to_move(newer.states[0], BUILT)) == ("", ["latest"])
+    assert older.warnings == newer.warnings == []
+
+
+@pytest.mark.parametrize("revision", ["", "f" * 40, "c" * 40])
+def test_a_clock_decides_where_history_does_not(revision: str) -> None:
+    """The newest image among all repositories counts, and a warning names the image."""
+    later = other_commit(Origin(revision, "2026-02-03T00:00:00.123456789Z"))
+    assert later.obstacle("latest").startswith("latest stays where it is: it is of a commit of 2026-02-03 00:00")
+    earlier = other_commit(Origin(revision, "2026-02-01T00:00:00Z"))
+    assert earlier.obstacle("latest") == ""
+    for found, outcome in ((later, "stays where it is"), (earlier, "moves")):
+        (warning,) = found.warnings
+        assert warning.startswith(f"small: WARNING: not history but a clock decided that latest {outcome}: ")
+
+
+@pytest.mark.parametrize("made", ["", "yesterday", "2026-02-03T00:00:00"])
+def test_a_time_that_is_none_decides_nothing(made: str) -> None:
+    """Images of other programs say what they like."""
+    found = other_commit(Origin("", made))
+    assert found.obstacle("latest") == ""
+    assert "nothing decided" in found.warnings[0]
+
+
+def test_a_rule_of_a_registry_is_told_with_its_remedy() -> None:
+    """The rows that it holds back name what has to be done; those of other registries do not."""
+    one, two = place("ghcr.io", latest=OTHER), place("hub.org", latest=OTHER)
+    found = publication(one, two)
+    push(one)
+    push(two)
+    failed = RegistryFailure(
+        doing="pushing latest", tag="latest", kind=Kind.IMMUTABLE, reason="PRECONDITION: …", tries=1, seconds=1
+    )
+    two.take(RepositoryReport(failure=failed))
+    rows = {row.repository: row for row in found.rows(BUILT) if row.tag == "latest"}
+    assert {row.result for row in rows.values()} == {"not moved"}
+    assert "on Harbor, Projects > lab > Policy > Tag Immutability" in rows["hub.org/lab/small"].remedy
+    assert rows["ghcr.io/lab/small"].remedy == ""
+
+
+def test_a_private_repository_is_noted() -> None:
+    """Whatever was reported after that; a repository that anybody can pull from is not noted."""
+    one, two = place("ghcr.io"), place("docker.io")
+    one.take(RepositoryReport(private="it answered 401"))
+    one.take(RepositoryReport())
+    (note,) = publication(one, two).notes
+    assert note.startswith("ghcr.io/lab/small is private: nobody can pull it without a login (it answered 401); ")
+
+
+def test_a_tag_of_another_commit_is_left_to_it() -> None:
+    """The one of any registry counts in all; the tag of a version is never lengthened."""
+    one, two = place("ghcr.io", **{"sha-0123456": OTHER}), place("docker.io")
+    found = publication(one, two)
+    found.commit = "0123456789"
+    assert not found.lengthen()
+    one.report = replace(one.report, origins={"sha-0123456": Origin("0123456f" + "0" * 32, "")})
+    assert found.lengthen()
+    assert found.tags.immutable == ("2026.2.0", "sha-01234567")
+    assert found.conflicts(BUILT) == []
+    # latest of another commit takes no tag away.
+    two.report = replace(two.report, origins={"latest": Origin("01234567f" + "0" * 31, "")})
+    assert not found.lengthen()

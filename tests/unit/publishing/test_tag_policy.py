@@ -1,6 +1,5 @@
 import re
-from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -8,14 +7,12 @@ from hypothesis import strategies as st
 
 from pipeline.errors import Code, TagError
 from pipeline.git.commit import Commit
-from pipeline.git.versions import parse_version
 from pipeline.output.formats import Format
 from pipeline.publishing.tag_policy import (
-    LATEST,
     TagPlan,
     Tags,
     draw,
-    obstacle,
+    lengthen,
     plan,
     plan_checkout,
     report,
@@ -35,11 +32,6 @@ releases = st.tuples(numbers, numbers, numbers).map(lambda parts: ".".join(map(s
 suffixes = st.sampled_from(["rc1", "-rc.1", "a0", "b2", ".dev3", "-alpha", "RC4"])
 prefixes = st.sampled_from(["", "v", "V"])
 commits = st.text("0123456789abcdef", min_size=7, max_size=40)
-
-
-def movable(tags: Tags, existing: Collection[str], **made: datetime | None) -> tuple[str, ...]:
-    """The floating tags that may move."""
-    return tuple(tag for tag in tags.floating if not obstacle(tag, tags, existing, **made))
 
 
 @pytest.mark.parametrize(
@@ -113,84 +105,6 @@ def test_leading_zeros_and_v_change_nothing(major: int, minor: int, patch: int, 
     assert plan(f"{prefix}{major:04}.{minor:03}.{patch:02}", SHA) == plan(f"{major}.{minor}.{patch}", SHA)
 
 
-@given(st.lists(releases, min_size=1, max_size=12), st.data())
-def test_moving_tags_end_at_the_newest_whatever_the_order(published: list[str], data: st.DataObject) -> None:
-    """Releases published in any order, some of them again, leave each floating tag at the newest that it is about."""
-    order = data.draw(st.permutations(published + published[:3]))
-    existing: set[str] = set()
-    stands: dict[str, str] = {}
-    for release in order:
-        tags = plan(release, None)
-        before = dict(stands)
-        existing.update(tags.immutable)
-        stands.update(dict.fromkeys(movable(tags, existing), release))
-        existing.update(stands)
-        assert all(parse_version(stands[tag]) >= parse_version(was) for tag, was in before.items())
-    newest = max(published, key=parse_version)
-    assert parse_version(stands[LATEST]) == parse_version(newest)
-    for series in {plan(release, None).floating[0] for release in published}:
-        among = [release for release in published if plan(release, None).floating[0] == series]
-        assert parse_version(stands[series]) == max(map(parse_version, among))
-
-
-@given(st.sets(st.text(max_size=12) | st.sampled_from(["latest", "2027.1", "2027.1.0rc1", "sha-2027100"])))
-def test_only_releases_hold_a_tag_back(existing: set[str]) -> None:
-    """Pre-releases, series, commits and tags that others pushed say nothing about what is newest."""
-    foreign = {tag for tag in existing if not re.fullmatch(r"\s*[vV]?\d+\.\d+\.\d+\s*", tag)}
-    assert movable(plan("2026.2.0", SHA), foreign) == ("2026.2", "latest")
-
-
-@pytest.mark.parametrize(
-    ("ref", "existing", "moved"),
-    [
-        ("2026.2.0", [], ["2026.2", "latest"]),
-        ("2026.2.0", ["2026.2.0", "2026.2", "latest"], ["2026.2", "latest"]),
-        ("2026.2.0", ["2026.2.1"], []),
-        ("2026.2.0", ["v2026.02.1"], []),
-        ("2026.1.4", ["2026.2.0"], ["2026.1"]),
-        ("2026.9.0", ["2026.10.0"], ["2026.9"]),
-        ("2026.2.0rc1", [], []),
-        ("main", ["2099.1.0"], ["latest"]),
-    ],
-)
-def test_an_older_release_moves_nothing_back(ref: str, existing: list[str], moved: list[str]) -> None:
-    """A series stays at its newest patch and latest at the newest release, compared by number."""
-    assert list(movable(plan(ref, SHA), existing)) == moved
-
-
-@pytest.mark.parametrize("ref", ["main", "2026.2.0"])
-@pytest.mark.parametrize(
-    ("made", "latest_made", "moves"),
-    [
-        (NOON, NOON, True),
-        (NOON, NOON - timedelta(seconds=1), True),
-        (NOON, NOON + timedelta(seconds=1), False),
-        (NOON, datetime.fromtimestamp(0, UTC), True),
-        (NOON, None, True),
-        (None, NOON, True),
-    ],
-)
-def test_latest_does_not_go_back_to_an_older_commit(
-    ref: str, made: datetime | None, latest_made: datetime | None, *, moves: bool
-) -> None:
-    """An image of a newer commit stays latest, also against a release; the series ignores times."""
-    tags = plan(ref, SHA)
-    moved = movable(tags, [], made=made, latest_made=latest_made)
-    assert (LATEST in moved) is moves
-    assert ("2026.2" in moved) is (ref != "main")
-
-
-def test_what_holds_a_tag_back_is_told() -> None:
-    """The sentence names the tag, and what is newer."""
-    tags = plan("2026.2.0", SHA)
-    assert obstacle("2026.2", tags, []) == ""
-    assert obstacle("2026.2", tags, ["2026.2.3", "2027.1.0"]) == (
-        "2026.2 stays where it is: 2026.2.3 is there, and is newer than 2026.2.0"
-    )
-    message = obstacle(LATEST, tags, [], made=NOON, latest_made=NOON + timedelta(hours=1))
-    assert message == "latest stays where it is: it is of a commit of 2026-02-03 13:00, and this one is older"
-
-
 def test_a_clean_checkout_gives_its_commit() -> None:
     """If no option names a commit, it is the checkout's."""
     assert plan_checkout("main", None, Commit(SHA, NOON, ())) == plan("main", SHA)
@@ -217,6 +131,37 @@ def test_without_a_commit_its_tag_is_left_out(found: Commit | None, facts: list[
     require_facts(note, "sha-…", *facts)
     with refused(Code.TAG_INVALID, "main", "sha-…", *facts, kind=TagError):
         plan_checkout("main", None, found)
+
+
+@pytest.mark.parametrize(
+    ("commit", "others", "tag"),
+    [
+        (SHA, [], "sha-0123456"),
+        (SHA, [SHA], "sha-0123456"),
+        (SHA, ["0123456f" + "0" * 32], "sha-01234567"),
+        (SHA.upper(), ["0123456f" + "0" * 32], "sha-01234567"),
+        (SHA, ["0123456f" + "0" * 32, "0123456789ff" + "0" * 28], "sha-0123456789a"),
+        # Not the commit of this tag, or no commit at all.
+        (SHA, ["f" * 40, "", "main", "0123456f"], "sha-0123456"),
+        # A commit that was given by few digits may be either one.
+        ("0123456", ["0123456f" + "0" * 32], "sha-0123456"),
+        ("01234567", ["0123456f" + "0" * 32], "sha-01234567"),
+    ],
+)
+def test_a_tag_that_another_commit_has_is_lengthened(commit: str, others: list[str], tag: str) -> None:
+    """By as many digits as distinguish the two, and a note says so; the tag of a version stays as it is."""
+    planned = plan("2026.2.0", commit)
+    tags = lengthen(planned, commit, others)
+    assert tags.immutable == ("2026.2.0", tag)
+    notes = [f"sha-0123456 is another commit's already, so this one has {tag}"]
+    assert list(tags.notes) == (notes if tag != "sha-0123456" else [])
+    assert lengthen(tags, commit, others) == tags
+
+
+def test_without_a_tag_of_a_commit_nothing_is_lengthened() -> None:
+    """A version may be published without a commit."""
+    tags = plan("2026.2.0", None)
+    assert lengthen(tags, "", [SHA]) == lengthen(tags, SHA, ["0" * 40]) == tags
 
 
 def test_a_pre_release_says_what_it_leaves_alone() -> None:

@@ -67,7 +67,7 @@ def test_a_lost_connection_may_pass(error: str) -> None:
     [
         (request(401), "failed to ping registry ghcr.io: unauthorized", Kind.DENIED),
         (request(403), "failed: unauthorized [http 403]: ", Kind.DENIED),
-        (request(404), "failed: not found [http 404]: ", Kind.MISSING),
+        (request(404, method="GET"), "failed: not found [http 404]: ", Kind.MISSING),
         (request(400), "failed: bad request [http 400]: ", Kind.REJECTED),
         (request(201), "unexpected digest returned, expected sha256:1, received sha256:2", Kind.MISMATCH),
         (request(error='Get "https://x/v2/": dial tcp: lookup x: no such host'), "", Kind.REJECTED),
@@ -85,6 +85,103 @@ def test_a_cut_upload_is_not_judged_by_what_follows() -> None:
     failure = evaluate(made, "failed to send blob chunk: not found [http 404]: ")
     assert (failure.kind, failure.tries) == (Kind.TRANSIENT, 1)
     assert failure.reason == "the connection failed (EOF)"
+
+
+#: The answers of ghcr.io to an upload that it has lost, as regctl asks again: the last one is about giving up.
+LOST = [
+    request(202, method="POST"),
+    request(404),
+    request(404, method="PATCH"),
+    request(404, method="GET"),
+    request(404, method="DELETE"),
+]
+#: regctl's message of it, which has neither the body of the answer nor the address.
+LOST_MESSAGE = "failed to send blob (chunk), ref ghcr.io/maniaclab/small:latest: http status: not found [http 404]"
+
+
+def test_a_lost_upload_may_pass() -> None:
+    """ghcr.io forgets uploads that it has accepted, and takes the next one: one try, however often regctl goes on."""
+    failure = evaluate(LOST, LOST_MESSAGE)
+    assert (failure.kind, failure.tries) == (Kind.TRANSIENT, 1)
+    path = "/v2/maniaclab/small/blobs/uploads/1"
+    assert failure.reason == f"it answered 404 (Not Found) to PUT {path}: it has lost the upload"
+
+
+def test_each_lost_upload_is_a_try() -> None:
+    """Layers go up side by side, and each of them may be lost."""
+    other = Request("PUT", "https://ghcr.io/v2/maniaclab/small/blobs/upload/2?digest=sha256%3A1", 404)
+    assert evaluate([*LOST, other], LOST_MESSAGE).tries == 2
+
+
+def put_manifest(status: int, body: str) -> tuple[list[Request], str]:
+    """A manifest that was not taken: the requests, and regctl's message."""
+    made = [request(201), Request("PUT", "https://r/v2/lab/small/manifests/latest", status)]
+    return made, f"failed to put manifest r/lab/small:latest: request failed: not found [http {status}]: {body}\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, '{"errors":[{"code":"BLOB_UNKNOWN","message":"unknown blob"}]}'),
+        (404, '{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}'),
+        (400, '{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry","detail":"sha256:1"}]}'),
+    ],
+)
+def test_a_lost_layer_may_pass(status: int, body: str) -> None:
+    """regctl has seen each layer there before it sends the manifest; the next try sends what is lost."""
+    failure = evaluate(*put_manifest(status, body))
+    assert failure.kind is Kind.TRANSIENT
+    assert "blob" in failure.reason
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        # A registry without this project, as Harbor says it, and as others do.
+        (
+            [request(404, method="POST")],
+            '[http 404]: {"errors":[{"code":"NOT_FOUND","message":"project lab not found"}]}',
+        ),
+        put_manifest(404, '{"errors":[{"code":"NAME_UNKNOWN","message":"no such project"}]}'),
+        # A layer that is read, and is not there.
+        ([request(404, method="GET")], '[http 404]: {"errors":[{"code":"BLOB_UNKNOWN","message":"unknown blob"}]}'),
+        ([request(404, method="HEAD")], "failed to request blob head: request failed: not found [http 404]: "),
+    ],
+)
+def test_other_answers_404_cannot_pass(case: tuple[list[Request], str]) -> None:
+    """A blob or a tag that is read and is not there will not come, and neither will a project."""
+    assert evaluate(*case).kind is Kind.MISSING
+
+
+#: Answers of Harbor, Docker Hub and ECR to a push to a tag that a rule of theirs keeps where it is.
+IMMUTABLE = [
+    (412, "PRECONDITION", "Failed to process request due to 'small:latest' configured as immutable."),
+    (
+        403,
+        "DENIED",
+        "requested access to the resource is denied - This tag is already assigned to an image in this repository and "
+        "cannot be updated due to immutability settings. To push this image, use a different tag.",
+    ),
+    (
+        400,
+        "TAG_INVALID",
+        "The image tag 'latest' already exists in the 'small' repository and cannot be overwritten because the tag is "
+        "immutable.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "text"), IMMUTABLE)
+def test_a_rule_about_a_tag_is_neither_a_password_nor_a_fault(status: int, code: str, text: str) -> None:
+    """The registry's own sentence is the reason, and no other try will change it."""
+    failure = evaluate(*put_manifest(status, json.dumps({"errors": [{"code": code, "message": text}]})))
+    assert (failure.kind, failure.reason) == (Kind.IMMUTABLE, f"{code}: {text}")
+
+
+def test_another_precondition_is_no_rule_about_a_tag() -> None:
+    """Harbor answers 412 too where a scan found something, or where a signature is missing."""
+    body = '{"errors":[{"code":"PROJECTPOLICYVIOLATION","message":"current image with 5 vulnerabilities"}]}'
+    assert evaluate(*put_manifest(412, body)).kind is Kind.REJECTED
 
 
 def test_the_tries_of_regctl_are_counted() -> None:

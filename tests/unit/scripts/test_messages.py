@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.scripts import messages
-from pipeline.scripts.messages import Kind, RegistryFailure, RepositoryReport, TagResult
+from pipeline.scripts.messages import Kind, Origin, RegistryFailure, RepositoryReport, TagResult
 
 
 def test_they_need_the_standard_library_alone() -> None:
@@ -27,6 +27,7 @@ def test_a_message_is_read_as_it_was_written() -> None:
     failure = RegistryFailure("reading the tags", "", Kind.DENIED, "403", tries=1, seconds=0.5)
     row = TagResult("latest", "sha256:1", pushed=True, bytes=5, seconds=1.5, tries=2)
     report = RepositoryReport(tags=["latest"], digests={"latest": "sha256:1"}, rows=[row], failure=failure)
+    report.origins = {"latest": Origin("0123", "2026-01-02T03:04:05Z")}
     assert TypeAdapter(RepositoryReport).validate_json(json.dumps(asdict(report))) == report
 
 

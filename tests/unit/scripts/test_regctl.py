@@ -15,7 +15,7 @@ from pipeline.scripts.regctl import Client, Limits
 
 #: Prints the lines of the n-th file of the scenario, and ends with the code in its first line.
 PROGRAM = f"""#!{sys.executable} -S
-import pathlib, sys, time
+import os, pathlib, sys, time
 folder = pathlib.Path(__file__).parent
 runs = folder / "runs"
 number = len(runs.read_text()) if runs.exists() else 0
@@ -24,6 +24,8 @@ lines = (folder / f"{{min(number, len(list(folder.glob('*.lines'))) - 1)}}.lines
 for line in lines[1:]:
     if line.startswith("sleep "):
         time.sleep(float(line[6:]))
+    elif line == "places":
+        print(os.environ.get("REGCTL_CONFIG"), os.environ.get("DOCKER_CONFIG"))
     elif line.startswith("give"):
         sys.stdout.write(line[5:] or sys.stdin.read())
     else:
@@ -70,6 +72,25 @@ def test_a_success_is_one_try(make_client: MakeClient) -> None:
 def test_what_is_given_is_read(make_client: MakeClient) -> None:
     """A password goes in as input, so no list of processes has it."""
     assert make_client(("0", "give")).run("registry", "login", stdin=b"secret").output == b"secret"
+
+
+def test_without_credentials_no_file_has_any(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """regctl looks for its own file and for Docker's, and finds neither; with credentials it has the usual ones."""
+    monkeypatch.setenv("REGCTL_CONFIG", "/tmp/regctl.json")  # noqa: S108  # never opened
+    monkeypatch.delenv("DOCKER_CONFIG", raising=False)
+    client = make_client(("0", "places"))
+    assert client.run("manifest", "head").output.decode().split() == ["/tmp/regctl.json", "None"]  # noqa: S108
+    own, docker = client.without_credentials().run("manifest", "head").output.decode().split()
+    assert own == f"{docker}/regctl.json"
+    assert docker != "None"
+    assert not Path(docker).exists()
+
+
+def test_a_question_that_may_remain_open_is_not_asked_for_long() -> None:
+    """It is tried again, and less often than what has to be done."""
+    limits = Client(Limits(timeout=120, tries=10, seconds=300)).without_credentials().limits
+    assert limits == Limits(timeout=120, tries=3, seconds=30)
+    assert Client(Limits(9, 2, 5)).without_credentials().limits == Limits(9, 2, 5)
 
 
 def test_what_may_pass_is_tried_again(make_client: MakeClient, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,19 +1,24 @@
 """Operations on a repository: the registry is a dictionary with regctl's commands."""
 
 import hashlib
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pipeline.scripts.answers import Failure
-from pipeline.scripts.messages import Job, Kind, RepositoryReport
+from pipeline.scripts.messages import Job, Kind, Origin, RepositoryReport
 from pipeline.scripts.regctl import Answer, Client, Limits, Target
 from pipeline.scripts.registry import Repository
 
 IMAGE = b'{"an": "image"}'
 OTHER = b'{"another": "image"}'
 NAME = "ghcr.io/maniaclab/small"
+CONFIGURATION = {
+    "created": "2026-01-02T03:04:05Z",
+    "config": {"Labels": {"org.opencontainers.image.revision": "f" * 40}},
+}
 
 
 def digest_of(manifest: bytes) -> str:
@@ -29,8 +34,18 @@ class FakeClient(Client):
         self.tags = tags
         self.broken = broken or {}
         self.asked: list[str] = []
+        self.configuration = json.dumps(CONFIGURATION)
         #: Tags that somebody else pushes, by what we do when they come.
         self.meanwhile: dict[str, str] = {}
+        #: The answer to strangers; None where they get what everybody gets.
+        self.outside: Failure | None = None
+        self.strangers: list[str] = []
+
+    def without_credentials(self) -> "FakeClient":
+        """The same registry, as strangers see it."""
+        stranger = FakeClient(self.tags, {"manifest head": self.outside} if self.outside else {})
+        stranger.asked = self.strangers
+        return stranger
 
     def run(self, *arguments: str, stdin: bytes = b"", target: Target | None = None) -> Answer:
         """Answer as regctl does."""
@@ -48,7 +63,7 @@ class FakeClient(Client):
             case "manifest get":
                 output = self._at(arguments[2].rpartition(":")[2]).decode()
             case "image inspect":
-                output = '{"created": "2026-01-02T03:04:05Z"}'
+                output = self.configuration
             case "image copy":
                 self.tags[tag] = IMAGE
                 output = ""
@@ -59,6 +74,9 @@ class FakeClient(Client):
         return Answer(output.encode(), tries=1)
 
     def _at(self, tag: str) -> bytes:
+        for manifest in self.tags.values():
+            if digest_of(manifest) == f"sha256:{tag}":
+                return manifest
         if tag not in self.tags:
             raise Failure(Kind.MISSING, "404")
         return self.tags[tag]
@@ -84,11 +102,47 @@ def run(client: FakeClient, action: str, **values: Any) -> RepositoryReport:  # 
 
 
 def test_ask_tells_tags_and_digests() -> None:
-    """All tags, where those of the job are, and when the last floating one was made."""
-    report = run(FakeClient({"1.2.2": OTHER, "latest": OTHER}), "ask")
-    assert report.tags == ["1.2.2", "latest"]
-    assert report.digests == {"latest": digest_of(OTHER)}
-    assert report.latest_made == "2026-01-02T03:04:05Z"
+    """All tags, where those of the job are, and the commits of the images at latest and at the commit's own tag."""
+    tags = {"1.2.2": OTHER, "1.2.3": OTHER, "sha-abc1234": OTHER, "latest": OTHER}
+    report = run(FakeClient(tags), "ask", tags=["1.2.3", "sha-abc1234"])
+    assert report.tags == sorted(tags)
+    assert report.digests == dict.fromkeys(["1.2.3", "sha-abc1234", "latest"], digest_of(OTHER))
+    assert report.origins == dict.fromkeys(["latest", "sha-abc1234"], Origin("f" * 40, "2026-01-02T03:04:05Z"))
+
+
+def test_only_another_image_is_asked_for_its_commit() -> None:
+    """A tag that is at the published image already needs no decision."""
+    client = FakeClient({"1.2.3": IMAGE, "latest": IMAGE})
+    assert run(client, "push").origins == {}
+    assert "image inspect" not in client.asked
+
+
+@pytest.mark.parametrize(
+    ("configuration", "origin"),
+    [
+        ("not JSON", Origin("", "")),
+        ("[]", Origin("", "")),
+        ("{}", Origin("", "")),
+        ('{"created": null, "config": null}', Origin("", "")),
+        ('{"created": "then", "config": {"Labels": null}}', Origin("", "then")),
+        ('{"config": {"Labels": {"org.opencontainers.image.revision": "main"}}}', Origin("main", "")),
+    ],
+)
+def test_an_image_from_elsewhere_may_say_nothing_of_its_commit(configuration: str, origin: Origin) -> None:
+    """It holds nothing up."""
+    client = FakeClient({"latest": OTHER})
+    client.configuration = configuration
+    assert run(client, "ask").origins == {"latest": origin}
+
+
+def test_a_registry_that_fails_does_not_pass_for_one_that_knows_nothing() -> None:
+    """A configuration that cannot be read now decides later; one that may not be read at all decides nothing."""
+    broken = {"image inspect": Failure(Kind.TRANSIENT, "503")}
+    failure = run(FakeClient({"latest": OTHER}, broken), "ask").failure
+    assert failure is not None
+    assert failure.kind is Kind.TRANSIENT
+    broken = {"image inspect": Failure(Kind.DENIED, "403")}
+    assert run(FakeClient({"latest": OTHER}, broken), "ask").origins == {"latest": Origin("", "")}
 
 
 def test_lists_of_attachments_are_no_tags() -> None:
@@ -132,7 +186,7 @@ def test_wrong_credentials_are_found_first() -> None:
 
 def test_an_image_is_required_by_its_digest() -> None:
     """Its tags may have moved; what is not there is a failure of its own kind."""
-    assert run(FakeClient({digest_of(IMAGE).removeprefix("sha256:"): IMAGE}), "require").failure is None
+    assert run(FakeClient({"1.2.4": IMAGE}), "require").failure is None
     failure = run(FakeClient({"1.2.3": OTHER}), "require").failure
     assert failure is not None
     assert (failure.kind, failure.doing) == (Kind.MISSING, f"asking for {digest_of(IMAGE)}")
@@ -171,7 +225,8 @@ def test_what_is_read_back_has_to_be_what_was_built() -> None:
 def test_move_puts_tags_over_others() -> None:
     """A floating tag is taken from the image that had it."""
     client = FakeClient({"1.2.3": IMAGE, "latest": OTHER})
-    report = run(client, "move", tags=["latest"], known=["1.2.3", "latest"])
+    standing = {"latest": digest_of(OTHER)}
+    report = run(client, "move", tags=["latest"], known=["1.2.3", "latest"], standing=standing)
     assert (report.changed, client.tags["latest"]) == (False, IMAGE)
 
 
@@ -180,6 +235,19 @@ def test_move_leaves_tags_alone_when_others_have_come() -> None:
     client = FakeClient({"1.2.3": IMAGE, "1.2.4": OTHER, "latest": OTHER})
     report = run(client, "move", tags=["latest"], known=["1.2.3", "latest"])
     assert (report.changed, list(report.rows), client.tags["latest"]) == (True, [], OTHER)
+    # It is made from the tags and the commit that are there now.
+    assert "1.2.4" in report.tags
+    assert report.origins["latest"].revision == "f" * 40
+
+
+@pytest.mark.parametrize(("there", "moves"), [(OTHER, True), (IMAGE, True), (b"a third", False)])
+def test_move_leaves_a_tag_alone_that_another_run_has_moved(there: bytes, *, moves: bool) -> None:
+    """The decision was made about another image; what another run has moved to this one is in its place."""
+    client = FakeClient({"1.2.3": IMAGE, "latest": there})
+    standing = {"latest": digest_of(OTHER)}
+    report = run(client, "move", tags=["latest"], known=["1.2.3", "latest"], standing=standing)
+    assert report.changed is not moves
+    assert client.tags["latest"] == (IMAGE if moves else there)
 
 
 def test_move_tells_of_tags_that_came_while_it_moved() -> None:
@@ -188,6 +256,40 @@ def test_move_tells_of_tags_that_came_while_it_moved() -> None:
     client.meanwhile["image copy"] = "1.2.4"
     report = run(client, "move", tags=["latest"], known=["1.2.3"])
     assert (report.changed, len(report.rows)) == (True, 1)
+
+
+@pytest.mark.parametrize("action", ["push", "ask"])
+@pytest.mark.parametrize(
+    ("failure", "private"),
+    [
+        (None, ""),
+        # ghcr.io gives strangers no token for a private package; Docker Hub and Harbor give one that opens nothing.
+        (Failure(Kind.DENIED, "it answered 401 (Unauthorized) to GET /token"), "it answered 401 (Unauthorized)"),
+        (Failure(Kind.DENIED, "it answered 403 (Forbidden) to HEAD /v2/"), "it answered 403 (Forbidden)"),
+        (Failure(Kind.MISSING, "it answered 404 (Not Found) to HEAD /v2/"), "it answered 404 (Not Found)"),
+        (Failure(Kind.TRANSIENT, "it answered 429 (Too Many Requests)"), ""),
+        (Failure(Kind.REJECTED, "it answered 400 (Bad Request)"), ""),
+    ],
+)
+def test_whether_strangers_may_pull_is_asked_once(action: str, failure: Failure | None, private: str) -> None:
+    """One question without credentials after a push, or in a dry run; it never fails the job."""
+    client = FakeClient({"1.2.3": IMAGE, "latest": IMAGE})
+    client.outside = failure
+    report = run(client, action, writes=False)
+    assert report.failure is None
+    assert client.strangers == ["manifest head"]
+    assert report.private.startswith(private)
+    assert bool(report.private) is bool(private)
+
+
+def test_strangers_are_not_asked_for() -> None:
+    """Not where nothing is published, not before a push, not where nobody has logged in, and not by a move."""
+    nothing, later, stranger, moved = (FakeClient({"1.2.3": IMAGE} if number else {}) for number in range(4))
+    run(nothing, "ask", writes=False)
+    run(later, "ask")
+    run(stranger, "push", username="")
+    run(moved, "move", tags=["latest"], known=["1.2.3"])
+    assert [client.strangers for client in (nothing, later, stranger, moved)] == [[]] * 4
 
 
 @pytest.mark.parametrize("broken", ["manifest head", "image copy", "manifest get"])
