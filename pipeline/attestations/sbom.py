@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.build.pixi_image import environment_path
-from pipeline.build.tool_container import with_packages, with_scripts
+from pipeline.build.tool_container import last_line, with_packages, with_scripts
 from pipeline.checkout import ImageSource
 from pipeline.config.image_toml import Platform
 from pipeline.config.validation import listed
@@ -70,7 +70,7 @@ async def look(image: str, container: dagger.Container, prefix: str, base: str) 
     try:
         return TypeAdapter(Contents).validate_json(await listing.stdout())
     except (dagger.ExecError, ValidationError) as error:
-        reason = error.stderr.strip().splitlines()[-1] if isinstance(error, dagger.ExecError) else str(error)
+        reason = last_line(error) if isinstance(error, dagger.ExecError) else str(error)
         raise PipelineError(
             Code.SBOM_FAILED, f"{image}: the packages in the image cannot be listed: {reason}; build it again"
         ) from error
@@ -94,10 +94,9 @@ async def write(sbom: Sbom, form: SbomFormat, base: str) -> dagger.File:
     try:
         return await writing.file(output).sync()
     except dagger.ExecError as error:
-        reason = f"{error.stderr}\n{error.stdout}".strip().splitlines()[-1:]
         raise PipelineError(
             Code.SBOM_FAILED,
-            f"{sbom.name}: no document of {form.value} could be made: {''.join(reason)}; correct the package's entry "
+            f"{sbom.name}: no document of {form.value} could be made: {last_line(error)}; correct the package's entry "
             "in the lock, or use the other format",
         ) from error
 

@@ -76,6 +76,21 @@ async def outdated(
     return draw(updates, form)
 
 
+def read_version(output: str, reference: str) -> str:
+    """Return the version in the output of ``pixi --version``.
+
+    Args:
+        output: the output.
+        reference: the base image that it is of.
+
+    Raises:
+        OutdatedError: it is empty.
+    """
+    if not output.strip():
+        raise OutdatedError(Code.BASE_IMAGE_UNSUITABLE, f"'pixi --version' printed nothing in {reference}")
+    return output.split()[-1]
+
+
 class Sources:
     """Sources of updates, and their answers."""
 
@@ -124,7 +139,7 @@ class Sources:
             raise OutdatedError(
                 Code.BASE_IMAGE_UNSUITABLE, f"'pixi --version' failed in {base.reference}: {error}"
             ) from error
-        return output.split()[-1]
+        return read_version(output, base.reference)
 
     def _fail(self, image: str, kind: Kind, what: str, error: PipelineError) -> None:
         self.failed.append(UpdateRow(image=image, kind=kind, what=what, current="", newest=UNKNOWN, reason=str(error)))

@@ -6,7 +6,7 @@ from typing import Final
 import dagger
 from dagger import dag
 
-from pipeline.build.tool_container import with_packages, with_scripts
+from pipeline.build.tool_container import last_line, with_packages, with_scripts
 from pipeline.checkout import Checkout
 from pipeline.commands.publish import repositories
 from pipeline.concurrency import results_of
@@ -147,8 +147,7 @@ async def draw(page: Page, base: str) -> dagger.File:
     try:
         return await drawing.file(f"/{FILE}").sync()
     except dagger.ExecError as error:
-        reason = f"{error.stdout}\n{error.stderr}".strip().splitlines()[-1:]
         raise PipelineError(
             Code.STEP_FAILED,
-            f"{page.image}: the page could not be drawn: {''.join(reason)}; run the same command again",
+            f"{page.image}: the page could not be drawn: {last_line(error)}; run the same command again",
         ) from error
