@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-import anyio
 import dagger
 
 from pipeline.build import pixi_image
 from pipeline.checkout import Checkout, ImageSource
 from pipeline.commands.report import IMPATIENT
+from pipeline.concurrency import results_of
 from pipeline.config.image_toml import FILE as SPEC
 from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of, known_logins
 from pipeline.errors import Code, OutdatedError, PipelineError
@@ -58,13 +59,14 @@ async def outdated(
     bases = [base for source in images for base in find_bases(source)]
     locked = {source.name: await find_packages(source) for source in images if not source.spec.dockerfile}
     sources = Sources(checkout, (await known_logins(auths, docker_config))[0])
-    async with anyio.create_task_group() as tasks:
-        for repository, tags in by_repository(bases).items():
-            tasks.start_soon(sources.ask, repository, tags)
-        for base in bases:
-            if base.has_pixi:
-                tasks.start_soon(sources.look, base)
-        tasks.start_soon(sources.audit, locked)
+    await results_of(
+        lambda query: query(),
+        [
+            *(partial(sources.ask, repository, tags) for repository, tags in by_repository(bases).items()),
+            *(partial(sources.look, base) for base in bases if base.has_pixi),
+            partial(sources.audit, locked),
+        ],
+    )
     rows = [row for base in bases for row in find_newer(base, sources.answer(base), sources.pixi.get(base.image, ""))]
     rows += [row for name, packages in locked.items() for row in find_vulnerable(name, packages.python, sources.known)]
     updates = Updates(

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, NamedTuple
 from pydantic import Field, PrivateAttr
 from pydantic_settings import SettingsConfigDict
 
+from pipeline.concurrency import default_parallelism
 from pipeline.config.validation import FileSettings, read_toml, validate
 from pipeline.errors import Code, SpecError
 
@@ -61,6 +62,9 @@ class Settings(FileSettings):
 
     probe_timeout: Annotated[int, Field(gt=0, le=3600)] = 300
     """Time limit of each probe, in seconds."""
+
+    parallelism: Annotated[int, Field(gt=0, le=1000, default_factory=default_parallelism)]
+    """Number of builds, probes and registry queries that run at once in a call."""
 
     registries: tuple[Annotated[str, Field(pattern=REGISTRY)], ...] = (
         "ghcr.io/maniaclab",

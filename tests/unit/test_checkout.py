@@ -1,12 +1,16 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import anyio
+import dagger
 import pytest
 import rattler
 from dagger import dag
 
 import pipeline.checkout
 from pipeline.checkout import Checkout, ImageSource
+from pipeline.concurrency import results_of
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.settings import Settings
 from pipeline.errors import Code, SpecError
@@ -66,3 +70,35 @@ def test_each_file_of_an_image_is_read_once(checkout: CheckoutFolder, monkeypatc
                 assert image.inputs(platform).base_digests
             assert len(image.files.packages()) == 2
     assert sorted(read) == ["from_path", "load_spec", "read", "read_manifest"]
+
+
+@pytest.mark.asyncio
+async def test_the_settings_limit_what_runs_at_once(checkout: CheckoutFolder) -> None:
+    """From when the checkout is open, in every loop of the call."""
+
+    class Source(dagger.Directory):
+        """The checkout's files, as the engine would export them."""
+
+        def __init__(self) -> None:
+            """Without an engine."""
+
+        async def export(self, path: str, *, wipe: bool | None = False) -> str:
+            """Copy them."""
+            del wipe
+            shutil.copytree(checkout.path, path, dirs_exist_ok=True)
+            return path
+
+    checkout.write("pyproject.toml", "[tool.pipeline]\nparallelism = 2\n")
+    await Checkout.open(Source())
+    running: list[int] = []
+    most = 0
+
+    async def work(number: int) -> None:
+        nonlocal most
+        running.append(number)
+        most = max(most, len(running))
+        await anyio.sleep(0.001)
+        running.remove(number)
+
+    await results_of(work, range(6))
+    assert most == 2
