@@ -121,8 +121,8 @@ def find_excess(image: str, spec: ImageSpec, text: str, size: int) -> list[str]:
     where = format_location(f"{image}/{FILE}", first_line_of(text, (("size_budget",),)))
     if not size:
         return [
-            f"{where}: the size of image {image} is unknown, because no 'du -skx' works in it; add coreutils or BusyBox "
-            "to it, or remove 'size_budget'"
+            f"{where}: the size of image {image} is unknown, because it has no 'du -skx'; add coreutils or BusyBox to "
+            "it, or remove 'size_budget'"
         ]
     return [
         f"{where}: the files of image {image} take {format_size(size)}, more than the "

@@ -90,7 +90,7 @@ def read_version(output: str, reference: str) -> str:
     """
     if not output.strip():
         raise OutdatedError(Code.BASE_IMAGE_UNSUITABLE, f"'pixi --version' printed nothing in {reference}")
-    return output.split()[-1]
+    return output.rsplit(maxsplit=1)[-1].strip()
 
 
 class Sources:

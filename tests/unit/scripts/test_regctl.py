@@ -161,5 +161,5 @@ def test_a_program_that_does_not_read_gives_its_own_reason(tmp_path: Path, lengt
     program = tmp_path / "regctl"
     program.write_text("#!/bin/sh\nexec 0<&-\necho 'unknown flag: --pass-stdin' >&2\nsleep 0.1\nexit 1\n")
     program.chmod(0o755)
-    with pytest.raises(Failure, match="^unknown flag: --pass-stdin$"):
+    with pytest.raises(Failure, match=r"^unknown flag: --pass-stdin$"):
         Client(LIMITS, program=str(program)).run("registry", "login", stdin=b"x" * length)

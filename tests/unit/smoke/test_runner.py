@@ -78,7 +78,7 @@ async def test_a_byte_now_and_then_is_no_answer(begin: str) -> None:
 
 async def test_silence_is_no_answer() -> None:
     """A server that accepts the connection and says nothing."""
-    with server(lambda connection: time.sleep(SOON)) as endpoint, pytest.raises(TimeoutError):
+    with server(lambda _: time.sleep(SOON)) as endpoint, pytest.raises(TimeoutError):
         await ask(endpoint, PROBE, SECONDS)
 
 
