@@ -54,8 +54,8 @@ _MODULES: Final = (
     *(f"scripts/{name}.py" for name in ("compile", "divide", "folders", "post_link", "unpack")),
 )
 
-#: A function of the shell: links a path to a folder of a cache that begins again every 30 days, because uv does not note
-#: what it uses. The previous folder stays, since another build may use it. Arguments: the cache, and the path.
+#: A function of the shell: links a path to a folder of a cache that begins again every 30 days, because uv does not
+#: note what it uses. The previous folder stays, since another build may use it. Arguments: the cache, and the path.
 KEEP: Final = """
 keep() {
   period=$(($(date +%s) / 2592000))

@@ -1,6 +1,5 @@
 """The installation: when its packages are fetched again, and what it may write to."""
 
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -111,5 +110,5 @@ def test_downloads_of_uv_begin_again(tmp_path: Path) -> None:
     for link in ("one", "two"):
         command = ["sh", "-euc", f'{KEEP}keep "$@"', "sh", str(tmp_path / "wheels"), str(tmp_path / link)]
         subprocess.run(command, check=True)
-        assert os.listdir(tmp_path / link) == ["a"]
+        assert [path.name for path in (tmp_path / link).iterdir()] == ["a"]
     assert {path.name for path in (tmp_path / "wheels").iterdir()} == {str(period - 1), str(period)}
