@@ -63,7 +63,7 @@ class Settings(FileSettings):
     probe_timeout: Annotated[int, Field(gt=0, le=3600)] = 300
     """Time limit of each probe, in seconds."""
 
-    parallelism: Annotated[int, Field(gt=0, le=1000, default_factory=default_parallelism)]
+    parallelism: Annotated[int, Field(gt=0, le=1000)] = Field(default_factory=default_parallelism)
     """Number of builds, probes and registry queries that run at once in a call."""
 
     registries: tuple[Annotated[str, Field(pattern=REGISTRY)], ...] = (
