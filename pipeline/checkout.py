@@ -14,6 +14,7 @@ from pipeline.build import dockerfile_image, extra_files, pixi_image
 from pipeline.build.finalize import finalize
 from pipeline.build.image import Image
 from pipeline.build.inputs import BuildInputs
+from pipeline.concurrency import limit_parallelism
 from pipeline.config.image_toml import FILE, ImageSpec, Platform, find_images, load_spec
 from pipeline.config.settings import Settings, load_settings
 from pipeline.config.toml_locations import located
@@ -195,7 +196,7 @@ class Checkout:
 
     @classmethod
     async def open(cls, source: dagger.Directory, logins: Logins | None = None) -> Self:
-        """Read a checkout.
+        """Read a checkout, and set its limit of parallel work for the calling task.
 
         Args:
             source: the checkout's files in the engine.
@@ -210,6 +211,7 @@ class Checkout:
             settings = load_settings(path)
         except SpecError as error:
             raise SpecError(error.code, located(error, path)) from error
+        limit_parallelism(settings.parallelism)
         return cls(source, path, settings, read_commit(path, find_images(path)), logins or Logins())
 
     def names(self) -> list[str]:

@@ -32,7 +32,7 @@ class Facts:
     """CONDA_PREFIX and PATH that each activation script sets, by script."""
 
     size: int = 0
-    """Bytes of all files."""
+    """Bytes of all files; 0 if the image has no program that counts them."""
 
 
 def read_facts(output: str) -> Facts:
@@ -43,7 +43,7 @@ def read_facts(output: str) -> Facts:
     for line in output.splitlines():
         kind, _, value = line.partition("\t")
         if kind == "size":
-            size = int(value) * 1024
+            size = int(value) * 1024 if value.isdecimal() else 0
         elif kind == "active":
             script, prefix, path = (*value.split(" ", 2), "", "")[:3]
             active[script] = (prefix, path)
@@ -115,10 +115,15 @@ def find_missing_labels(image: str, spec: ImageSpec, required: Iterable[str], la
 
 
 def find_excess(image: str, spec: ImageSpec, text: str, size: int) -> list[str]:
-    """Return a finding where an image's files exceed its size budget."""
-    if spec.size_budget is None or size <= spec.size_budget:
+    """Return a finding where an image's files exceed its size budget, or where their size is unknown."""
+    if spec.size_budget is None or 0 < size <= spec.size_budget:
         return []
     where = format_location(f"{image}/{FILE}", first_line_of(text, (("size_budget",),)))
+    if not size:
+        return [
+            f"{where}: the size of image {image} is unknown, because it has no 'du -skx'; add coreutils or BusyBox to "
+            "it, or remove 'size_budget'"
+        ]
     return [
         f"{where}: the files of image {image} take {format_size(size)}, more than the "
         f"{format_size(spec.size_budget)} of 'size_budget'; leave packages or files out, or raise it"

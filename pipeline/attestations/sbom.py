@@ -135,10 +135,9 @@ async def write(sbom: Sbom, form: SbomFormat, base: str) -> dagger.File:
     try:
         return await writing.file(output).sync()
     except dagger.ExecError as error:
-        reason = f"{error.stderr}\n{error.stdout}".strip().splitlines()[-1:]
         raise PipelineError(
             Code.SBOM_FAILED,
-            f"{sbom.name}: no document of {form.value} could be made: {''.join(reason)}; correct the package's entry "
+            f"{sbom.name}: no document of {form.value} could be made: {reason_of(error)}; correct the package's entry "
             "in the lock, or use the other format",
         ) from error
 

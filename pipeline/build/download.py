@@ -3,6 +3,9 @@
 pixi could download them as well, but pixi 0.15 does not verify hashes, and every version stops at the first package
 that fails. The volume holds the archives, which take a third of the unpacked size. Unpacked packages in it would gain
 nothing: pixi cannot link files out of a volume, so each build would write them a second time.
+
+Code from elsewhere must not write to a volume that other builds read: an installation that runs some gets copies of the
+archives, and no volume.
 """
 
 import json
@@ -24,10 +27,12 @@ from pipeline.errors import Code, LockError, PipelineError
 from pipeline.locks.image_lock import relock_remedy
 from pipeline.scripts.messages import DownloadFailure, DownloadReport, Package
 
-#: Cache volume, which is in no layer: fetched packages, and pixi's own cache.
-PACKAGE_CACHE: Final = "/var/cache/pixi"
-#: Folder of the fetched archives in the cache volume.
-ARCHIVES: Final = f"{PACKAGE_CACHE}/archives"
+#: Mount point of the cache volume with fetched archives, or of copies of them.
+ARCHIVES: Final = "/.archives"
+#: Mount point of the cache volume with pixi's downloads of PyPI packages.
+WHEELS: Final = "/.wheels"
+#: Folder for copies of the archives in the fetch stage.
+_COPIES: Final = "/copies"
 #: File that the fetch stage writes at its end. Each step that needs the packages mounts it, and so waits for them.
 DONE: Final = "/fetched"
 
@@ -57,18 +62,26 @@ def packages(image: str, records: Iterable[rattler.RepoDataRecord]) -> list[Pack
     return result
 
 
-def with_package_cache(container: dagger.Container, subdir: str) -> dagger.Container:
-    """Mount the package cache, which all images of a platform share, and configure rattler and pixi to use it.
+def with_fetched(
+    container: dagger.Container, fetching: dagger.Container, subdir: str, *, copied: bool
+) -> dagger.Container:
+    """Mount fetched packages for an installation, and a cache for those of PyPI.
 
     Args:
-        container: a container that fetches or installs packages.
-        subdir: conda's name of the platform; packages of two platforms can have the same name.
+        container: the container that installs packages.
+        fetching: the fetch stage.
+        subdir: conda's name of the platform.
+        copied: mount copies and no volume, because the installation runs code from elsewhere.
     """
-    return (
-        container.with_mounted_cache(PACKAGE_CACHE, dag.cache_volume(f"pixi-packages-{subdir}"))
-        .with_env_variable("PIXI_CACHE_DIR", PACKAGE_CACHE)
-        .with_env_variable("RATTLER_CACHE_DIR", PACKAGE_CACHE)
-    )
+    container = container.with_mounted_file(DONE, fetching.file(DONE))
+    if copied:
+        return container.with_mounted_directory(ARCHIVES, fetching.directory(_COPIES))
+    return _with_archives(container, subdir).with_mounted_cache(WHEELS, dag.cache_volume(f"pypi-wheels-{subdir}"))
+
+
+def _with_archives(container: dagger.Container, subdir: str) -> dagger.Container:
+    """Mount the volume that all images of a platform share; packages of two platforms are not used together."""
+    return container.with_mounted_cache(ARCHIVES, dag.cache_volume(f"conda-archives-{subdir}"))
 
 
 def fetcher(base: str) -> dagger.Container:
@@ -80,7 +93,9 @@ def fetcher(base: str) -> dagger.Container:
     return dag.container().from_(base).with_(with_packages("fetch.lock"))
 
 
-def fetch_stage(base: str, packages: list[Package], subdir: str, logins: Logins) -> dagger.Container:
+def fetch_stage(  # noqa: PLR0913  # the inputs of the step
+    base: str, packages: list[Package], subdir: str, logins: Logins, *, copied: bool = False, again: str = ""
+) -> dagger.Container:
     """Return a container that fetches packages into the cache, and then writes the file ``DONE``.
 
     Args:
@@ -88,15 +103,20 @@ def fetch_stage(base: str, packages: list[Package], subdir: str, logins: Logins)
         packages: the packages; the step runs again when one of them changes.
         subdir: conda's name of the platform that they are for.
         logins: credentials for channels.
+        copied: copy the packages for an installation that must not write to the cache.
+        again: a text that is new for each repetition, so that the engine does not answer from its cache.
     """
     manifest = json.dumps([asdict(package) for package in packages])
     return (
         fetcher(base)
-        .with_(lambda container: with_package_cache(container, subdir))
+        .with_(lambda container: _with_archives(container, subdir))
         .with_(with_scripts("messages.py", "fetch.py"))
         .with_mounted_file("/packages.json", dag.file("packages.json", manifest))
         .with_(logins.mounted)
-        .with_exec(["python", "-m", "pipeline.scripts.fetch", "/packages.json", ARCHIVES, DONE])
+        .with_env_variable("FETCHED_AGAIN", again)
+        .with_exec(
+            ["python", "-m", "pipeline.scripts.fetch", "/packages.json", ARCHIVES, DONE, *([_COPIES] if copied else [])]
+        )
     )
 
 

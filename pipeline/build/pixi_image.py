@@ -16,19 +16,17 @@ from dagger import dag
 
 from pipeline.build import pixi_list, post_link
 from pipeline.build.activation import read_activation
-from pipeline.build.download import DONE, explain_fetch, fetch_stage, packages, with_package_cache
 from pipeline.build.finalize import APP, Built
 from pipeline.build.image import Environment
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.install import ENTRYPOINT as MADE_ENTRYPOINT
-from pipeline.build.install import LAYERS, POST_LINK, with_environment
-from pipeline.build.pixi_errors import explain_install
+from pipeline.build.install import LAYERS, POST_LINK, install
 from pipeline.build.pixi_list import with_inputs
 from pipeline.credentials.registry_auth import explain_rejected_pull
 from pipeline.errors import Code, PipelineError
 from pipeline.locks.base_images import REMEDY, to_lock
 from pipeline.locks.cuda import check_base
-from pipeline.locks.image_lock import LOCK, SUBDIRS, ImageLock, Locked
+from pipeline.locks.image_lock import LOCK, ImageLock, Locked
 from pipeline.output.console import log
 
 ENTRYPOINT: Final = f"{APP}/entrypoint.sh"
@@ -39,24 +37,6 @@ _SOURCES: Final = "/.sources"
 def environment_path(environment: str) -> str:
     """Return the path of an environment, which is the same in both stages."""
     return f"{APP}/.pixi/envs/{environment}"
-
-
-def pixi_stage(base: dagger.Container, inputs: BuildInputs, lock: ImageLock, fetched: dagger.File) -> dagger.Container:
-    """Return the base image with the locked environment installed; all other inputs and outputs are mounted.
-
-    Args:
-        base: the base image; it has pixi.
-        inputs: build inputs of the image.
-        lock: its manifest and lock.
-        fetched: the file that the fetch stage wrote after it had filled the package cache.
-    """
-    container = (
-        with_inputs(base, inputs, lock)
-        .with_(lambda container: with_package_cache(container, SUBDIRS[inputs.platform]))
-        .with_mounted_file(DONE, fetched)
-        .with_(inputs.logins.mounted)
-    )
-    return with_environment(container, inputs, environment_path(inputs.spec.environment))
 
 
 def final_stage(base: dagger.Container) -> dagger.Container:
@@ -93,28 +73,10 @@ async def build(inputs: BuildInputs, lock: ImageLock) -> Built:
     locked = await pixi_list.ask(base, inputs, lock, address)
     if spec.cuda and (note := pixi_list.platform_note(image, lock, locked)):
         log(note)
-    to_fetch = packages(image, locked.conda.values())
-    fetching = fetch_stage(settings.fetch_base, to_fetch, SUBDIRS[inputs.platform], inputs.logins)
-    try:
-        await fetching.sync()
-    except dagger.ExecError as error:
-        raise explain_fetch(image, error.stdout, error.stderr, inputs.logins.channels) from error
-    installed = pixi_stage(base, inputs, lock, fetching.file(DONE))
-    try:
-        await installed.sync()
-    except dagger.ExecError as error:
-        output = inputs.logins.hide(f"{error.stdout}\n{error.stderr}")
-        raise post_link.explain(image, output) or explain_install(
-            image,
-            spec.environment,
-            error.exit_code,
-            output,
-            manifest=lock.manifest.file,
-            known=inputs.logins.channels,
-        ) from error
+    prefix = environment_path(spec.environment)
+    installed = await install(base, inputs, lock, locked, prefix)
     log(post_link.describe(image, await installed.file(POST_LINK).contents()))
     entrypoint = installed.file(MADE_ENTRYPOINT)
-    prefix = environment_path(spec.environment)
     editables = await find_editable(installed.directory(prefix)) if lock.has_local else set()
     environment = Environment(installed.rootfs(), prefix, installed.file(LAYERS))
     without_environment = final_stage(runtime)

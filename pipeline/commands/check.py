@@ -127,7 +127,8 @@ class Checker:
             for built in (await source.build_all()).values():
                 size = (await inspect_image(built.container)).size
                 findings += find_excess(image, spec, _text(source), size)
-                sizes.append(format_size(size) + (f" of {format_size(spec.size_budget)}" if spec.size_budget else ""))
+                budget = f" of {format_size(spec.size_budget)}" if spec.size_budget else ""
+                sizes.append(format_size(size or None) + budget)
             return findings, ", ".join(sizes)
 
         return await self._each(check)

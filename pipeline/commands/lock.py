@@ -10,7 +10,6 @@ import dagger
 from packaging.utils import canonicalize_name
 
 from pipeline.build import pixi_image
-from pipeline.build.download import PACKAGE_CACHE, with_package_cache
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.pixi_errors import KILLED, TIMED_OUT, WITHIN, advice, describe, killed, remedy
 from pipeline.build.pixi_output import read
@@ -22,7 +21,7 @@ from pipeline.config.validation import listed, nearest
 from pipeline.errors import Code, LockError, PipelineError, SpecError
 from pipeline.locks import base_images, channel_check, image_lock
 from pipeline.locks.diff import compare, report
-from pipeline.locks.image_lock import LOCK, SUBDIRS, LockFiles, check_manifest
+from pipeline.locks.image_lock import LOCK, LockFiles, check_manifest
 from pipeline.locks.lockfile import read_packages
 from pipeline.locks.manifest import PIXI_TOML
 from pipeline.locks.unpin import without
@@ -31,6 +30,8 @@ from pipeline.output.formats import Format
 
 #: Path of the image's folder in the container that solves.
 FOLDER: Final = "/solve"
+#: Mount point of pixi's cache in the container that solves.
+_CACHE: Final = "/solve-cache"
 #: Number of tries to solve, each with twice the time of the last one: sometimes pixi hangs.
 TRIES: Final = 3
 #: An older pixi has no `lock` command, but `list` locks too. Argument: the timeout in seconds.
@@ -153,9 +154,11 @@ async def solve(inputs: BuildInputs, manifest: str) -> dagger.File:
         # Without the environments that somebody installed in the folder.
         base.with_directory(FOLDER, inputs.folder.without_directory(".pixi"))
         .with_workdir(FOLDER)
-        .with_(lambda container: with_package_cache(container, SUBDIRS[inputs.platform]))
-        # Cached packages are for PyPI packages that pixi builds to solve; the channels' repodata is always read again.
-        .with_mounted_temp(f"{PACKAGE_CACHE}/repodata")
+        # New for each solve: pixi builds source packages of PyPI to solve, and what their code leaves in a cache must
+        # not get into another lock. The channels' repodata is read again in any case.
+        .with_mounted_directory(_CACHE, dagger.dag.directory())
+        .with_env_variable("PIXI_CACHE_DIR", _CACHE)
+        .with_env_variable("RATTLER_CACHE_DIR", _CACHE)
         .with_env_variable("CONDA_OVERRIDE_CUDA", spec.cuda or "")
         .with_(inputs.logins.mounted)
     )

@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-import anyio
 import dagger
 
 from pipeline.build import pixi_image
 from pipeline.checkout import Checkout, ImageSource
 from pipeline.commands.report import IMPATIENT
+from pipeline.concurrency import results_of
 from pipeline.config.image_toml import FILE as SPEC
 from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of, known_logins
 from pipeline.errors import Code, OutdatedError, PipelineError
@@ -58,13 +59,14 @@ async def outdated(
     bases = [base for source in images for base in find_bases(source)]
     locked = {source.name: await find_packages(source) for source in images if not source.spec.dockerfile}
     sources = Sources(checkout, (await known_logins(auths, docker_config))[0])
-    async with anyio.create_task_group() as tasks:
-        for repository, tags in by_repository(bases).items():
-            tasks.start_soon(sources.ask, repository, tags)
-        for base in bases:
-            if base.has_pixi:
-                tasks.start_soon(sources.look, base)
-        tasks.start_soon(sources.audit, locked)
+    await results_of(
+        lambda query: query(),
+        [
+            *(partial(sources.ask, repository, tags) for repository, tags in by_repository(bases).items()),
+            *(partial(sources.look, base) for base in bases if base.has_pixi),
+            partial(sources.audit, locked),
+        ],
+    )
     rows = [row for base in bases for row in find_newer(base, sources.answer(base), sources.pixi.get(base.image, ""))]
     rows += [row for name, packages in locked.items() for row in find_vulnerable(name, packages.python, sources.known)]
     updates = Updates(
@@ -74,6 +76,21 @@ async def outdated(
     if updates.unknown:
         raise OutdatedError(Code.OUTDATED_INCOMPLETE, f"{explain(updates.unknown)}\n{draw(updates, form)}")
     return draw(updates, form)
+
+
+def read_version(output: str, reference: str) -> str:
+    """Return the version in the output of ``pixi --version``.
+
+    Args:
+        output: the output.
+        reference: the base image that it is of.
+
+    Raises:
+        OutdatedError: it is empty.
+    """
+    if not output.strip():
+        raise OutdatedError(Code.BASE_IMAGE_UNSUITABLE, f"'pixi --version' printed nothing in {reference}")
+    return output.rsplit(maxsplit=1)[-1].strip()
 
 
 class Sources:
@@ -124,7 +141,7 @@ class Sources:
             raise OutdatedError(
                 Code.BASE_IMAGE_UNSUITABLE, f"'pixi --version' failed in {base.reference}: {error}"
             ) from error
-        return output.split()[-1]
+        return read_version(output, base.reference)
 
     def _fail(self, image: str, kind: Kind, what: str, error: PipelineError) -> None:
         self.failed.append(UpdateRow(image=image, kind=kind, what=what, current="", newest=UNKNOWN, reason=str(error)))

@@ -12,6 +12,7 @@ from pipeline.commands.publish import repositories
 from pipeline.concurrency import results_of
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of
+from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.locks.image_lock import LOCK
 from pipeline.locks.lockfile import LockTarget, Packages, read_packages
@@ -147,8 +148,7 @@ async def draw(page: Page, base: str) -> dagger.File:
     try:
         return await drawing.file(f"/{FILE}").sync()
     except dagger.ExecError as error:
-        reason = f"{error.stdout}\n{error.stderr}".strip().splitlines()[-1:]
         raise PipelineError(
             Code.STEP_FAILED,
-            f"{page.image}: the page could not be drawn: {''.join(reason)}; run the same command again",
+            f"{page.image}: the page could not be drawn: {reason_of(error)}; run the same command again",
         ) from error

@@ -1,5 +1,6 @@
 """Settings of the whole pipeline, from a checkout's images.toml or ``[tool.pipeline]`` of its pyproject.toml."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -30,8 +31,15 @@ SETTINGS: Final = f"[{'.'.join(PROJECT.table)}] or {OWN_FILE}"
 #: Pattern of a registry, the beginning of a repository: a host and a path in lower case.
 REGISTRY: Final = r"^[a-z0-9.-]+(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$"
 
+#: The lowest default of ``parallelism``, on a machine with few cores: much of the work is waiting for a network.
+LEAST_PARALLELISM: Final = 4
 #: Settings that hold the path of a file in the checkout.
 FILES: Final = ("signing_config", "trusted_root")
+
+
+def default_parallelism() -> int:
+    """Return the limit without a setting: the number of the machine's cores, but at least ``LEAST_PARALLELISM``."""
+    return max(LEAST_PARALLELISM, os.cpu_count() or 1)
 
 
 class Settings(FileSettings):
@@ -61,6 +69,9 @@ class Settings(FileSettings):
 
     probe_timeout: Annotated[int, Field(gt=0, le=3600)] = 300
     """Time limit of each probe, in seconds."""
+
+    parallelism: Annotated[int, Field(gt=0, le=1000)] = Field(default_factory=default_parallelism)
+    """Number of builds, probes and registry queries that run at once in a call."""
 
     registries: tuple[Annotated[str, Field(pattern=REGISTRY)], ...] = (
         "ghcr.io/maniaclab",

@@ -4,6 +4,7 @@ regctl retries some requests by itself: five times in three seconds, without a p
 and with the pause of Retry-After. Its failed requests count as tries here, so that the two do not multiply.
 """
 
+import contextlib
 import os
 import random
 import subprocess
@@ -154,8 +155,9 @@ class Client:
             ) as process:
                 log = Log(process.stderr)
                 if process.stdin:
-                    process.stdin.write(stdin)
-                    process.stdin.close()
+                    # regctl may end before it has read this. Then its message says why, and not the broken pipe.
+                    with contextlib.suppress(BrokenPipeError), process.stdin:
+                        process.stdin.write(stdin)
                 given_up = self._watch(process, log, target)
                 # Before the end of the block closes the stream that it reads.
                 log.join()

@@ -3,7 +3,7 @@
 Probes do not affect each other: a failure of any kind is a result.
 """
 
-import http.client
+import http
 import importlib.resources
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,8 +12,8 @@ from functools import partial
 from typing import Final
 
 import anyio
-import anyio.to_thread
 import dagger
+import httpx
 from dagger import dag
 
 from pipeline.concurrency import results_of
@@ -132,10 +132,10 @@ class Prober:
             with anyio.fail_after(seconds + GRACE):
                 await service.start()
                 endpoint = await service.endpoint(port=probe.port)
-                status, body = await _ask(endpoint, probe, time.monotonic() + seconds)
+                status, body = await ask(endpoint, probe, seconds)
         except dagger.ExecError as error:
             end = evaluate.ended(error.stdout, error.stderr, late)
-        except (TimeoutError, OSError, http.client.HTTPException) as error:
+        except (TimeoutError, OSError, httpx.HTTPError) as error:
             end = Ended(stderr=str(error), failure=late)
         except dagger.QueryError as error:
             end = Ended(stderr=str(error), failure=UNSTARTED)
@@ -169,29 +169,48 @@ class Prober:
             return Ended(stderr=str(error), failure=UNSTARTED, unstarted=True)
 
 
-async def _ask(endpoint: str, probe: ServerProbe, deadline: float) -> tuple[int, str]:
-    """Request a path until the answer is expected or no server error, or the time is over."""
-    while True:
-        left = deadline - time.monotonic()
-        try:
-            status, body = await anyio.to_thread.run_sync(_get, endpoint, probe.path, max(left, 1.0))
-        except (OSError, http.client.HTTPException):
-            if time.monotonic() + PAUSE > deadline:
-                raise
-        else:
-            if status == probe.status or status < http.HTTPStatus.INTERNAL_SERVER_ERROR or left < PAUSE:
-                return status, body
-        await anyio.sleep(PAUSE)
+async def ask(endpoint: str, probe: ServerProbe, seconds: float) -> tuple[int, str]:
+    """Request a path until the answer is expected or no server error, or the time is over; return status and body.
+
+    Args:
+        endpoint: host and port of the server.
+        probe: the probe with the path.
+        seconds: time limit for all requests together, whatever the server sends in it.
+
+    Raises:
+        TimeoutError: the last answer did not end in time.
+        OSError, httpx.HTTPError: the server cannot be reached, or does not speak HTTP.
+    """
+    deadline = time.monotonic() + seconds
+    async with httpx.AsyncClient(timeout=None, trust_env=False) as client:  # noqa: S113  # _get limits the whole
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                status, body = await _get(client, f"http://{endpoint}{probe.path}", max(left, PAUSE))
+            except (TimeoutError, OSError, httpx.HTTPError):
+                if time.monotonic() + PAUSE > deadline:
+                    raise
+            else:
+                if status == probe.status or status < http.HTTPStatus.INTERNAL_SERVER_ERROR or left < PAUSE:
+                    return status, body
+            await anyio.sleep(PAUSE)
 
 
-def _get(endpoint: str, path: str, seconds: float) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(endpoint, timeout=seconds)
+async def _get(client: httpx.AsyncClient, url: str, seconds: float) -> tuple[int, str]:
+    body = b""
     try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read(BODY).decode(errors="replace")
-    finally:
-        connection.close()
+        # For the whole answer: a limit for each read would let a server go on for ever that sends a byte now and then.
+        with anyio.fail_after(seconds):
+            # A new connection for each request: a server that starts may close the others.
+            headers = {"Connection": "close", "Accept-Encoding": "identity"}
+            async with client.stream("GET", url, headers=headers) as answer:
+                async for part in answer.aiter_raw():
+                    body += part
+                    if len(body) >= BODY:
+                        break
+                return answer.status_code, body[:BODY].decode(errors="replace")
+    except TimeoutError:
+        raise TimeoutError("its answer did not end") from None
 
 
 async def _stop(service: dagger.Service) -> None:

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from dagger import dag
 
+from pipeline.build.download import ARCHIVES, WHEELS
 from pipeline.checkout import Checkout as Images
 from pipeline.output.formats import SbomFormat
 from pipeline.registry.oci_layout import make_artifact
@@ -35,6 +36,19 @@ requires-python = ">=3.11"
 [build-system]
 requires = ["hatchling"]
 build-backend = "hatchling.build"
+"""
+#: Code that pixi runs to build a package: it writes into each cache that it finds.
+PLANTS: Final = f"""\
+from pathlib import Path
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class Hook(BuildHookInterface):
+    def initialize(self, version, build_data):
+        for folder in map(Path, {[ARCHIVES, WHEELS, "/var/cache/pixi"]}):
+            if folder.is_dir():
+                (folder / "planted").touch()
 """
 MODULE: Final = "WHERE = __file__\n"
 WORKSPACE: Final = """\
@@ -70,7 +84,8 @@ IMAGES: Final[dict[str, dict[str, str]]] = {
         '\n[activation]\nscripts = ["scripts/on.sh"]\n'
         '\n[feature.more.target.unix.activation]\nscripts = ["scripts/unix.sh"]\n'
         '\n[environments]\ndefault = ["more"]\n',
-        "libs/built/pyproject.toml": PROJECT.format(name="built"),
+        "libs/built/pyproject.toml": PROJECT.format(name="built") + "\n[tool.hatch.build.hooks.custom]\n",
+        "libs/built/hatch_build.py": PLANTS,
         "libs/built/src/built/__init__.py": MODULE,
         "libs/used/pyproject.toml": PROJECT.format(name="used"),
         "libs/used/src/used/__init__.py": MODULE,
@@ -282,6 +297,18 @@ async def test_packages_by_path_are_the_same_bytes(made: Checkout, image: str) -
         built = await replace(images, settings=settings).image(image).build()
         digests.add((await make_artifact(settings.fetch_base, [built], None)).digest)
     assert len(digests) == 1
+
+
+async def test_code_of_a_package_writes_to_no_cache(made: Checkout) -> None:
+    """What a package's build writes reaches no other build: neither archives nor wheels."""
+    await answer(made, "build", image="parts")
+    container = dag.container().from_(BASE).with_env_variable("NOW", str(number()))
+    for path, volume in {ARCHIVES: "conda-archives-linux-64", WHEELS: "pypi-wheels-linux-64"}.items():
+        container = container.with_mounted_cache(path, dag.cache_volume(volume))
+    found = (await inside.run(container, "find", ARCHIVES, WHEELS, "-maxdepth", "1")).splitlines()
+    assert [path for path in found if path.endswith("planted")] == []
+    # The volumes are those of the builds.
+    assert [path for path in found if path.endswith(".conda")]
 
 
 async def test_a_package_from_git_needs_git(made: Checkout) -> None:

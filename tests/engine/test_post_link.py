@@ -1,5 +1,6 @@
 """Post-link scripts of conda's packages run where image.toml asks for it, and are otherwise named."""
 
+import hashlib
 import secrets
 import shutil
 import time
@@ -122,6 +123,21 @@ async def test_scripts_run_where_they_are_asked_for(
     layout = await Layout.of(one.layout, tmp_path / "layout")
     member = layout.everything()[f"{PREFIX}/{FORMATS}"]
     assert (member.mtime, member.mode) == (TIME, 0o644)
+
+
+async def test_damaged_packages_are_fetched_again(
+    tmp_path: Path, locked: Path, channel: Channel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An archive that is empty in the cache, as after a power cut, is replaced without a question."""
+    await build(tmp_path / "first", locked, wanted=False, seconds=number())
+    (made,) = channel.folder.glob("*/eager-*.conda")
+    name = f"{hashlib.sha256(made.read_bytes()).hexdigest()}.conda"
+    volume = dag.cache_volume("conda-archives-linux-64")
+    damage = dag.container().from_(Settings().fetch_base).with_mounted_cache("/cache", volume)
+    await run(damage.with_env_variable("NOW", str(number())), "sh", "-euc", f"test -s /cache/{name}; : > /cache/{name}")
+    await build(tmp_path / "second", locked, wanted=False, seconds=number())
+    assert "drawing: eager-1.0-h_0 is missing or damaged in the cache of packages; " in capsys.readouterr().out
+    await run(damage.with_env_variable("NOW", str(number())), "test", "-s", f"/cache/{name}")
 
 
 async def test_a_script_that_fails_is_one_sentence(tmp_path: Path, locked: Path) -> None:

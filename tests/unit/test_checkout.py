@@ -1,13 +1,17 @@
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import anyio
+import dagger
 import pytest
 import rattler
 from dagger import dag
 
 import pipeline.checkout
 from pipeline.checkout import Checkout, ImageSource
+from pipeline.concurrency import results_of
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.settings import Settings
 from pipeline.errors import Code, SpecError
@@ -81,3 +85,35 @@ def test_each_image_has_the_changes_that_concern_it(checkout: CheckoutFolder) ->
     assert opened.commit_of("small") == opened.image("small").commit
     assert opened.commit_of(None) == commit
     assert Checkout(dag.directory(), checkout.path, Settings()).commit_of("small") is None
+
+
+@pytest.mark.asyncio
+async def test_the_settings_limit_what_runs_at_once(checkout: CheckoutFolder) -> None:
+    """From when the checkout is open, in every loop of the call."""
+
+    class Source(dagger.Directory):
+        """The checkout's files, as the engine would export them."""
+
+        def __init__(self) -> None:
+            """Without an engine."""
+
+        async def export(self, path: str, *, wipe: bool | None = False) -> str:
+            """Copy them."""
+            del wipe
+            shutil.copytree(checkout.path, path, dirs_exist_ok=True)
+            return path
+
+    checkout.write("pyproject.toml", "[tool.pipeline]\nparallelism = 2\n")
+    await Checkout.open(Source())
+    running: list[int] = []
+    most = 0
+
+    async def work(number: int) -> None:
+        nonlocal most
+        running.append(number)
+        most = max(most, len(running))
+        await anyio.sleep(0.001)
+        running.remove(number)
+
+    await results_of(work, range(6))
+    assert most == 2

@@ -4,7 +4,8 @@ import anyio
 import dagger
 import pytest
 
-from pipeline.concurrency import results_of
+from pipeline.concurrency import limit_parallelism, results_of
+from pipeline.config.settings import default_parallelism
 from pipeline.errors import Code, PipelineError
 from tests.unit.refusals import refused
 
@@ -65,3 +66,77 @@ async def test_a_bug_is_no_failure() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await results_of(halve, [2, 0])
     assert caught.group_contains(ZeroDivisionError)
+
+
+class Running:
+    """Counts what runs at once: functions that do something, and not those that wait for others."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    async def work(self, _: object = None) -> None:
+        """Do something for a while."""
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await anyio.sleep(0.002)
+        self.now -= 1
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_a_limit_holds_for_all_loops_together(limit: int) -> None:
+    """Five images, and seven probes of each: one limit for all, and no loop waits for the one that it is in."""
+    limit_parallelism(limit)
+    running = Running()
+
+    async def test(image: int) -> list[None]:
+        await running.work()
+        done = await results_of(running.work, range(7))
+        await running.work()
+        assert image < 5
+        return done
+
+    with anyio.fail_after(5):
+        done = await results_of(test, range(5))
+    assert [len(of_one) for of_one in done] == [7] * 5
+    assert running.most == limit
+
+
+async def test_a_failed_inner_loop_leaves_its_place() -> None:
+    """The others go on, at the same number."""
+    limit_parallelism(1)
+    running = Running()
+
+    async def test(image: int) -> None:
+        if image == 0:
+            await results_of(halve, [1])
+        await running.work()
+
+    with anyio.fail_after(5), refused(Code.STEP_FAILED, "1 is odd"):
+        await results_of(test, range(3))
+    with anyio.fail_after(5):
+        await results_of(running.work, range(3))
+    assert running.most == 1
+
+
+async def test_a_cancelled_loop_leaves_its_places() -> None:
+    """A bug in one function ends the others, wherever each of them waits."""
+    limit_parallelism(1)
+
+    async def test(image: int) -> None:
+        await results_of(anyio.sleep, [0.001])
+        assert image != 1
+
+    with pytest.raises(ExceptionGroup):
+        await results_of(test, range(3))
+    with anyio.fail_after(5):
+        assert await results_of(halve, [2, 4]) == [5, 4]
+
+
+async def test_without_a_setting_cores_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not fewer than four, because much of the work waits for a network."""
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    running = Running()
+    await results_of(running.work, range(40))
+    assert running.most == 16
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert default_parallelism() == 4

@@ -4,19 +4,12 @@ import logging
 from dataclasses import dataclass, field
 
 import dagger
-import gql
 import pytest
-from dagger._exceptions import QueryErrorValue  # the SDK makes it of an answer
 
 from pipeline.credentials.registry_auth import RegistryAuth
 from pipeline.engine_errors import explain, explained
 from pipeline.errors import Code, PipelineError
-
-
-def engine_error(message: str, **extensions: object) -> dagger.QueryError:
-    """An error as the SDK makes it of the engine's answer."""
-    return dagger.QueryError([QueryErrorValue(message, extensions=extensions)], gql.gql("{version}"))
-
+from tests.unit.steps import engine_error, exec_error
 
 GONE = (
     'failed to resolve image "docker.io/library/python:3.12-slim" (platform: "linux/amd64"): failed to resolve source '
@@ -83,8 +76,7 @@ def test_credentials_that_a_registry_rejects_are_named() -> None:
 
 def test_a_failed_command_is_reported_by_its_last_line() -> None:
     """The lines before that are in the engine's log."""
-    values = {"cmd": ["pip"], "exitCode": 3, "stdout": "", "stderr": "Collecting …\nERROR: no hash\n"}
-    error = engine_error("exit code: 3", _type="EXEC_ERROR", **values)
+    error = exec_error(stderr="Collecting …\nERROR: no hash\n", code=3)
     assert isinstance(error, dagger.ExecError)
     assert explain(error).message.startswith(
         "a step ended with exit code 3: ERROR: no hash; run the same command again"

@@ -126,6 +126,15 @@ def test_an_exceeded_budget_is_found_with_its_line() -> None:
     assert find_excess("small", spec(size_budget="1 GB"), TEXT, 1_000_000_001)
 
 
+def test_an_unknown_size_is_no_small_one() -> None:
+    """An image without a program that counts cannot be compared with its budget, and has no size where it has none."""
+    facts = read_facts("size\t\n")
+    assert facts.size == 0
+    (finding,) = find_excess("small", spec(size_budget="1 GB"), TEXT, facts.size)
+    require_facts(finding, "small/image.toml:2", "image small", "unknown", "'du -skx'", "BusyBox", "'size_budget'")
+    assert find_excess("small", spec(), TEXT, facts.size) == []
+
+
 @pytest.mark.parametrize("budget", ["1 GB", None])
 def test_a_budget_that_is_kept_is_no_finding(budget: str | None) -> None:
     """An image may be as large as its budget, and of any size where it has none."""

@@ -3,21 +3,28 @@
 import asyncio
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import cast
 
+import dagger
 import pytest
+from dagger import dag
 
-from pipeline.build.download import explain_fetch, packages
+from pipeline.build.download import ARCHIVES, WHEELS, explain_fetch, packages, with_fetched
 from pipeline.errors import LockError
 from pipeline.scripts import fetch as script
 from pipeline.scripts.messages import DownloadFailure, DownloadReport, Package
+from pipeline.scripts.unpack import DAMAGED
 from tests.sandbox.channel import package
 from tests.unit.conftest import LOCK, CheckoutFolder
 from tests.unit.lockfiles import locked
@@ -142,24 +149,132 @@ def test_the_command_fails_without_its_mark(channel: Channel, tmp_path: Path) ->
 
 def test_what_was_fetched_is_unpacked_by_its_name(channel: Channel, tmp_path: Path) -> None:
     """Each package becomes a folder of its own name, from whatever kind of archive; the time of its files stays."""
-    wanted = [channel.package("foo"), channel.package("bar")]
-    (tmp_path / "packages.json").write_text(json.dumps([asdict(package) for package in wanted]))
-    assert script.main(str(tmp_path / "packages.json"), str(tmp_path / "cache"), str(tmp_path / "done")) == 0
+    fetched(tmp_path, channel.package("foo"), channel.package("bar"))
     assert unpack(tmp_path).returncode == 0
     assert (tmp_path / "pkgs/foo-1.0-h0_0/share/foo.txt").read_text() == "foo"
     assert (tmp_path / "pkgs/bar-1.0-h0_0/info/index.json").is_file()
 
 
 def test_a_package_that_cannot_be_unpacked_is_told(channel: Channel, tmp_path: Path) -> None:
-    """A damaged archive ends the unpacking with a failure that names it, when the others are unpacked."""
-    wanted = [channel.package("foo"), channel.package("bar")]
-    (tmp_path / "packages.json").write_text(json.dumps([asdict(package) for package in wanted]))
-    assert script.main(str(tmp_path / "packages.json"), str(tmp_path / "cache"), str(tmp_path / "done")) == 0
-    (tmp_path / "cache" / script.archive(wanted[0])).write_bytes(b"not an archive")
+    """A locked file that is no archive ends the unpacking with a failure that names it; the others are unpacked."""
+    foo, bar = channel.package("foo"), channel.package("bar")
+    archive = channel.folder / "linux-64/foo-1.0-h0_0.conda"
+    archive.write_bytes(b"not an archive")
+    fetched(tmp_path, replace(foo, hash=package_hash(archive)), bar)
     ended = unpack(tmp_path)
     assert ended.returncode == 1
     assert ended.stderr.startswith("foo-1.0-h0_0 cannot be unpacked: ")
     assert (tmp_path / "pkgs/bar-1.0-h0_0/share/bar.txt").is_file()
+
+
+@pytest.mark.parametrize("kind", ["empty", "other", "missing"])
+def test_what_the_cache_does_not_have_is_fetched_again(channel: Channel, tmp_path: Path, kind: str) -> None:
+    """The unpacking says so by its exit code, whatever the file's name is; fetched again, all is well."""
+    wanted = [channel.package("foo"), channel.package("bar")]
+    fetched(tmp_path, *wanted)
+    archive = tmp_path / "cache" / script.archive(wanted[0])
+    if kind == "missing":
+        archive.unlink()
+    else:
+        archive.write_bytes(b"" if kind == "empty" else (tmp_path / "cache" / script.archive(wanted[1])).read_bytes())
+    ended = unpack(tmp_path)
+    assert ended.returncode == DAMAGED
+    assert ended.stderr == "foo-1.0-h0_0 is missing or damaged in the cache of packages\n"
+    report = fetch(tmp_path / "cache", *wanted)
+    assert (report.fetched, report.present, report.failures) == (1, 1, [])
+    shutil.rmtree(tmp_path / "pkgs")
+    assert unpack(tmp_path).returncode == 0
+    assert (tmp_path / "pkgs/foo-1.0-h0_0/share/foo.txt").read_text() == "foo"
+
+
+def test_a_damaged_package_that_cannot_be_fetched_again_is_gone(
+    channel: Channel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing finds it by its name; the output has the reason for the download."""
+    foo = channel.package("foo")
+    fetch(tmp_path, foo)
+    (tmp_path / script.archive(foo)).write_bytes(b"")
+    (channel.folder / "linux-64/foo-1.0-h0_0.conda").unlink()
+    assert len(fetch(tmp_path, foo).failures) == 1
+    assert list(tmp_path.glob("*.conda")) == []
+    assert "foo-1.0-h0_0 is damaged in the cache, and is fetched again" in capsys.readouterr().err
+
+
+def test_what_was_not_used_is_removed(channel: Channel, tmp_path: Path) -> None:
+    """Packages after thirty days, whoever used them last, and parts of downloads that nobody goes on with."""
+    used, unused, half, fresh = (tmp_path / "cache" / name for name in ("1.conda", "2.conda", ".foo.1", ".bar.1"))
+    foo = channel.package("foo")
+    fetched(tmp_path, foo)
+    days = {used: 29, unused: 31, half: 1, fresh: 0, tmp_path / "cache" / script.archive(foo): 31}
+    for file, age in days.items():
+        file.touch()
+        os.utime(file, times=(time.time() - age * 24 * 3600,) * 2)
+    assert unpack(tmp_path).returncode == 0
+    fetch(tmp_path / "cache")
+    assert {file for file in days if file.exists()} == {*days} - {unused, half}
+    os.utime(tmp_path / "cache" / script.archive(foo), times=(0, 0))
+    assert fetch(tmp_path / "cache", foo).present == 1
+
+
+def test_a_package_is_on_the_disk_before_it_has_its_name(
+    channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a power cut leaves a name without content."""
+    stored: list[str] = []
+    fsync = os.fsync
+
+    def noting(number: int) -> None:
+        stored.append(Path(f"/proc/self/fd/{number}").readlink().name)
+        assert not list(tmp_path.glob("*.conda"))
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    fetch(tmp_path, channel.package("foo"))
+    assert [name.rpartition(".")[0] for name in stored] == [".foo-1.0-h0_0"]
+    assert list(tmp_path.glob("*.conda"))
+
+
+def test_copies_are_for_those_who_must_not_write(channel: Channel, tmp_path: Path) -> None:
+    """They are unpacked as the archives themselves; what happens to them does not touch the cache."""
+    foo = channel.package("foo")
+    (tmp_path / "packages.json").write_text(json.dumps([asdict(foo)]))
+    places = [str(tmp_path / name) for name in ("packages.json", "volume", "done", "cache")]
+    assert script.main(*places) == 0
+    copy = tmp_path / "cache" / script.archive(foo)
+    assert unpack(tmp_path).returncode == 0
+    copy.write_bytes(b"")
+    assert unpack(tmp_path).returncode == DAMAGED
+    assert fetch(tmp_path / "volume", foo).present == 1
+
+
+class Mounts:
+    """Stands for a container, and notes what is mounted."""
+
+    def __init__(self) -> None:
+        self.mounted: dict[str, str] = {}
+
+    def __getattr__(self, kind: str) -> "Callable[..., Mounts]":
+        def mount(path: str, *_: object) -> Mounts:
+            self.mounted[path] = kind
+            return self
+
+        return mount
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_code_from_elsewhere_gets_no_volume(*, copied: bool) -> None:
+    """It could write to what other builds read."""
+    container = Mounts()
+    with_fetched(cast("dagger.Container", container), dag.container(), "linux-64", copied=copied)
+    volumes = {path for path, kind in container.mounted.items() if kind == "with_mounted_cache"}
+    assert volumes == (set() if copied else {ARCHIVES, WHEELS})
+    assert ARCHIVES in container.mounted
+
+
+def fetched(folder: Path, *wanted: Package) -> None:
+    """Run the command, with the cache in ``cache`` and its mark in ``done``."""
+    (folder / "packages.json").write_text(json.dumps([asdict(package) for package in wanted]))
+    assert script.main(*(str(folder / name) for name in ("packages.json", "cache", "done"))) == 0
 
 
 def unpack(folder: Path) -> subprocess.CompletedProcess[str]:

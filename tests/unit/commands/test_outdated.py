@@ -4,9 +4,9 @@ import pytest
 from dagger import dag
 
 from pipeline.checkout import Checkout
-from pipeline.commands.outdated import Packages, by_repository, find_bases, find_packages, notes
+from pipeline.commands.outdated import Packages, by_repository, find_bases, find_packages, notes, read_version
 from pipeline.config.settings import Settings
-from pipeline.errors import Code, LockError
+from pipeline.errors import Code, LockError, OutdatedError
 from pipeline.locks import base_images
 from pipeline.updates.report import Base
 from tests.unit.conftest import CheckoutFolder
@@ -84,3 +84,10 @@ async def test_packages_of_all_platforms_are_found(checkout: CheckoutFolder) -> 
         "small: 2 of 3 packages are of Python, and were looked up; OSV knows no others of conda",
         "own: what its Dockerfile installs was not looked up, since nothing locks it",
     ]
+
+
+def test_a_pixi_that_prints_no_version_is_told() -> None:
+    """The version is the last word; a program of that name that prints nothing is named with its image."""
+    assert read_version("pixi 0.62.2\n", PIXI) == "0.62.2"
+    with refused(Code.BASE_IMAGE_UNSUITABLE, "'pixi --version' printed nothing", PIXI, kind=OutdatedError):
+        read_version(" \n", PIXI)

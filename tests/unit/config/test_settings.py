@@ -106,3 +106,17 @@ def test_a_file_of_the_checkout_has_to_be_in_it(checkout: CheckoutFolder, key: s
     for value in ("sigstore/other.json", "sigstore"):
         with refused(Code.FILE_MISSING, "[tool.pipeline]", f"'{key}'", f"no file '{value}'", at=at, kind=SpecError):
             read(value)
+
+
+def test_the_limit_of_parallel_work_is_by_cores_or_as_it_is_set(
+    checkout: CheckoutFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cores are those of the engine's machine, where the settings are read."""
+    monkeypatch.setattr("os.cpu_count", lambda: 12)
+    assert load_settings(checkout.path).parallelism == 12
+    checkout.write("pyproject.toml", "[tool.pipeline]\nparallelism = 2\n")
+    assert load_settings(checkout.path).parallelism == 2
+    checkout.write("pyproject.toml", "[tool.pipeline]\nparallelism = 0\n")
+    at = {"pyproject.toml": "tool.pipeline.parallelism"}
+    with refused(Code.KEY_INVALID, "'parallelism'", "greater than 0", at=at, kind=SpecError):
+        load_settings(checkout.path)

@@ -174,3 +174,13 @@ def test_the_script_has_the_versions_of_the_module() -> None:
     root = Path(__file__).parents[3]
     lines = (root / "pipeline/scripts/registry.lock").read_text().splitlines()[1:]
     assert "\n".join(lines) in (root / "requirements.lock").read_text()
+
+
+@pytest.mark.parametrize("length", [1, 1_000_000])
+def test_a_program_that_does_not_read_gives_its_own_reason(tmp_path: Path, length: int) -> None:
+    """It may end before it has read its input, as it does for a wrong option: a broken pipe is no reason."""
+    program = tmp_path / "regctl"
+    program.write_text("#!/bin/sh\nexec 0<&-\necho 'unknown flag: --pass-stdin' >&2\nsleep 0.1\nexit 1\n")
+    program.chmod(0o755)
+    with pytest.raises(Failure, match=r"^unknown flag: --pass-stdin$"):
+        Client(LIMITS, program=str(program)).run("registry", "login", stdin=b"x" * length)
