@@ -118,7 +118,7 @@ class Pipeline:
     @function
     def with_registry_auth(
         self,
-        address: Annotated[str, Doc("Registry, such as ghcr.io")],
+        address: Annotated[str, Doc("Registry or namespace, such as ghcr.io or ghcr.io/maniaclab")],
         username: Annotated[str, Doc("User name")],
         secret: Annotated[dagger.Secret, Doc("Password or token, such as env:GITHUB_TOKEN or file:PATH")],
     ) -> Self:
