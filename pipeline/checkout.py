@@ -25,6 +25,7 @@ from pipeline.git.commit import Commit, read_commit
 from pipeline.locks import base_images
 from pipeline.locks.image_lock import ImageLock, Locked, LockFiles, check_lock
 from pipeline.output.console import log
+from pipeline.updates.base_images import built_on
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,8 @@ class ImageSource:
         if self.unpinned:
             log(f"{self.unpinned}\n")
         if self.spec.dockerfile is not None:
+            text = (self.folder / self.spec.dockerfile).read_text(encoding="utf-8", errors="replace")
+            await self.logins.prepare(built_on(text))
             built = await dockerfile_image.build(inputs)
         else:
             built = await pixi_image.build(inputs, self.lock(target))
@@ -210,7 +213,9 @@ class Checkout:
             settings = load_settings(path)
         except SpecError as error:
             raise SpecError(error.code, located(error, path)) from error
-        return cls(source, path, settings, read_commit(path), logins or Logins())
+        logins = logins or Logins()
+        await logins.prepare([settings.fetch_base, settings.regctl, settings.cosign])
+        return cls(source, path, settings, read_commit(path), logins)
 
     def names(self) -> list[str]:
         """Return the names of all images, sorted."""

@@ -58,6 +58,7 @@ async def find_previous(
         await file.export(str(path))
         return path, await file.name()
     if _REFERENCE.fullmatch(reference):
+        await logins.prepare([reference])
         await _export_published(reference, path, logins.registries)
     else:
         path.write_bytes(committed_lock(checkout, image, reference))
