@@ -15,6 +15,7 @@ import anyio
 import dagger
 from dagger import dag
 
+from pipeline.credentials.build_secrets import BuildSecret, read_secrets
 from pipeline.credentials.channel_auth import ChannelAuth, check_secret, netrc, rattler_file, without_secrets
 from pipeline.credentials.registry_auth import (
     TOKEN,
@@ -31,6 +32,8 @@ _FOLDER: Final = "/.logins"
 #: File for pixi and rattler in that folder. An older pixi reads it only below HOME, and writes a file beside it.
 _RATTLER: Final = f"{_FOLDER}/.rattler/credentials.json"
 _NETRC: Final = f"{_FOLDER}/.netrc"
+#: Characters of a line that is a secret of its own.
+_LINE: Final = 8
 #: Variable of a step that logs in to channels: the value of HOME for pixi.
 HOME: Final = "LOGINS_HOME"
 
@@ -44,6 +47,9 @@ class Logins:
 
     channels: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     """User name and secret by host; the name is empty if the secret is a token."""
+
+    build_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Secrets for steps of Dockerfiles, by id."""
 
     _turn: anyio.Lock = field(default_factory=anyio.Lock, init=False, repr=False, compare=False)
 
@@ -102,16 +108,23 @@ class Logins:
 
     def hide(self, text: str) -> str:
         """Replace secrets in a message with asterisks."""
-        return without_secrets(text, [secret for _, secret in self.channels.values()])
+        secrets = [secret for _, secret in self.channels.values()]
+        for value in self.build_secrets.values():
+            # A key has several lines, and an error only one of them; a short one (`}`) would be hidden everywhere.
+            secrets += [value.strip(), *(line for line in map(str.strip, value.splitlines()) if len(line) >= _LINE)]
+        return without_secrets(text, secrets)
 
 
 async def log_in(
-    registries: Sequence[RegistryAuth], docker_config: dagger.Secret | None, channels: Sequence[ChannelAuth]
+    registries: Sequence[RegistryAuth],
+    docker_config: dagger.Secret | None,
+    channels: Sequence[ChannelAuth],
+    build_secrets: Sequence[BuildSecret] = (),
 ) -> Logins:
-    """Give the engine the credentials of registries for all pulls of this call, and read those of channels.
+    """Give the engine the credentials of registries for all pulls of this call, and read the other secrets.
 
     Raises:
-        PipelineError: Docker's config.json or the secret of a channel is invalid.
+        PipelineError: Docker's config.json, the secret of a channel or a build secret is invalid.
     """
     known, _ = await known_logins(registries, docker_config)
     logins = Logins(
@@ -119,6 +132,7 @@ async def log_in(
         channels={
             auth.host: (auth.username, check_secret(auth.host, await auth.secret.plaintext())) for auth in channels
         },
+        build_secrets=await read_secrets(build_secrets),
     )
     for host in dict.fromkeys(map(host_of, known)):
         await _log_in(host, logins.of_registry(host))

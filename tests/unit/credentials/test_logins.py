@@ -34,6 +34,13 @@ def test_it_is_not_repeated() -> None:
     assert "hidden" not in repr(LOGINS)
 
 
+def test_build_secrets_are_not_repeated() -> None:
+    """A secret of several lines goes line by line, and its short ones do not blank a message."""
+    secrets = Logins(build_secrets={"token": "hidden\n", "key": "{\n  hidden-key\n}\n"})
+    assert secrets.hide("{hidden} and hidden-key}") == "{***} and ***}"
+    assert "hidden" not in repr(secrets)
+
+
 class Engine:
     """Stands for the engine, which has one login for a registry: the last one that it got."""
 
