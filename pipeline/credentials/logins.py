@@ -69,13 +69,8 @@ class Logins:
                 container = await _log_in(host, login_for(repository, self.registries))
                 with contextlib.suppress(dagger.QueryError):
                     await container.from_(f"{repository}:{tag}").image_ref()
-                await _log_in(host, self.of_registry(host))
-
-    def of_registry(self, host: str) -> Login:
-        """Return the login for images of a registry that nothing prepares: its own, or else one of a namespace."""
-        return self.registries.get(host) or next(
-            login for address, login in self.registries.items() if address.startswith(f"{host}/")
-        )
+                # Never that of another namespace, for which the engine would ask when this one is rejected.
+                await _log_in(host, self.registries.get(host, Login("")))
 
     def mounted(self, container: dagger.Container) -> dagger.Container:
         """Mount the credentials of channels in a container, for its next steps."""
@@ -134,8 +129,9 @@ async def log_in(
         },
         build_secrets=await read_secrets(build_secrets),
     )
-    for host in dict.fromkeys(map(host_of, known)):
-        await _log_in(host, logins.of_registry(host))
+    for address, login in known.items():
+        if address == host_of(address):
+            await _log_in(address, login)
     return logins
 
 

@@ -106,7 +106,7 @@ async def test_the_engine_reads_each_repository_with_its_own_login(engine: Engin
 
 @pytest.mark.asyncio
 async def test_no_login_of_another_namespace_is_sent(engine: Engine) -> None:
-    """What no address fits is read without one."""
+    """An image that no address fits is read without a login."""
     await known("hub.org/maniaclab").prepare(["hub.org/usatlas/b:1"])
     assert engine.read == [("hub.org/usatlas/b:1", "")]
 

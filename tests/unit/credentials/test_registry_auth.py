@@ -184,7 +184,7 @@ async def test_two_robots_of_a_registry() -> None:
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("no_engine")
 async def test_arguments_take_precedence_over_the_file() -> None:
-    """What is given for a registry covers all of it; the file's namespaces count elsewhere."""
+    """A login from an argument covers its whole registry; namespaces of the file count elsewhere."""
     names = ["hub.org/maniaclab/small", "hub.org/usatlas/small", "ghcr.io/usatlas/small"]
     found = await find_logins(names, [auth("hub.org")], CONFIG)
     assert [found[name].username for name in names] == ["hub.org", "hub.org", "file"]
