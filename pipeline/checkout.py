@@ -19,6 +19,7 @@ from pipeline.config.image_toml import FILE, ImageSpec, Platform, find_images, l
 from pipeline.config.settings import Settings, load_settings
 from pipeline.config.toml_locations import located
 from pipeline.config.validation import nearest
+from pipeline.credentials.build_secrets import mounted_ids, require_mounted
 from pipeline.credentials.logins import Logins
 from pipeline.engine_errors import explain
 from pipeline.errors import Code, PipelineError, SpecError
@@ -26,6 +27,7 @@ from pipeline.git.commit import Commit, read_commit
 from pipeline.locks import base_images
 from pipeline.locks.image_lock import ImageLock, Locked, LockFiles, check_lock
 from pipeline.output.console import log
+from pipeline.updates.base_images import built_on
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,10 @@ class ImageSource:
     def unpinned(self) -> str:
         """A sentence about base images without a lock; empty where all are locked."""
         return base_images.unpinned(self.folder, self.spec, self.settings)
+
+    def dockerfile(self, path: str) -> str:
+        """Return the text of its Dockerfile."""
+        return (self.folder / path).read_text(encoding="utf-8", errors="replace")
 
     def platform(self, name: str | None) -> Platform:
         """Return the platform to build for: the one of a name, or the first of its image.toml.
@@ -152,7 +158,9 @@ class ImageSource:
         if self.unpinned:
             log(f"{self.unpinned}\n")
         if self.spec.dockerfile is not None:
-            built = await dockerfile_image.build(inputs)
+            text = self.dockerfile(self.spec.dockerfile)
+            await self.logins.prepare(built_on(text))
+            built = await dockerfile_image.build(inputs, mounted_ids(text))
         else:
             built = await pixi_image.build(inputs, self.lock(target))
         scratch = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
@@ -204,6 +212,7 @@ class Checkout:
 
         Raises:
             SpecError: its settings cannot be used.
+            PipelineError: a build secret was given that no Dockerfile mounts.
         """
         path = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
         await source.export(str(path))
@@ -212,7 +221,14 @@ class Checkout:
         except SpecError as error:
             raise SpecError(error.code, located(error, path)) from error
         limit_parallelism(settings.parallelism)
-        return cls(source, path, settings, read_commit(path, find_images(path)), logins or Logins())
+        logins = logins or Logins()
+        await logins.prepare([settings.fetch_base, settings.regctl, settings.cosign])
+        made = cls(source, path, settings, read_commit(path, find_images(path)), logins)
+        if logins.build_secrets:
+            dockerfiles = [(image, image.spec.dockerfile) for image in made.images() if image.spec.dockerfile]
+            texts = {f"{image.name}/{path}": image.dockerfile(path) for image, path in dockerfiles}
+            require_mounted(logins.build_secrets, texts)
+        return made
 
     def names(self) -> list[str]:
         """Return the names of all images, sorted."""

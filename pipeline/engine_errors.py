@@ -7,7 +7,7 @@ from typing import Any, Concatenate, Final, Protocol
 
 import dagger
 
-from pipeline.credentials.registry_auth import RegistryAuth, explain_rejected_pull, host_of
+from pipeline.credentials.registry_auth import RegistryAuth, address_of, explain_rejected_pull
 from pipeline.errors import Code, PipelineError
 
 #: The engine's error about an image that it cannot pull: address and reason.
@@ -28,7 +28,7 @@ def explain(error: dagger.DaggerError, known: Collection[str] = ()) -> PipelineE
 
     Args:
         error: error of the engine, or of the connection to it.
-        known: registries with credentials.
+        known: addresses with credentials.
     """
     text = _one_line(error)
     if pull := _PULL.search(text):
@@ -80,6 +80,6 @@ def explained[S: _LoggedIn, **P, R](
         try:
             return await function(self, *args, **kwargs)
         except dagger.DaggerError as error:
-            raise explain(error, [host_of(auth.address) for auth in self.auths]) from error
+            raise explain(error, [address_of(auth.address) for auth in self.auths]) from error
 
     return call

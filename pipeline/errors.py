@@ -268,6 +268,11 @@ class Code(enum.Enum):
         "There are no credentials for a registry.",
         "Give them with `with-registry-auth` or `--docker-config`.",
     )
+    BUILD_SECRET_MISSING = (
+        "build-secret-missing",
+        "A step of a Dockerfile requires a secret that was not given.",
+        "Give it with `with-build-secret`, as docs/private.md describes.",
+    )
     SECRET_IN_URL = (
         "secret-in-url",
         "A manifest or lock has a password or token in an address.",

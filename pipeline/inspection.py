@@ -15,7 +15,10 @@ UNWANTED: Final = {
     "open": ("everybody can write", "take the write permission of others away, or make a folder sticky (1777)"),
     "cache": ("only made the build faster", "remove it in the step that makes it, or keep it in a cache mount"),
     "left": ("the build left in a temporary folder", "remove it in the step that makes it"),
-    "secret": ("may hold a password or a key", "give the step a secret mount instead, and change what was in it"),
+    "secret": (
+        "may hold a password or a key",
+        "give the step a secret mount instead ('with-build-secret' gives the secret), and change what was in it",
+    ),
 }
 #: Labels that every image has, without their prefix.
 LABELS: Final = ("title", "description")

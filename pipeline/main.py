@@ -11,6 +11,7 @@ import dagger
 from dagger import DefaultPath, Doc, Ignore, Name, check, field, function, object_type
 
 from pipeline.config.image_kind import ImageKind
+from pipeline.credentials.build_secrets import BuildSecret, check_id
 from pipeline.credentials.channel_auth import ChannelAuth, check_arguments
 from pipeline.credentials.registry_auth import RegistryAuth
 from pipeline.engine_errors import explained
@@ -50,6 +51,8 @@ class Pipeline:
     auths: list[RegistryAuth] = field(default=list, init=False)
 
     channel_auths: list[ChannelAuth] = field(default=list, init=False)
+
+    build_secrets: list[BuildSecret] = field(default=list, init=False)
 
     @function
     @explained
@@ -118,7 +121,7 @@ class Pipeline:
     @function
     def with_registry_auth(
         self,
-        address: Annotated[str, Doc("Registry, such as ghcr.io")],
+        address: Annotated[str, Doc("Registry or namespace, such as ghcr.io or ghcr.io/maniaclab")],
         username: Annotated[str, Doc("User name")],
         secret: Annotated[dagger.Secret, Doc("Password or token, such as env:GITHUB_TOKEN or file:PATH")],
     ) -> Self:
@@ -140,6 +143,17 @@ class Pipeline:
         name, user = check_arguments(host, username, token=token is not None, secret=secret is not None, known=known)
         auth = ChannelAuth(host=name, username=user, secret=token or secret)  # type: ignore[call-arg]  # as above
         self.channel_auths.append(auth)
+        return self
+
+    @function
+    def with_build_secret(
+        self,
+        name: Annotated[str, Name("id"), Doc("Id of the secret, as in RUN --mount=type=secret,id=token")],
+        secret: Annotated[dagger.Secret, Doc("Its value, such as env:TOKEN or file:PATH")],
+    ) -> Self:
+        """Give a secret to the steps of Dockerfiles that mount it, for the functions that follow; repeat for each id"""
+        name = check_id(name, [given.name for given in self.build_secrets])
+        self.build_secrets.append(BuildSecret(name=name, secret=secret))  # type: ignore[call-arg]  # as above
         return self
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # the SDK's overloads leave cache out
@@ -416,4 +430,5 @@ class Pipeline:
         from pipeline.credentials.logins import log_in
 
         require_filter(await dagger.dag.version())
-        return await Checkout.open(self.source, await log_in(self.auths, docker_config, self.channel_auths))
+        logins = await log_in(self.auths, docker_config, self.channel_auths, self.build_secrets)
+        return await Checkout.open(self.source, logins)

@@ -1,34 +1,57 @@
 """Images that are built by their own Dockerfile; the steps after that are the same for all images."""
 
+from collections.abc import Collection
+
 import dagger
+from dagger import dag
 
 from pipeline.build.finalize import Built, read_variables
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.permissions import with_permissions
+from pipeline.credentials.build_secrets import choose_secrets, describe_missing, explain_missing
 from pipeline.credentials.registry_auth import explain_rejected_pull
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
+from pipeline.output.console import log
 
 
-async def build(inputs: BuildInputs) -> Built:
+async def build(inputs: BuildInputs, secrets: Collection[str] = ()) -> Built:
     """Build an image by its Dockerfile, without the common additions of ``finalize``.
 
+    Args:
+        inputs: build inputs of the image.
+        secrets: ids of the secrets that its Dockerfile mounts.
+
     Raises:
-        PipelineError: the Dockerfile cannot be read, one of its steps failed, or its image has no shell.
+        PipelineError: the Dockerfile cannot be read, requires a secret that was not given, one of its steps failed, or
+            its image has no shell.
     """
     name = f"{inputs.image}: {inputs.image}/{inputs.spec.dockerfile}"
+    given = choose_secrets(inputs.logins.build_secrets, secrets)
+    note = describe_missing(set(secrets) - given.keys())
+    if note:
+        log(f"{name}: {note}\n")
     container = inputs.folder.docker_build(
         dockerfile=inputs.spec.dockerfile,
         platform=dagger.Platform(inputs.platform),
         build_args=[dagger.BuildArg(key, value) for key, value in inputs.spec.build_args.items()],
+        # Dagger finds the secret of an id by its name, and its cache does: another value runs no step again.
+        secrets=[dag.set_secret(id_, value) for id_, value in given.items()],
     )
+    for _ in given:
+        # Dagger leaves each of them mounted below /run/secrets for later commands, as a secret without a variable.
+        container = container.without_secret_variable("")
     try:
         await container.sync()
     except dagger.QueryError as error:
         remedy = f"correct it there, or its 'build_args' in {inputs.file}"
+        remedy = f"{note}; or {remedy}" if note else remedy
         if not isinstance(error, dagger.ExecError):
+            if required := explain_missing(str(error)):
+                raise PipelineError(Code.BUILD_SECRET_MISSING, f"{name} was not built: {required}") from error
             remedy = explain_rejected_pull(str(error), None, inputs.logins.registries) or remedy
-        raise PipelineError(Code.DOCKERFILE_FAILED, f"{name} was not built: {reason_of(error)}; {remedy}") from error
+        reason = inputs.logins.hide(reason_of(error))
+        raise PipelineError(Code.DOCKERFILE_FAILED, f"{name} was not built: {reason}; {remedy}") from error
     user = await container.user()
     opened = with_permissions(container.with_user("root"))
     try:
@@ -43,4 +66,4 @@ async def build(inputs: BuildInputs) -> Built:
     # A login shell sets its own PATH: the image's value must be set after that.
     activation = {name: value for name, value in variables.items() if name == "PATH"}
     container = opened.with_user(user)
-    return Built(container, container, dagger.dag.directory(), activation)
+    return Built(container, container, dag.directory(), activation)

@@ -166,6 +166,7 @@ async def pull(inputs: BuildInputs, key: str, address: str) -> dagger.Container:
         LockError: its CUDA does not fit.
     """
     pinned = inputs.pinned(address)
+    await inputs.logins.prepare([address])
     base = dag.container(platform=dagger.Platform(inputs.platform)).from_(pinned)
     try:
         cuda = await base.env_variable("CUDA_VERSION")

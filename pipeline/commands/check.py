@@ -182,6 +182,7 @@ async def inspect_image(container: dagger.Container) -> Facts:
 
 async def _cuda_of(inputs: BuildInputs, key: str, name: str) -> str | None:
     address = inputs.pinned(name)
+    await inputs.logins.prepare([name])
     base = dag.container(platform=dagger.Platform(inputs.platform)).from_(address)
     try:
         return await base.env_variable("CUDA_VERSION")

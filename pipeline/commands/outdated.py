@@ -12,7 +12,7 @@ from pipeline.checkout import Checkout, ImageSource
 from pipeline.commands.report import IMPATIENT
 from pipeline.concurrency import results_of
 from pipeline.config.image_toml import FILE as SPEC
-from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of, known_logins
+from pipeline.credentials.registry_auth import Login, RegistryAuth, known_logins, login_for
 from pipeline.errors import Code, OutdatedError, PipelineError
 from pipeline.locks import base_images
 from pipeline.output.formats import Format
@@ -113,7 +113,7 @@ class Sources:
     async def ask(self, repository: str, tags: Sequence[str]) -> None:
         """Query a registry for all tags of a repository, and the digests of some of them."""
         registry = Registry(self.checkout.settings.model_copy(update=IMPATIENT))
-        to = Destination(repository, self.logins.get(host_of(repository), Login("")))
+        to = Destination(repository, login_for(repository, self.logins))
         self.answers[repository] = await registry.ask(to, tags, [], writes=False)
 
     async def look(self, base: Base) -> None:

@@ -21,7 +21,7 @@ from pipeline.checkout import Checkout
 from pipeline.concurrency import results_of
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.settings import REGISTRY, Settings
-from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
+from pipeline.credentials.registry_auth import RegistryAuth, find_logins
 from pipeline.errors import Code, PipelineError
 from pipeline.git.ancestry import Order, compare_commits
 from pipeline.git.commit import Commit
@@ -223,15 +223,15 @@ async def publish(  # noqa: PLR0913  # options of the command
     tags = plan_checkout(ref, commit, checkout.commit_of(image))
     specs = {source.name: source.spec for source in checkout.images(image)}
     targets = {name: repositories(name, spec, checkout.settings, registries) for name, spec in specs.items()}
-    hosts = [host_of(repository) for repository_names in targets.values() for repository in repository_names]
-    logins = await find_logins(hosts, auths, docker_config)
+    every = [repository for repository_names in targets.values() for repository in repository_names]
+    logins = await find_logins(every, auths, docker_config)
     published = published_commit(checkout.commit, commit)
     order = cache(partial(compare_commits, checkout.path, published.sha)) if published else lambda _: Order.UNKNOWN
     publications = [
         Publication(
             name,
             tags,
-            [_place(repository, logins) for repository in repository_names],
+            [RepositoryState(Destination(repository, logins[repository])) for repository in repository_names],
             documents=names(specs[name].platforms, signed=signing is not None),
             compression=specs[name].compression,
             commit=published.sha if published else commit or "",
@@ -244,7 +244,3 @@ async def publish(  # noqa: PLR0913  # options of the command
     if report.incomplete:
         raise PipelineError(Code.PUBLISH_INCOMPLETE, f"{explain(report)}\n{draw(report, form)}")
     return draw(report, form)
-
-
-def _place(repository: str, logins: dict[str, Login]) -> RepositoryState:
-    return RepositoryState(Destination(repository, logins[host_of(repository)]))

@@ -11,7 +11,7 @@ from pipeline.checkout import Checkout
 from pipeline.commands.publish import repositories
 from pipeline.concurrency import results_of
 from pipeline.config.settings import Settings
-from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of
+from pipeline.credentials.registry_auth import RegistryAuth, known_logins, login_for
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.locks.image_lock import LOCK
@@ -113,10 +113,10 @@ def _at(locked: Mapping[LockTarget, Packages], target: LockTarget) -> Packages:
 async def ask_all(names: Sequence[str], auths: Sequence[RegistryAuth], settings: Settings) -> tuple[Repository, ...]:
     """Query all registries at once for the image's tags."""
     registry = Registry(settings.model_copy(update=IMPATIENT))
-    logins = {host_of(auth.address): Login(auth.username, auth.secret) for auth in auths}
+    logins, _ = await known_logins(auths, None)
 
     async def ask(name: str) -> Repository:
-        to = Destination(name, logins.get(host_of(name), Login("")))
+        to = Destination(name, login_for(name, logins))
         answer = await registry.ask(to, [], [], writes=False)
         if answer.tags and not answer.failure:
             answer = await registry.ask(to, newest(answer.tags)[:SHOWN], [], writes=False)

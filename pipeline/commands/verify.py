@@ -16,7 +16,7 @@ from pipeline.checkout import Checkout
 from pipeline.commands.publish import repositories
 from pipeline.concurrency import results_of
 from pipeline.config.settings import Settings
-from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
+from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.output.tables import draw_table
@@ -64,24 +64,23 @@ async def verify(  # noqa: PLR0913  # options of the command
     source = checkout.image(image)
     names = [repository] if repository else repositories(image, source.spec, checkout.settings, [])
     name = names[0]
-    hosts = [host_of(repository) for repository in names]
     # Published images are public, as a rule.
-    logins = dict.fromkeys(hosts, Login("", None))
+    logins = dict.fromkeys(names, Login(""))
     if auths or docker_config:
-        logins = await find_logins(hosts if signer else hosts[:1], auths, docker_config)
+        logins = await find_logins(names if signer else names[:1], auths, docker_config)
     if signer:
         signer = replace(signer, trusted_root=find_sigstore(checkout.source, checkout.settings).trusted_root)
-        destinations = [Destination(repository, logins[host_of(repository)]) for repository in names]
+        destinations = [Destination(repository, logins[repository]) for repository in names]
         await require_signed(checkout.settings, image, digest, destinations, signer)
         known = f"it is signed in {', '.join(names)}"
     else:
-        known = await require_published(checkout.settings, image, digest, Destination(name, logins[hosts[0]]))
+        known = await require_published(checkout.settings, image, digest, Destination(name, logins[name]))
     images = list((await source.build_all()).values())
     made = checkout.commit.time if checkout.commit else None
     artifact = await make_artifact(checkout.settings.fetch_base, images, made, source.spec.compression)
     if artifact.digest == digest:
         return f"{image} is {digest}: {known}; built here, it is the same bytes\n"
-    comparison = await _compare(checkout.settings, Destination(name, logins[hosts[0]]), digest, artifact)
+    comparison = await _compare(checkout.settings, Destination(name, logins[name]), digest, artifact)
     raise PipelineError(Code.DIGEST_MISMATCH, explain(image, name, digest, artifact.digest, comparison))
 
 

@@ -64,6 +64,7 @@ async def find_previous(
         await file.export(str(path))
         return path, await file.name()
     if is_published(reference):
+        await logins.prepare([reference])
         await _export_published(reference, path, logins.registries)
     else:
         path.write_bytes(committed_lock(checkout, image, reference))

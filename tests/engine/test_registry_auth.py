@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+from dagger import dag
 
+from pipeline.main import Pipeline
 from tests.engine.conftest import Checkout, a_session, answer, apply, refused
 from tests.engine.private import REGISTRY_OPTIONS, assert_hidden, registry_login
 from tests.engine.publishing import docker_config, skopeo
@@ -58,3 +60,22 @@ async def test_a_dockerfile_on_a_private_base(checkout: Checkout, private: str) 
     async with a_session():
         built = await answer(checkout, "build", registry_login, image="made")
         await built.with_exec(["true"]).sync()
+
+
+async def test_the_login_of_a_namespace(checkout: Checkout, private: str) -> None:
+    """Of two logins to a registry each image is pulled with its own, whichever came last; the other one is wrong."""
+    for folder, base in {"made": private, "other": private.replace("/maniaclab/", "/usatlas/")}.items():
+        checkout.write(f"{folder}/image.toml", 'description = "On a private base"\ndockerfile = "Dockerfile"\n')
+        checkout.write(f"{folder}/Dockerfile", f"FROM {base}\nRUN echo {time.time_ns()} > /stamp\n")
+
+    def robots(pipeline: Pipeline) -> Pipeline:
+        wrong = dag.set_secret("wrong", "of-another-project")
+        known = registry_login(pipeline)
+        known.auths[-1].address = "ghcr.io/maniaclab"
+        return known.with_registry_auth("ghcr.io/usatlas", "robot", wrong)
+
+    async with a_session():
+        built = await answer(checkout, "build", robots, image="made")
+        await built.with_exec(["true"]).sync()
+        sentence = await refused(checkout, "build", robots, image="other")
+    assert sentence.endswith("check what was given for ghcr.io/usatlas")
