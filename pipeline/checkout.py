@@ -14,6 +14,7 @@ from pipeline.build import dockerfile_image, extra_files, pixi_image
 from pipeline.build.finalize import finalize
 from pipeline.build.image import Image
 from pipeline.build.inputs import BuildInputs
+from pipeline.config.dockerfile import NamedImage, named_images
 from pipeline.config.image_toml import FILE, ImageSpec, Platform, find_images, load_spec
 from pipeline.config.settings import Settings, load_settings
 from pipeline.config.toml_locations import located
@@ -104,6 +105,14 @@ class ImageSource:
         return BuildInputs(
             self.name, self.spec, self.settings, self.directory, platform, self.commit, self.digests, self.logins
         )
+
+    def named_images(self) -> list[NamedImage]:
+        """Return the images that its Dockerfile is made from on any of its platforms; none without a Dockerfile."""
+        if self.spec.dockerfile is None:
+            return []
+        text = (self.folder / self.spec.dockerfile).read_text(encoding="utf-8")
+        on_each = (named_images(text, self.spec.build_args, platform) for platform in self.spec.platforms)
+        return list({image.name: image for images in on_each for image in images}.values())
 
     def lock(self, platform: Platform) -> ImageLock:
         """Read its manifest and lock, as far as that needs no pixi.

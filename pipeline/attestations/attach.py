@@ -25,7 +25,6 @@ from pipeline.locks.image_lock import LOCK
 from pipeline.output.formats import SbomFormat
 from pipeline.registry.attachment import Attachment
 from pipeline.registry.oci_layout import Artifact
-from pipeline.updates.base_images import built_on
 
 #: Names of the SBOMs in reports, and their media types, by which clients find them.
 SBOMS: Final[Mapping[SbomFormat, tuple[str, str]]] = {
@@ -88,7 +87,7 @@ async def attachments(
 
 
 async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[provenance.Resource]:
-    """Return the materials of an image: the commit, the lock and the base images, as far as they are known.
+    """Return the materials of an image: commit, lock, images and downloaded files, as far as they are known.
 
     Raises:
         PipelineError: a base image cannot be found.
@@ -100,7 +99,7 @@ async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[
         addresses = [inputs.pinned(address) for address in base_images.used(spec, settings).values()]
         found.append(provenance.of_file(f"{image}/{LOCK}", hashlib.sha256((folder / LOCK).read_bytes()).hexdigest()))
     else:
-        addresses = built_on((folder / spec.dockerfile).read_text(encoding="utf-8"))
+        addresses = [image.name for image in source.named_images()]
     for address in dict.fromkeys(addresses):
         # Each tag is resolved once for all platforms: to the index, if there is one.
         base = dag.container(platform=dagger.Platform(platforms[0])).from_(address)
@@ -110,6 +109,7 @@ async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[
             raise PipelineError(
                 Code.BASE_IMAGE_UNAVAILABLE, f"{image}: base image {address} cannot be found: {error}; try again later"
             ) from error
+    found += [provenance.of_download(file.url, file.sha256) for file in spec.files if file.url and file.sha256]
     return found
 
 

@@ -34,6 +34,7 @@ from pipeline.scripts.messages import Kind
 from pipeline.smoke.probe_images import probe_images
 from pipeline.smoke.results import require_passed
 
+EXAMPLE_SOURCE: Final = "https://github.com/maniaclab/ml_platform"
 #: Tries to move tags in a repository whose tags change at the same time.
 ROUNDS: Final = 5
 
@@ -62,6 +63,13 @@ def commit_time(head: Commit | None, commit: str | None) -> datetime | None:
     if head is None or not head.sha.startswith((commit or "").lower()):
         return None
     return head.time
+
+
+def _notes(settings: Settings) -> list[str]:
+    """Return a sentence for each setting without which an image is published with less than it could have."""
+    if settings.source:
+        return []
+    return [f"labels and provenance name no repository; set 'source' in {settings.file}, such as {EXAMPLE_SOURCE}"]
 
 
 class Publisher:
@@ -100,7 +108,7 @@ class Publisher:
             dry_run=dry_run,
             digests=digests,
             rows=tuple(row for made in self._publications for row in made.rows(digests.get(made.image, ""))),
-            notes=self._publications[0].tags.notes if self._publications else (),
+            notes=(*self._publications[0].tags.notes, *_notes(self._checkout.settings)) if self._publications else (),
         )
 
     async def _ask(self, *, writes: bool) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commands.publish import commit_time, repositories
+from pipeline.commands.publish import _notes, commit_time, repositories
 from pipeline.config.image_toml import ImageSpec, load_spec
 from pipeline.config.settings import Settings, load_settings
 from pipeline.errors import Code
@@ -70,3 +70,10 @@ def test_the_time_is_that_of_the_checkout_s_commit(given: str | None, *, known: 
     found = Commit("abcdef0" + "0" * 33, datetime(2026, 2, 1, tzinfo=UTC), ())
     assert commit_time(found, given) == (found.time if known else None)
     assert commit_time(None, given) is None
+
+
+def test_a_repository_that_is_not_named_is_noted() -> None:
+    """Neither labels nor provenance can name it then; this repository is named."""
+    (note,) = _notes(SETTINGS)
+    assert note.startswith("labels and provenance name no repository; set 'source' in pyproject.toml [tool.pipeline], ")
+    assert _notes(load_settings(Path(__file__).parents[3])) == []
