@@ -13,9 +13,10 @@ from typing import Final
 
 import dagger
 
-from pipeline.attestations.attach import attachments, names, signature
+from pipeline.attestations.attach import attachments, names, sign_documents
 from pipeline.attestations.provenance import BY_HAND
-from pipeline.attestations.signing import Signer, Signing, check_tools, find_signer, sign
+from pipeline.attestations.signer import Signer, Signing
+from pipeline.attestations.signing import check_tools, find_signer
 from pipeline.attestations.sigstore import find_sigstore
 from pipeline.checkout import Checkout
 from pipeline.concurrency import results_of
@@ -154,8 +155,8 @@ class Publisher:
             # Before anything is pushed: an image that does not hold what was locked must not be published.
             made.attachments = await attachments(source, built, artifact, self._builder)
             if self._signing and self._signer:
-                file = await sign(settings, self._signing, self._signer, artifact.digest)
-                made.attachments += (signature(artifact.digest, self._signer, file),)
+                documents = (source, self._signing, self._signer, artifact, made.attachments)
+                made.attachments += await sign_documents(*documents)
             made.artifact = artifact
 
         await results_of(export, self._publications)

@@ -35,7 +35,7 @@ class NamedImage:
 class _Stage:
     name: str
     sources: list[NamedImage | int] = field(default_factory=list)
-    """What it is made from: images, and other stages by their numbers."""
+    """Its images, and the other stages that it is made from, by their numbers."""
 
 
 def named_images(dockerfile: str, arguments: Mapping[str, str], platform: str) -> list[NamedImage]:

@@ -73,6 +73,6 @@ def test_a_base_image_is_a_package_url(reference: str, uri: str) -> None:
 
 
 def test_a_downloaded_file_is_its_address_and_its_hash() -> None:
-    """Who may read the provenance shall not read a password."""
+    """A password is not in it, since everybody can read it."""
     found = of_download("https://me:secret@example.org:8443/a.tar?b=c", "4" * 64)
     assert found == Resource(uri="https://example.org:8443/a.tar?b=c", digest={"sha256": "4" * 64})

@@ -64,7 +64,7 @@ def test_variables_have_the_given_value_or_their_default() -> None:
     ],
 )
 def test_variables_are_expanded_as_in_a_shell(name: str, found: list[str]) -> None:
-    """What cannot be expanded is not known, and left out."""
+    """A name that cannot be expanded is not known, and left out."""
     arguments = {"LOOP": "$LOOP$LOOP", "EMPTY": ""}
     assert names(f"ARG SET=set\nARG EMPTY\nARG LOOP\nFROM {name}\n", arguments) == found
 

@@ -130,7 +130,7 @@ def test_reports_are_drawn() -> None:
 
 
 def test_a_file_whose_address_has_another_content_is_outdated() -> None:
-    """What the address has now is compared with the pinned hash; what could not be fetched is reported elsewhere."""
+    """The content at the address now is compared with the pinned hash; one that was not fetched has another row."""
     files = [
         ImageFile(source="own", path="/own"),
         *(ImageFile(url=f"https://example.org/{name}", sha256="1" * 64, path=f"/{name}") for name in ("a", "b", "c")),
