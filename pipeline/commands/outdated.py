@@ -14,6 +14,7 @@ from pipeline.checkout import Checkout, ImageSource
 from pipeline.commands.report import IMPATIENT
 from pipeline.config.image_toml import FILE as SPEC
 from pipeline.credentials.registry_auth import Login, RegistryAuth, host_of, known_logins
+from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, OutdatedError, PipelineError
 from pipeline.locks import base_images
 from pipeline.output.formats import Format
@@ -132,7 +133,7 @@ class Sources:
         try:
             self.hashes[url] = (await extra_files.download(url, folder / "file"))[1]
         except dagger.QueryError as error:
-            failure = PipelineError(Code.DOWNLOAD_FAILED, f"{url} cannot be fetched: {error}")
+            failure = PipelineError(Code.DOWNLOAD_FAILED, f"{url} cannot be fetched: {reason_of(error)}")
             self._fail(image, "file", url, failure)
 
     async def audit(self, locked: Mapping[str, Packages]) -> None:
