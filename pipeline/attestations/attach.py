@@ -107,7 +107,9 @@ async def sign_documents(
         file = files[document.name]
         statements[document] = write_statement(document, source.name, file, source.settings.fetch_base)
     bundles = await sign(source.settings, signing, signer, statements)
-    attached = {each.name: each.attachment(signer, bundle, statements[each]) for each, bundle in bundles.items()}
+    # A signature says nothing but the digest, so one that cosign itself has made is as good.
+    compared = {document: file for document, file in statements.items() if document.predicate_type != SIGNATURE_TYPE}
+    attached = {each.name: each.attachment(signer, bundle, compared.get(each)) for each, bundle in bundles.items()}
     return tuple(attached[name] for name in names(source.spec.platforms, signed=True) if name in attached)
 
 
