@@ -15,6 +15,7 @@ from pipeline.build.finalize import finalize
 from pipeline.build.image import Image
 from pipeline.build.inputs import BuildInputs
 from pipeline.concurrency import limit_parallelism
+from pipeline.config.dockerfile import NamedImage, named_images
 from pipeline.config.image_toml import FILE, ImageSpec, Platform, find_images, load_spec
 from pipeline.config.settings import Settings, load_settings
 from pipeline.config.toml_locations import located
@@ -27,7 +28,6 @@ from pipeline.git.commit import Commit, read_commit
 from pipeline.locks import base_images
 from pipeline.locks.image_lock import ImageLock, Locked, LockFiles, check_lock
 from pipeline.output.console import log
-from pipeline.updates.base_images import built_on
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,14 @@ class ImageSource:
             self.name, self.spec, self.settings, self.directory, platform, self.commit, self.digests, self.logins
         )
 
+    def named_images(self) -> list[NamedImage]:
+        """Return the images that its Dockerfile is made from on any of its platforms; none without a Dockerfile."""
+        if self.spec.dockerfile is None:
+            return []
+        text = self.dockerfile(self.spec.dockerfile)
+        on_each = (named_images(text, self.spec.build_args, platform) for platform in self.spec.platforms)
+        return list({image.name: image for images in on_each for image in images}.values())
+
     def lock(self, platform: Platform) -> ImageLock:
         """Read its manifest and lock, as far as that needs no pixi.
 
@@ -158,9 +166,8 @@ class ImageSource:
         if self.unpinned:
             log(f"{self.unpinned}\n")
         if self.spec.dockerfile is not None:
-            text = self.dockerfile(self.spec.dockerfile)
-            await self.logins.prepare(built_on(text))
-            built = await dockerfile_image.build(inputs, mounted_ids(text))
+            await self.logins.prepare([image.name for image in self.named_images()])
+            built = await dockerfile_image.build(inputs, mounted_ids(self.dockerfile(self.spec.dockerfile)))
         else:
             built = await pixi_image.build(inputs, self.lock(target))
         scratch = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))

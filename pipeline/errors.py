@@ -315,7 +315,7 @@ class Code(enum.Enum):
     )
     SIGNATURE_MISSING = (
         "signature-missing",
-        "A published image lacks the required signature.",
+        "A published image, its SBOM or its provenance lacks the required signature.",
         "Do not use the image from there until its signer has published it again.",
     )
     DIGEST_UNKNOWN = (

@@ -194,7 +194,7 @@ class Pipeline:
         format: Annotated[Format, Doc("Format of the report")] = Format.TABLE,
     ) -> str:
         """Build and test images, push them to every registry, and move tags once all registries agree"""
-        from pipeline.attestations.signing import choose_signing
+        from pipeline.attestations.signer import choose_signing
         from pipeline.commands.publish import publish
 
         return await publish(
@@ -224,10 +224,10 @@ class Pipeline:
             Doc("Repository of the published image, such as ghcr.io/maniaclab/ml-platform; default: its first one"),
         ] = None,
         public_key: Annotated[
-            dagger.File | None, Doc("Fail unless the image has a signature by this public key")
+            dagger.File | None, Doc("Fail unless the image, its SBOMs and its provenance are signed by this public key")
         ] = None,
         certificate_identity: Annotated[
-            str | None, Doc("Fail unless the image has a keyless signature by this identity")
+            str | None, Doc("Fail unless they are signed without a key by this identity")
         ] = None,
         certificate_oidc_issuer: Annotated[str | None, Doc("OIDC issuer of the signer's certificate, a URL")] = None,
         docker_config: Annotated[
@@ -236,7 +236,7 @@ class Pipeline:
         ] = None,
     ) -> str:
         """Build an image again, and fail with a list of differences unless it is the published one"""
-        from pipeline.attestations.signing import choose_signer
+        from pipeline.attestations.signer import choose_signer
         from pipeline.commands.verify import verify
 
         return await verify(

@@ -2,19 +2,22 @@
 
 Clients find them by the image's digest. An image for several platforms has an SBOM for each, attached to the manifest
 of the platform, since each platform has its own packages. Provenance and signature are attached to the tagged image.
+Where an image is signed, its SBOMs and provenance are too: beside each plain document, which programs find by its media
+type, there is a bundle with a signed statement of the same content.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import dagger
 from dagger import dag
 
 from pipeline.attestations import provenance
 from pipeline.attestations.sbom import describe, write
-from pipeline.attestations.signing import ANNOTATIONS, BUNDLE, Signer
-from pipeline.attestations.signing import NAME as SIGNATURE
+from pipeline.attestations.signer import Signer, Signing
+from pipeline.attestations.signing import sign
+from pipeline.attestations.statements import SIGNATURE_TYPE, SignedDocument, write_signature, write_statement
 from pipeline.build.image import Image
 from pipeline.checkout import ImageSource
 from pipeline.concurrency import results_of
@@ -25,31 +28,95 @@ from pipeline.locks.image_lock import LOCK
 from pipeline.output.formats import SbomFormat
 from pipeline.registry.attachment import Attachment
 from pipeline.registry.oci_layout import Artifact
-from pipeline.updates.base_images import built_on
 
-#: Names of the SBOMs in reports, and their media types, by which clients find them.
-SBOMS: Final[Mapping[SbomFormat, tuple[str, str]]] = {
-    SbomFormat.CYCLONEDX: ("SBOM (CycloneDX)", "application/vnd.cyclonedx+json"),
-    SbomFormat.SPDX: ("SBOM (SPDX)", "application/spdx+json"),
+
+class DocumentKind(NamedTuple):
+    """A kind of document about an image."""
+
+    name: str
+    """The name in reports."""
+
+    media_type: str
+    """The media type, by which clients find it."""
+
+    predicate_type: str
+    """The type of its content in a statement, by which clients find it where it is signed."""
+
+
+SBOMS: Final[Mapping[SbomFormat, DocumentKind]] = {
+    SbomFormat.CYCLONEDX: DocumentKind(
+        "SBOM (CycloneDX)", "application/vnd.cyclonedx+json", "https://cyclonedx.org/bom"
+    ),
+    SbomFormat.SPDX: DocumentKind("SBOM (SPDX)", "application/spdx+json", "https://spdx.dev/Document"),
 }
-PROVENANCE: Final = ("provenance", "application/vnd.in-toto+json")
+PROVENANCE: Final = DocumentKind("provenance", "application/vnd.in-toto+json", provenance.PREDICATE_TYPE)
+#: Name of the signature in reports.
+SIGNATURE: Final = "signature"
 
 
 def names(platforms: Sequence[Platform], *, signed: bool) -> tuple[str, ...]:
     """Return the names of an image's attachments, as reports have them."""
     sboms = (_name(form, platform, platforms) for platform in platforms for form in SBOMS)
-    return (*sboms, PROVENANCE[0], *([SIGNATURE] if signed else []))
+    plain = (*sboms, PROVENANCE.name)
+    return (*plain, *map(_signed, plain), SIGNATURE) if signed else plain
 
 
-def signature(digest: str, signer: Signer, file: dagger.File | None = None) -> Attachment:
-    """Return the attachment for an image's signature; any signature by the signer is equivalent."""
-    return Attachment(SIGNATURE, BUNDLE, digest, file, ANNOTATIONS, signer.check(digest))
+def signed_sboms(platforms: Sequence[Platform], manifests: Iterable[str]) -> list[SignedDocument]:
+    """Return the signed SBOMs of an image.
+
+    Args:
+        platforms: the image's platforms.
+        manifests: the digest of each platform's manifest.
+    """
+    return [
+        SignedDocument(_signed(_name(form, platform, platforms)), kind.predicate_type, manifest)
+        for platform, manifest in zip(platforms, manifests, strict=True)
+        for form, kind in SBOMS.items()
+    ]
+
+
+def signed_about_image(digest: str) -> list[SignedDocument]:
+    """Return the signed documents about the digest that an image's tags have: its signature and its provenance."""
+    return [
+        SignedDocument(SIGNATURE, SIGNATURE_TYPE, digest),
+        SignedDocument(_signed(PROVENANCE.name), PROVENANCE.predicate_type, digest),
+    ]
+
+
+async def sign_documents(
+    source: ImageSource, signing: Signing, signer: Signer, artifact: Artifact, plain: Iterable[Attachment]
+) -> tuple[Attachment, ...]:
+    """Sign an image, its SBOMs and its provenance, and return the attachments.
+
+    Args:
+        source: the image.
+        signing: the means to sign.
+        signer: the signer of all signatures.
+        artifact: the image as it is pushed.
+        plain: its SBOMs and its provenance.
+
+    Raises:
+        PipelineError: it cannot be signed, or the signature is by another signer.
+    """
+    files = {_signed(each.name): each.file for each in plain if each.file}
+    statements: dict[SignedDocument, dagger.File] = {}
+    for document in signed_about_image(artifact.digest):
+        # The provenance is a statement already.
+        statements[document] = files.get(document.name) or write_signature(document)
+    for document in signed_sboms(source.spec.platforms, artifact.manifests):
+        file = files[document.name]
+        statements[document] = write_statement(document, source.name, file, source.settings.fetch_base)
+    bundles = await sign(source.settings, signing, signer, statements)
+    # A signature says nothing but the digest, so one that cosign itself has made is as good.
+    compared = {document: file for document, file in statements.items() if document.predicate_type != SIGNATURE_TYPE}
+    attached = {each.name: each.attachment(signer, bundle, compared.get(each)) for each, bundle in bundles.items()}
+    return tuple(attached[name] for name in names(source.spec.platforms, signed=True) if name in attached)
 
 
 async def attachments(
     source: ImageSource, built: Mapping[Platform, Image], artifact: Artifact, builder: str
 ) -> tuple[Attachment, ...]:
-    """Return all attachments of an image except its signature, in the order of :func:`names`.
+    """Return all attachments of an image that are not signed, in the order of :func:`names`.
 
     Args:
         source: the image.
@@ -69,17 +136,16 @@ async def attachments(
         async def add(form: SbomFormat) -> None:
             name = _name(form, platform, platforms)
             file = await write(sbom, form, source.settings.fetch_base)
-            attached[name] = Attachment(name, SBOMS[form][1], subject, file)
+            attached[name] = Attachment(name, SBOMS[form].media_type, subject, file)
 
         await results_of(add, SBOMS)
 
     for platform, subject in zip(platforms, artifact.manifests, strict=True):
         await add_sboms(platform, subject)
     statement = provenance.describe(source.name, artifact.digest, await made_from(source, platforms), builder)
-    name, media_type = PROVENANCE
-    attached[name] = Attachment(
-        name,
-        media_type,
+    attached[PROVENANCE.name] = Attachment(
+        PROVENANCE.name,
+        PROVENANCE.media_type,
         artifact.digest,
         dag.file(f"{source.name}.provenance.json", statement),
         {"in-toto.io/predicate-type": provenance.PREDICATE_TYPE},
@@ -88,7 +154,7 @@ async def attachments(
 
 
 async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[provenance.Resource]:
-    """Return the materials of an image: the commit, the lock and the base images, as far as they are known.
+    """Return the materials of an image: commit, lock, images and downloaded files, as far as they are known.
 
     Raises:
         PipelineError: a base image cannot be found.
@@ -100,7 +166,7 @@ async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[
         addresses = [inputs.pinned(address) for address in base_images.used(spec, settings).values()]
         found.append(provenance.of_file(f"{image}/{LOCK}", hashlib.sha256((folder / LOCK).read_bytes()).hexdigest()))
     else:
-        addresses = built_on((folder / spec.dockerfile).read_text(encoding="utf-8"))
+        addresses = [image.name for image in source.named_images()]
     for address in dict.fromkeys(addresses):
         # Each tag is resolved once for all platforms: to the index, if there is one.
         base = dag.container(platform=dagger.Platform(platforms[0])).from_(address)
@@ -110,9 +176,15 @@ async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[
             raise PipelineError(
                 Code.BASE_IMAGE_UNAVAILABLE, f"{image}: base image {address} cannot be found: {error}; try again later"
             ) from error
+    found += [provenance.of_download(file.url, file.sha256) for file in spec.files if file.url and file.sha256]
     return found
 
 
 def _name(form: SbomFormat, platform: Platform, platforms: Sequence[Platform]) -> str:
-    name = SBOMS[form][0]
+    name = SBOMS[form].name
     return name if len(platforms) == 1 else f"{name} of {platform}"
+
+
+def _signed(name: str) -> str:
+    """Return the name of a document's signed form in reports."""
+    return f"signed {name}"

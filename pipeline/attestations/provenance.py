@@ -6,7 +6,7 @@ it again, or under another tag, attaches nothing. Unknown facts are left out.
 
 from collections.abc import Iterable, Mapping
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -109,6 +109,12 @@ def of_commit(commit: Commit, source: str) -> Resource:
 def of_file(name: str, sha256: str) -> Resource:
     """Return a file of the checkout as a resource."""
     return Resource(name=name, digest={"sha256": sha256})
+
+
+def of_download(url: str, sha256: str) -> Resource:
+    """Return a file that image.toml takes from a URL as a resource; a password in the URL is left out."""
+    parts = urlsplit(url)
+    return Resource(uri=parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), digest={"sha256": sha256})
 
 
 def of_image(reference: str) -> Resource:

@@ -1,155 +1,46 @@
-"""Signatures of images by cosign, in cosign's own form: a Sigstore bundle with an in-toto statement.
+"""Statements about images, signed by cosign: each becomes a Sigstore bundle, as cosign itself attaches it.
 
-The statement has the image's digest and no repository, so one signature is made and attached everywhere. No two
-signatures have the same bytes: an image with a valid signature by the same signer gets no other.
+No two signatures have the same bytes: a statement with a valid signature by the same signer is attached once.
 """
 
-import json
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 import dagger
 from dagger import dag
 
-from pipeline.attestations.sigstore import SIGNING_CONFIG, TRUSTED_ROOT, Sigstore, require_usable
+from pipeline.attestations.signer import PROGRAM, Signer, Signing
+from pipeline.attestations.sigstore import SIGNING_CONFIG, require_usable
+from pipeline.attestations.statements import SignedDocument
 from pipeline.config.settings import SETTINGS, Settings
 from pipeline.errors import Code, PipelineError
 
-#: Name of the attachment in reports.
-NAME: Final = "signature"
-BUNDLE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
-PREDICATE: Final = "https://sigstore.dev/cosign/sign/v1"
-#: Annotations that cosign itself gives, except the time of day.
-ANNOTATIONS: Final = {
-    "dev.sigstore.bundle.content": "dsse-envelope",
-    "dev.sigstore.bundle.predicateType": PREDICATE,
-}
-#: Path of cosign in its own image, and in the containers of this module.
+#: Path of cosign in its own image.
 IN_IMAGE: Final = "/ko-app/cosign"
-PROGRAM: Final = "/usr/local/bin/cosign"
-#: Path of the public key in containers that verify signatures.
-PUBLIC_KEY: Final = "/cosign.pub"
 #: Signing config for a key: no services. A transparency log would publish what is signed, and when.
 NO_SERVICES: Final = (
     '{"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json", "rekorTlogConfig": {}, "tsaConfig": {}}'
 )
-
-
+#: Folder of the statements in the container that signs them, and the ending of the bundles' names.
+_STATEMENTS: Final = "/statements"
+ENDING: Final = ".sigstore.json"
 #: Passes the token to cosign in a variable: without its final newline, which breaks a request, and in no process list.
 WITH_TOKEN: Final = ("sh", "-euc", 'SIGSTORE_ID_TOKEN=$(cat /token); export SIGSTORE_ID_TOKEN; exec "$@"', "sh")
+#: Runs cosign for each statement.
+EACH: Final = (
+    "sh",
+    "-euc",
+    f'for file in {_STATEMENTS}/*.json; do "$@" --statement "$file" --bundle "$(basename "$file" .json){ENDING}"; done',
+    "sh",
+)
 #: Explanations of cosign's errors, by words in them.
 MEANINGS: Final = {
     "There was an error processing the identity token": "Fulcio does not take --identity-token, which may have expired "
     "meanwhile, be for another audience than sigstore, or be of an issuer that Fulcio does not trust",
     "http: read on closed response body": "a service of Sigstore answered several times that it is out of order",
 }
-
-
-@dataclass(frozen=True)
-class Signer:
-    """Signer to require: the owner of a key pair, or an identity at an OIDC issuer."""
-
-    public_key: dagger.File | None = None
-    identity: str = ""
-    issuer: str = ""
-    trusted_root: dagger.File | None = None
-    """The trusted root of the Sigstore that accepts the issuer; None for the public one."""
-
-    @property
-    def files(self) -> Mapping[str, dagger.File]:
-        """Files that :meth:`check` needs, by their paths in the container."""
-        files = {PUBLIC_KEY: self.public_key, TRUSTED_ROOT: None if self.public_key else self.trusted_root}
-        return {path: file for path, file in files.items() if file}
-
-    def check(self, digest: str) -> list[str]:
-        """Return the command that accepts a file with a signature of an image by the signer."""
-        signer = ["--certificate-identity", self.identity, "--certificate-oidc-issuer", self.issuer]
-        if self.public_key:
-            signer = ["--key", PUBLIC_KEY, "--insecure-ignore-tlog"]
-        elif self.trusted_root:
-            signer += ["--trusted-root", TRUSTED_ROOT]
-        digest = digest.removeprefix("sha256:")
-        subject = ["--type", PREDICATE, "--digestAlg", "sha256", "--digest", digest]
-        return [PROGRAM, "verify-blob-attestation", *signer, *subject, "--bundle"]
-
-    def __str__(self) -> str:
-        return "--public-key" if self.public_key else f"{self.identity} (OIDC issuer {self.issuer})"
-
-
-@dataclass(frozen=True)
-class Signing:
-    """Means to sign: a private key, or an identity token."""
-
-    key: dagger.Secret | None = None
-    password: dagger.Secret | None = None
-    token: dagger.Secret | None = None
-    identity: str = ""
-    issuer: str = ""
-    sigstore: Sigstore = field(default_factory=Sigstore)
-    """The services that certify the identity, without a key."""
-
-
-def choose_signing(
-    key: dagger.Secret | None,
-    password: dagger.Secret | None,
-    token: dagger.Secret | None,
-    identity: str | None,
-    issuer: str | None,
-) -> Signing | None:
-    """Return the means to sign, from the options of the command; None without any.
-
-    Raises:
-        PipelineError: the options do not fit together.
-    """
-    if key and token:
-        raise PipelineError(
-            Code.OPTION_CONFLICT, "--signing-key and --identity-token are two ways to sign; leave one of them out"
-        )
-    if password and not key:
-        raise PipelineError(Code.OPTION_CONFLICT, "--signing-password needs --signing-key; give both, or leave it out")
-    if token and not (identity and issuer):
-        raise PipelineError(
-            Code.OPTION_CONFLICT,
-            "--identity-token needs --certificate-identity and --certificate-oidc-issuer, by which its signatures are "
-            "verified; give both",
-        )
-    if (identity or issuer) and not token:
-        raise PipelineError(
-            Code.OPTION_CONFLICT,
-            "--certificate-identity and --certificate-oidc-issuer sign nothing; give --identity-token",
-        )
-    return Signing(key, password, token, identity or "", issuer or "") if key or token else None
-
-
-def choose_signer(public_key: dagger.File | None, identity: str | None, issuer: str | None) -> Signer | None:
-    """Return the signer to require, from the options of the command; None without any.
-
-    Raises:
-        PipelineError: the options do not fit together.
-    """
-    if public_key and (identity or issuer):
-        raise PipelineError(
-            Code.OPTION_CONFLICT, "--public-key and --certificate-identity are two signers; leave one of them out"
-        )
-    if bool(identity) != bool(issuer):
-        raise PipelineError(
-            Code.OPTION_CONFLICT, "--certificate-identity and --certificate-oidc-issuer belong together; give both"
-        )
-    return Signer(public_key, identity or "", issuer or "") if public_key or identity else None
-
-
-def statement(digest: str) -> str:
-    """Return the statement about an image that cosign signs."""
-    algorithm, _, value = digest.partition(":")
-    content = {
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"digest": {algorithm: value}}],
-        "predicateType": PREDICATE,
-        "predicate": {},
-    }
-    return json.dumps(content)
 
 
 def cosign(settings: Settings) -> dagger.File:
@@ -172,30 +63,32 @@ async def find_signer(settings: Settings, signing: Signing) -> Signer:
         require_usable(await _read(signing.token), datetime.now(UTC))
         return Signer(identity=signing.identity, issuer=signing.issuer, trusted_root=signing.sigstore.trusted_root)
     command = [PROGRAM, "public-key", "--key", "/cosign.key", "--outfile", "cosign.pub"]
-    return Signer(await _make(_with_secrets(settings, signing), command, "cosign.pub"))
+    return Signer((await _make(_with_secrets(settings, signing), command)).file("cosign.pub"))
 
 
-async def sign(settings: Settings, signing: Signing, signer: Signer, digest: str) -> dagger.File:
-    """Sign an image, and return the file with its signature.
+async def sign(
+    settings: Settings, signing: Signing, signer: Signer, statements: Mapping[SignedDocument, dagger.File]
+) -> dict[SignedDocument, dagger.File]:
+    """Sign statements about an image, all in one step, and return the bundle of each.
 
     Raises:
         PipelineError: the image cannot be signed, or the signature is by another signer.
     """
-    container = _with_secrets(settings, signing).with_mounted_file(
-        "/statement.json", dag.file("statement.json", statement(digest))
-    )
+    container = _with_secrets(settings, signing)
+    for document, statement in statements.items():
+        container = container.with_mounted_file(f"{_STATEMENTS}/{document.file_name}.json", statement)
     if signing.key:
         container = container.with_mounted_file(SIGNING_CONFIG, dag.file("services.json", NO_SERVICES))
-        command = [PROGRAM, "attest-blob", "--key", "/cosign.key", "--signing-config", SIGNING_CONFIG]
+        command = [*EACH, PROGRAM, "attest-blob", "--key", "/cosign.key", "--signing-config", SIGNING_CONFIG]
     else:
         container = _with_files(container, signing.sigstore.files)
         # Otherwise cosign would prompt for a token.
         no_prompt = ["--oidc-provider", "envvar", "--fulcio-auth-flow", "token"]
-        command = [*WITH_TOKEN, PROGRAM, "attest-blob", *no_prompt, *signing.sigstore.options]
-    output = "signature.sigstore.json"
-    file = await _make(container, [*command, "--yes", "--statement", "/statement.json", "--bundle", output], output)
-    await _require_valid(settings, signer, digest, file)
-    return file
+        command = [*WITH_TOKEN, *EACH, PROGRAM, "attest-blob", *no_prompt, *signing.sigstore.options]
+    made = await _make(container, [*command, "--yes"])
+    bundles = {document: made.file(f"{document.file_name}{ENDING}") for document in statements}
+    await _require_valid(settings, signer, bundles)
+    return bundles
 
 
 async def _read(token: dagger.Secret) -> str:
@@ -247,19 +140,24 @@ def _with_files(container: dagger.Container, files: Mapping[str, dagger.File]) -
     return container
 
 
-async def _make(container: dagger.Container, command: list[str], output: str) -> dagger.File:
-    """Run cosign, and return its output file."""
+async def _make(container: dagger.Container, command: list[str]) -> dagger.Directory:
+    """Run cosign, and return the folder with its output."""
     try:
-        return await container.with_exec(command).file(f"/made/{output}").sync()
+        return await container.with_exec(command).directory("/made").sync()
     except dagger.ExecError as error:
         raise PipelineError(Code.SIGNING_FAILED, explain(error.stderr)) from error
 
 
-async def _require_valid(settings: Settings, signer: Signer, digest: str, file: dagger.File) -> None:
+async def _require_valid(settings: Settings, signer: Signer, bundles: Mapping[SignedDocument, dagger.File]) -> None:
     """Reject a signature that does not verify: it would never count, and each publication would attach one more."""
-    container = _with_files(_with_cosign(settings), {**signer.files, "/signature": file})
+    files = {f"/bundles/{document.file_name}": bundle for document, bundle in bundles.items()}
+    container = _with_files(_with_cosign(settings), {**signer.files, **files})
+    checks = [
+        shlex.join([*signer.check(document.predicate_type, document.subject), path])
+        for document, path in zip(bundles, files, strict=True)
+    ]
     try:
-        await container.with_exec([*signer.check(digest), "/signature"]).sync()
+        await container.with_exec(["sh", "-euc", "\n".join(checks)]).sync()
     except dagger.ExecError as error:
         raise PipelineError(
             Code.SIGNING_FAILED,

@@ -54,16 +54,29 @@ async def require_no_folder(container: dagger.Container, files: Iterable[ImageFi
             )
 
 
+async def download(url: str, copy: Path) -> tuple[dagger.File, str]:
+    """Download a file, and return it with the SHA-256 of its content.
+
+    Args:
+        url: the address.
+        copy: path for a copy, which is hashed.
+
+    Raises:
+        dagger.QueryError: it cannot be fetched.
+    """
+    file = dag.http(url)
+    await file.export(str(copy))
+    return file, await anyio.to_thread.run_sync(_hash, copy)
+
+
 async def _fetch(file: ImageFile, key: str, copy: Path) -> dagger.File:
-    origin = dag.http(str(file.url))
     try:
-        await origin.export(str(copy))
+        origin, actual = await download(str(file.url), copy)
     except dagger.QueryError as error:
         raise PipelineError(
             Code.DOWNLOAD_FAILED,
             f"{key}.url': {file.url} cannot be fetched: {error}; correct it, or run the same command again",
         ) from error
-    actual = await anyio.to_thread.run_sync(_hash, copy)
     if actual != file.sha256:
         raise PipelineError(
             Code.HASH_MISMATCH,

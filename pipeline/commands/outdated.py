@@ -1,25 +1,40 @@
 """Outdated base images and vulnerable packages: queries registries, the base images' pixi and OSV, all at once."""
 
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+import anyio
 import dagger
 
-from pipeline.build import pixi_image
+from pipeline.build import extra_files, pixi_image
 from pipeline.checkout import Checkout, ImageSource
 from pipeline.commands.report import IMPATIENT
 from pipeline.concurrency import results_of
 from pipeline.config.image_toml import FILE as SPEC
 from pipeline.credentials.registry_auth import Login, RegistryAuth, known_logins, login_for
+from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, OutdatedError, PipelineError
 from pipeline.locks import base_images
 from pipeline.output.formats import Format
 from pipeline.registry.client import Destination, Registry
 from pipeline.scripts.messages import RepositoryReport
-from pipeline.updates.base_images import built_on, is_pixi, parse, pixi_of
-from pipeline.updates.report import UNKNOWN, Base, Kind, UpdateRow, Updates, draw, explain, find_newer, find_vulnerable
+from pipeline.updates.base_images import is_pixi, parse, pixi_of
+from pipeline.updates.report import (
+    UNKNOWN,
+    Base,
+    Kind,
+    UpdateRow,
+    Updates,
+    draw,
+    explain,
+    find_changed,
+    find_newer,
+    find_vulnerable,
+)
 from pipeline.updates.vulnerabilities import Pair, Vulnerability, audit, find_python
 
 
@@ -59,15 +74,18 @@ async def outdated(
     bases = [base for source in images for base in find_bases(source)]
     locked = {source.name: await find_packages(source) for source in images if not source.spec.dockerfile}
     sources = Sources(checkout, (await known_logins(auths, docker_config))[0])
+    files = [(source.name, file.url) for source in images for file in source.spec.files if file.url]
     await results_of(
         lambda query: query(),
         [
             *(partial(sources.ask, repository, tags) for repository, tags in by_repository(bases).items()),
             *(partial(sources.look, base) for base in bases if base.has_pixi),
+            *(partial(sources.download, image, url) for image, url in files),
             partial(sources.audit, locked),
         ],
     )
     rows = [row for base in bases for row in find_newer(base, sources.answer(base), sources.pixi.get(base.image, ""))]
+    rows += [row for source in images for row in find_changed(source.name, source.spec.files, sources.hashes)]
     rows += [row for name, packages in locked.items() for row in find_vulnerable(name, packages.python, sources.known)]
     updates = Updates(
         rows=(*rows, *sources.failed),
@@ -100,6 +118,8 @@ class Sources:
         self.checkout = checkout
         self.logins = logins
         self.answers: dict[str, RepositoryReport] = {}
+        self.hashes: dict[str, str] = {}
+        """The SHA-256 of each downloaded file, by its URL."""
         self.pixi: dict[str, str] = {}
         """The version of pixi in the base image of each image."""
         self.known: Mapping[Pair, tuple[Vulnerability, ...]] = {}
@@ -122,6 +142,15 @@ class Sources:
             self.pixi[base.image] = pixi_of(parse(base.reference).tag) or await self._start(base)
         except PipelineError as error:
             self._fail(base.image, "pixi", base.reference, error)
+
+    async def download(self, image: str, url: str) -> None:
+        """Download a file that an image has from a URL, and hash it as it is now."""
+        folder = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
+        try:
+            self.hashes[url] = (await extra_files.download(url, folder / "file"))[1]
+        except dagger.QueryError as error:
+            failure = PipelineError(Code.DOWNLOAD_FAILED, f"{url} cannot be fetched: {reason_of(error)}")
+            self._fail(image, "file", url, failure)
 
     async def audit(self, locked: Mapping[str, Packages]) -> None:
         """Query the known vulnerabilities of all images' packages."""
@@ -155,11 +184,10 @@ def find_bases(source: ImageSource) -> list[Base]:
     """
     image, spec, settings = source.name, source.spec, source.settings
     if spec.dockerfile is not None:
-        text = (source.folder / spec.dockerfile).read_text(encoding="utf-8")
-        location = f"FROM in {image}/{spec.dockerfile}"
+        named = [(each, f"{each.instruction} in {image}/{spec.dockerfile}") for each in source.named_images()]
         return [
-            Base(image=image, reference=name, location=location, remedy=location, digest=parse(name).digest)
-            for name in built_on(text)
+            Base(image=image, reference=each.name, location=location, remedy=location, digest=parse(each.name).digest)
+            for each, location in named
         ]
     digests = source.digests
     bases = []

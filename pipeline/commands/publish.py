@@ -13,9 +13,10 @@ from typing import Final
 
 import dagger
 
-from pipeline.attestations.attach import attachments, names, signature
+from pipeline.attestations.attach import attachments, names, sign_documents
 from pipeline.attestations.provenance import BY_HAND
-from pipeline.attestations.signing import Signer, Signing, check_tools, find_signer, sign
+from pipeline.attestations.signer import Signer, Signing
+from pipeline.attestations.signing import check_tools, find_signer
 from pipeline.attestations.sigstore import find_sigstore
 from pipeline.checkout import Checkout
 from pipeline.concurrency import results_of
@@ -35,6 +36,7 @@ from pipeline.scripts.messages import Kind
 from pipeline.smoke.probe_images import probe_images
 from pipeline.smoke.results import require_passed
 
+EXAMPLE_SOURCE: Final = "https://github.com/maniaclab/ml_platform"
 #: Tries to move tags in a repository whose tags change at the same time.
 ROUNDS: Final = 5
 
@@ -61,6 +63,13 @@ def repositories(image: str, spec: ImageSpec, settings: Settings, given: Sequenc
 def published_commit(head: Commit | None, commit: str | None) -> Commit | None:
     """Return the commit that is published; None if it is not that of the checkout, of which nothing is known."""
     return head if head and head.sha.startswith((commit or "").lower()) else None
+
+
+def _notes(settings: Settings) -> list[str]:
+    """Return a sentence for each setting without which an image is published with less than it could have."""
+    if settings.source:
+        return []
+    return [f"labels and provenance name no repository; set 'source' in {settings.file}, such as {EXAMPLE_SOURCE}"]
 
 
 class Publisher:
@@ -103,7 +112,13 @@ class Publisher:
             digests=digests,
             rows=tuple(row for made in self._publications for row in made.rows(digests.get(made.image, ""))),
             notes=tuple(
-                dict.fromkeys([*self._warnings, *(note for made in self._publications for note in made.notes)])
+                dict.fromkeys(
+                    [
+                        *self._warnings,
+                        *(note for made in self._publications for note in made.notes),
+                        *_notes(self._checkout.settings),
+                    ]
+                )
             ),
         )
 
@@ -153,8 +168,8 @@ class Publisher:
             # Before anything is pushed: an image that does not hold what was locked must not be published.
             made.attachments = await attachments(source, built, artifact, self._builder)
             if self._signing and self._signer:
-                file = await sign(settings, self._signing, self._signer, artifact.digest)
-                made.attachments += (signature(artifact.digest, self._signer, file),)
+                documents = (source, self._signing, self._signer, artifact, made.attachments)
+                made.attachments += await sign_documents(*documents)
             made.artifact = artifact
 
         await results_of(export, self._publications)

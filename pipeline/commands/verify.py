@@ -8,9 +8,11 @@ from typing import Final
 import dagger
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.attestations.attach import signature
-from pipeline.attestations.signing import Signer, check_tools
+from pipeline.attestations.attach import signed_about_image, signed_sboms
+from pipeline.attestations.signer import Signer
+from pipeline.attestations.signing import check_tools
 from pipeline.attestations.sigstore import find_sigstore
+from pipeline.attestations.statements import SignedDocument
 from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.checkout import Checkout
 from pipeline.commands.publish import repositories
@@ -47,7 +49,8 @@ async def verify(  # noqa: PLR0913  # options of the command
         digest: the digest of the published image.
         repository: the repository of the published image. If None, the image is read from the first of its own
             repositories, and a signature is required in all of them.
-        signer: the signer to require; None to require no signature, but the image in that repository.
+        signer: the signer to require, of the image, its SBOMs and its provenance; None to require no signature, but the
+            image in that repository.
         auths: credentials for registries; without any here and in ``docker_config``, access is anonymous.
         docker_config: Docker's own configuration with credentials.
 
@@ -68,17 +71,25 @@ async def verify(  # noqa: PLR0913  # options of the command
     logins = dict.fromkeys(names, Login(""))
     if auths or docker_config:
         logins = await find_logins(names if signer else names[:1], auths, docker_config)
+    several = len(source.spec.platforms) > 1
+    destinations: list[Destination] = []
     if signer:
-        signer = replace(signer, trusted_root=find_sigstore(checkout.source, checkout.settings).trusted_root)
         destinations = [Destination(repository, logins[repository]) for repository in names]
-        await require_signed(checkout.settings, image, digest, destinations, signer)
-        known = f"it is signed in {', '.join(names)}"
+        signer = replace(signer, trusted_root=find_sigstore(checkout.source, checkout.settings).trusted_root)
+        documents = signed_about_image(digest)
+        # The manifests of several platforms are known when these are built.
+        documents += [] if several else signed_sboms(source.spec.platforms, [digest])
+        await require_signed(checkout.settings, image, digest, destinations, signer=signer, documents=documents)
+        known = f"it is signed with its SBOMs and its provenance in {', '.join(names)}"
     else:
         known = await require_published(checkout.settings, image, digest, Destination(name, logins[name]))
     images = list((await source.build_all()).values())
     made = checkout.commit.time if checkout.commit else None
     artifact = await make_artifact(checkout.settings.fetch_base, images, made, source.spec.compression)
     if artifact.digest == digest:
+        if signer and several:
+            documents = signed_sboms(source.spec.platforms, artifact.manifests)
+            await require_signed(checkout.settings, image, digest, destinations, signer=signer, documents=documents)
         return f"{image} is {digest}: {known}; built here, it is the same bytes\n"
     comparison = await _compare(checkout.settings, Destination(name, logins[name]), digest, artifact)
     raise PipelineError(Code.DIGEST_MISMATCH, explain(image, name, digest, artifact.digest, comparison))
@@ -103,19 +114,25 @@ async def require_published(settings: Settings, image: str, digest: str, destina
     return f"whether it is published in {name} is not known, because {describe_failure(failure)}"
 
 
-async def require_signed(
-    settings: Settings, image: str, digest: str, destinations: Sequence[Destination], signer: Signer
+async def require_signed(  # noqa: PLR0913  # facts of one question
+    settings: Settings,
+    image: str,
+    digest: str,
+    destinations: Sequence[Destination],
+    *,
+    signer: Signer,
+    documents: Sequence[SignedDocument],
 ) -> None:
-    """Require a signature of an image in each of its repositories.
+    """Require signed documents about an image in each of its repositories.
 
     Raises:
-        PipelineError: a repository has no valid signature by the signer, or cannot be read; all such are named.
+        PipelineError: a repository lacks a document with a valid signature by the signer, or cannot be read; all such
+            are named.
     """
+    required = [document.attachment(signer) for document in documents]
 
     async def look(destination: Destination) -> str:
-        report = await Registry(settings).attach(
-            destination, [signature(digest, signer)], check_tools(settings, signer)
-        )
+        report = await Registry(settings).attach(destination, required, check_tools(settings, signer))
         return f"{destination.repository}: {report.failure.reason}" if report.failure else ""
 
     failures = sorted(filter(None, await results_of(look, destinations)))
@@ -123,8 +140,9 @@ async def require_signed(
         reasons = "; ".join(failures)
         raise PipelineError(
             Code.SIGNATURE_MISSING,
-            f"{image}: {digest} has no signature of {signer} in {len(failures)} of {len(destinations)} repositories "
-            f"({reasons}); do not use it from there; ask its publisher to publish it again, signed",
+            f"{image}: {digest} is not signed by {signer}, with its SBOMs and its provenance, in {len(failures)} of "
+            f"{len(destinations)} repositories ({reasons}); do not use it from there; ask its publisher to publish it "
+            "again, signed",
         )
 
 

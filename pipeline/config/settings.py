@@ -56,7 +56,7 @@ class Settings(FileSettings):
     """Image with Python and pip, in which packages are downloaded; nothing of it becomes part of an image."""
 
     source: str = ""
-    """URL of the source repository, for the labels of images."""
+    """URL of the source repository, for the labels and the provenance of images."""
 
     licenses: str = ""
     """SPDX expression of the licences of the repository's own files, for the labels of images."""

@@ -26,3 +26,6 @@ class Attachment:
 
     check: Sequence[str] = ()
     """A command that accepts any equivalent document; without one, only a document with the same bytes counts."""
+
+    payload: dagger.File | None = None
+    """Content that an equivalent document must have signed; None where the command alone decides."""

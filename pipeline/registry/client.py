@@ -93,12 +93,15 @@ class Registry:
         files = dict(tools or {})
         documents = []
         for number, attachment in enumerate(attachments):
-            path = ""
+            path = payload = ""
             if attachment.file:
                 path = f"/attachments/{number}/{await attachment.file.name()}"
                 files[path] = attachment.file
+            if attachment.payload:
+                payload = f"/payloads/{number}"
+                files[payload] = attachment.payload
             about = (attachment.name, attachment.subject, attachment.type, attachment.annotations)
-            documents.append(Document(*about, path, attachment.check))
+            documents.append(Document(*about, path, attachment.check, payload))
         action = "attach" if all(attachment.file for attachment in attachments) else "find"
         return await self._run(to, action, files=files, documents=documents)
 

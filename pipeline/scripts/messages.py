@@ -123,6 +123,9 @@ class Document:
     """Path of the document; empty for one that is only searched for."""
     check: Sequence[str]
     """A command that accepts any equivalent document; without one, only a document with the same bytes counts."""
+    payload: str = ""
+    """Path of the content that an equivalent document, a Sigstore bundle, must have signed; empty for anything that the
+    command accepts."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,13 @@ the list under the fallback tag sha256-…, as OCI defines it. A manifest has no
 same manifest, and one that is there is not pushed again.
 """
 
+import base64
 import hashlib
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,10 +34,13 @@ class Referrers(Repository):
     def __init__(self, job: Job, client: Client) -> None:
         super().__init__(job, client)
         self.actions = {"attach": self.attach, "find": self.require}
-        self.listed: list[tuple[str, str]] = []
-        """The subject and the type of each attachment, as the registry listed them last."""
-        self.unfit = ""
-        """The reason why the last document failed its check, in the words of the check."""
+        self.others: Counter[str] = Counter()
+        """By document, the number of others of its kind that the registry listed last."""
+        self.unfit: dict[str, str] = {}
+        """By document, the reason why the last other one failed its check, in the words of the check."""
+        self.manifests: dict[str, dict[str, Any]] = {}
+        self.blobs: dict[str, bytes] = {}
+        """Manifests and blobs that were read, by digest: several documents are searched for among the same ones."""
 
     def attach(self) -> None:
         """Attach the missing documents, and require that all are listed."""
@@ -59,62 +63,74 @@ class Referrers(Repository):
         self.report.rows = [_row(name, digest) for name, digest in attached.items()]
         for attachment in self.job.documents:
             if attachment.name not in attached:
-                others = self.listed.count((attachment.subject, attachment.type))
+                others, unfit = self.others[attachment.name], self.unfit.get(attachment.name)
                 reason = f"there is no {attachment.name}" + (f" that fits, of {others}" if others else "")
-                reason += f": {self.unfit}" if self.unfit else ""
+                reason += f": {unfit}" if unfit else ""
                 raise Failure(Kind.MISSING, reason)
 
     def find(self) -> dict[str, str]:
         """Find the documents that are attached: the digests of their manifests by name."""
-        attached = {}
-        self.listed = []
+        attached: dict[str, str] = {}
+        self.others.clear()
         for subject in dict.fromkeys(attachment.subject for attachment in self.job.documents):
             self.doing = f"reading what is attached to {subject}"
             command = ("artifact", "list", f"{self.name}@{subject}", "--format", "{{json .Descriptors}}")
             for descriptor in json.loads(self.client.run(*command).output) or ():
                 kind = (subject, descriptor.get("artifactType", ""))
-                self.listed.append(kind)
                 for attachment in self.job.documents:
-                    same = (attachment.subject, attachment.type) == kind
-                    if same and self.holds(descriptor["digest"], attachment):
+                    if attachment.name in attached or (attachment.subject, attachment.type) != kind:
+                        continue
+                    if self.holds(descriptor["digest"], attachment):
                         attached[attachment.name] = str(descriptor["digest"])
         return attached
 
     def holds(self, digest: str, attachment: Document) -> bool:
         """Return whether a manifest has a document, or an equivalent one."""
-        documents = self.documents(digest)
+        manifest = self.manifest(digest)
+        if manifest is None:
+            return False
+        theirs = manifest.get("annotations") or {}
+        if any(theirs.get(key, value) != value for key, value in attachment.annotations.items()):
+            return False
+        self.others[attachment.name] += 1
+        documents = [str(layer["digest"]) for layer in manifest.get("layers", ())]
         if not attachment.check:
             return digest_of(Path(attachment.file).read_bytes()) in documents
-        return any(self.passes(document, attachment.check) for document in documents)
+        return any(self.passes(document, attachment) for document in documents)
 
-    def documents(self, digest: str) -> Sequence[str]:
-        """Return the digests of a manifest's layers."""
-        try:
-            body = self.client.run("manifest", "get", f"{self.name}@{digest}", "--format", "raw-body").output
-        except Failure as failure:
-            # A list may name a manifest that was deleted since.
-            if failure.kind is Kind.MISSING:
-                return ()
-            raise
-        if digest_of(body) != digest:
-            raise Failure(Kind.MISMATCH, f"it gives {digest_of(body)} for {digest}")
-        manifest: dict[str, Any] = json.loads(body)
-        return [str(layer["digest"]) for layer in manifest.get("layers", ())]
+    def manifest(self, digest: str) -> dict[str, Any] | None:
+        """Return a manifest; None if it was deleted, since a list may name it still."""
+        if digest not in self.manifests:
+            try:
+                body = self.client.run("manifest", "get", f"{self.name}@{digest}", "--format", "raw-body").output
+            except Failure as failure:
+                if failure.kind is Kind.MISSING:
+                    return None
+                raise
+            if digest_of(body) != digest:
+                raise Failure(Kind.MISMATCH, f"it gives {digest_of(body)} for {digest}")
+            self.manifests[digest] = json.loads(body)
+        return self.manifests[digest]
 
-    def passes(self, digest: str, check: Sequence[str]) -> bool:
-        """Return whether a document passes a check."""
+    def passes(self, digest: str, attachment: Document) -> bool:
+        """Return whether a document has signed the right content, if that is given, and passes the check."""
+        if digest not in self.blobs:
+            self.blobs[digest] = self.client.run("blob", "get", self.name, digest).output
+        document = self.blobs[digest]
+        if attachment.payload and signed_payload(document) != Path(attachment.payload).read_bytes():
+            return False
         with tempfile.NamedTemporaryFile() as file:
-            file.write(self.client.run("blob", "get", self.name, digest).output)
+            file.write(document)
             file.flush()
-            command = [*check, file.name]
+            command = [*attachment.check, file.name]
             try:
                 ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=CHECK_TIMEOUT)
             except subprocess.TimeoutExpired:
-                self.unfit = f"looking at it took longer than {CHECK_TIMEOUT} s"
+                self.unfit[attachment.name] = f"looking at it took longer than {CHECK_TIMEOUT} s"
                 return False
         if ended.returncode:
             errors = [line for line in ended.stderr.splitlines() if line.startswith("Error: ")]
-            self.unfit = errors[-1].removeprefix("Error: ") if errors else ""
+            self.unfit[attachment.name] = errors[-1].removeprefix("Error: ") if errors else ""
         return ended.returncode == 0
 
     def put_document(self, attachment: Document) -> None:
@@ -144,6 +160,14 @@ class Referrers(Repository):
 def digest_of(data: bytes) -> str:
     """Return the digest of some bytes."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def signed_payload(bundle: bytes) -> bytes | None:
+    """Return what a Sigstore bundle has signed; None for another document. Whether the signature is valid, is open."""
+    try:
+        return base64.b64decode(json.loads(bundle)["dsseEnvelope"]["payload"], validate=True)
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def _row(name: str, digest: str) -> TagResult:

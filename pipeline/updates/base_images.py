@@ -16,8 +16,6 @@ from packaging.version import Version
 PIXI: Final = "/pixi"
 _CUDA: Final = re.compile(r"(?P<before>(?:.*-)?cuda-?)(?P<version>\d+(?:\.\d+)+)(?P<after>(?:-.*)?)")
 _PIXI: Final = re.compile(r"(?P<version>\d+\.\d+\.\d+)(?P<after>(?:-.+)?)")
-#: Instruction of a Dockerfile that names a base image, and the name of the stage.
-_FROM: Final = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -113,13 +111,6 @@ def newest_pixi(tag: str, tags: Iterable[str], current: str) -> tuple[str, str] 
     ours = _PIXI.fullmatch(tag)
     after = ours["after"] if ours else "" if tag == "latest" else f"-{tag}"
     return newest, f"{newest}{after}" if f"{newest}{after}" in known else ""
-
-
-def built_on(dockerfile: str) -> list[str]:
-    """Return the base images that a Dockerfile names, each once; those in variables are not known before a build."""
-    lines = _FROM.findall(dockerfile)
-    stages = {name.lower() for _, name in lines if name} | {"scratch"}
-    return list(dict.fromkeys(name for name, _ in lines if name.lower() not in stages and "$" not in name))
 
 
 def _step(current: Version, newer: Version) -> Literal["patch", "minor", "major"]:

@@ -5,6 +5,8 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.config.files import ImageFile
+from pipeline.config.image_toml import FILE as SPEC
 from pipeline.output.formats import Format
 from pipeline.output.tables import SHORT_DIGEST, draw_markdown, draw_table
 from pipeline.registry.client import describe_failure
@@ -13,8 +15,10 @@ from pipeline.updates.base_images import cuda_of, newer_cuda, newest_pixi, parse
 from pipeline.updates.vulnerabilities import Pair, Vulnerability, fixed_in
 
 COLUMNS: Final = ("image", "kind", "what", "current", "newest", "change")
+#: Number of digits of a hash in a table.
+SHORT_SHA256: Final = 12
 #: Subject of a row.
-type Kind = Literal["base image", "CUDA", "pixi", "vulnerability"]
+type Kind = Literal["base image", "CUDA", "pixi", "file", "vulnerability"]
 #: Value of `newest` in a row whose source did not answer.
 UNKNOWN: Final = "not known"
 
@@ -110,6 +114,28 @@ def find_newer(base: Base, answer: Answer, pixi: str) -> list[UpdateRow]:
         change = f"{base.location}: {tag}" if pixi_of(name.tag) else base.remedy
         rows.append(row("pixi", pixi, version, change if tag else f"{base.location}: only other bases have it"))
     return rows
+
+
+def find_changed(image: str, files: Sequence[ImageFile], hashes: Mapping[str, str]) -> list[UpdateRow]:
+    """Return the files of an image whose URL has another content than the pinned one.
+
+    Args:
+        image: the image's name.
+        files: the files of its image.toml.
+        hashes: the SHA-256 of what the URLs have now, as far as they could be downloaded.
+    """
+    return [
+        UpdateRow(
+            image=image,
+            kind="file",
+            what=file.url,
+            current=file.sha256[:SHORT_SHA256],
+            newest=hashes[file.url][:SHORT_SHA256],
+            change=f"'files.{number}.sha256' in {image}/{SPEC}",
+        )
+        for number, file in enumerate(files)
+        if file.url and file.sha256 and file.sha256 != hashes.get(file.url, file.sha256)
+    ]
 
 
 def find_vulnerable(

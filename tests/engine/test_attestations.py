@@ -91,17 +91,36 @@ async def test_an_image_is_published_with_what_is_known_of_it(shop: Shop) -> Non
 
 
 async def test_the_provenance_names_commit_lock_and_base(shop: Shop) -> None:
-    """The lock by its hash, and the base by the digest that its tag has in the registry."""
+    """The lock by its hash, and the base by the digest that its tag has in the registry.
+
+    A Dockerfile has each image that it is made from there, and image.toml each file that it takes from an address.
+    """
     shop.checkout.write("small/image.toml", 'description = "A small image"\n')
     shop.checkout.add_environment()
+    spec = shop.checkout.read("tiny/image.toml")
+    shop.checkout.write(
+        "tiny/image.toml",
+        f'{spec}[[files]]\nurl = "https://example.org/a"\nsha256 = "{"0" * 64}"\npath = "/a"\n'
+        f'[build_args]\nPIXI = "{Settings().base}"\n',
+    )
+    stages = "ARG PIXI\nFROM $PIXI AS pixi\nFROM nowhere:1 AS unused\n"
+    copies = (
+        "COPY --from=pixi /etc/os-release /a\nRUN --mount=from=docker.io/library/debian:bookworm-slim,target=/b true\n"
+    )
+    shop.checkout.write("tiny/Dockerfile", f"{stages}FROM scratch\n{copies}")
     commit = Commit(COMMIT, datetime(2026, 2, 1, tzinfo=UTC), ())
     async with a_session():
         images = await Images.open(dag.host().directory(str(shop.checkout.path)))
-        found = await made_from(replace(images, commit=commit).image("small"), ["linux/amd64"])
+        images = replace(images, commit=commit)
+        found = await made_from(images.image("small"), ["linux/amd64"])
+        tiny = await made_from(images.image("tiny"), ["linux/amd64"])
     lock = hashlib.sha256(shop.checkout.read("small/pixi.lock").encode()).hexdigest()
     repository, _, tag = Settings().base.rpartition(":")
     base = digest_of(repository, tag).removeprefix("sha256:")
     assert [dict(part.digest) for part in found] == [{"gitCommit": COMMIT}, {"sha256": lock}, {"sha256": base}]
+    debian = digest_of("docker.io/library/debian", "bookworm-slim").removeprefix("sha256:")
+    assert [dict(part.digest) for part in tiny[1:]] == [{"sha256": base}, {"sha256": debian}, {"sha256": "0" * 64}]
+    assert tiny[-1].uri == "https://example.org/a"
 
 
 async def test_each_platform_has_a_bill_of_its_own(shop: Shop) -> None:

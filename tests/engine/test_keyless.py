@@ -12,7 +12,7 @@ from pipeline.config.settings import SETTINGS
 from pipeline.errors import Code
 from tests.engine.conftest import ROOT, a_session, answer, failure
 from tests.engine.publishing import BOTH_KINDS, SPEC, Shop, digest_of, open_shop
-from tests.engine.test_signing import cosign_accepts, publish
+from tests.engine.test_signing import TYPES, cosign_accepts, publish
 from tests.engine.traces import engine_log_size, found, log_sizes, writes
 from tests.sandbox import issuer, sigstore, tools
 from tests.sandbox.issuer import IDENTITY, Issuer
@@ -93,12 +93,14 @@ async def test_an_image_that_is_signed_without_a_key_is_accepted(
     references = [f"{repository}@{digest}" for repository in shop.repositories]
     root = str(own.trusted_root)
     assert await cosign_accepts([*words(by), "--trusted-root"], root, references) == [True] * 2
+    assert await cosign_accepts([*words(by), "--trusted-root"], root, references, TYPES) == [True] * 2
     assert await cosign_accepts([*words(who(own.issuer.url, "me")), "--trusted-root"], root, references) == [False] * 2
     assert [digest_of(repository, "latest") for repository in shop.repositories] == [digest] * 2
 
     async with a_session():
         verified = await answer(shop.checkout, "verify", None, image="tiny", digest=digest, **by)
-        assert f"tiny is {digest}: it is signed in {', '.join(shop.repositories)}; built here," in verified
+        signed_in = f"it is signed with its SBOMs and its provenance in {', '.join(shop.repositories)}"
+        assert f"tiny is {digest}: {signed_in}; built here," in verified
         for other, reason in (
             (who(own.issuer.url, "me"), "there is no signature that fits, of 1: failed to verify certificate identity"),
             (who("https://issuer.example"), f'got "{own.issuer.url}"'),
@@ -106,7 +108,7 @@ async def test_an_image_that_is_signed_without_a_key_is_accepted(
             refused = await failure(shop.checkout, "verify", None, image="tiny", digest=digest, **other)
             assert refused.code is Code.SIGNATURE_MISSING
             identity, oidc = other.values()
-            assert f"no signature of {identity} (OIDC issuer {oidc}) in 2 of 2 repositories (" in refused.message
+            assert f"is not signed by {identity} (OIDC issuer {oidc}), with its SBOMs" in refused.message
             assert reason in refused.message
 
     parts = [right.encode(), *(token.rpartition(".")[2].encode() for token in runner.tokens)]

@@ -10,7 +10,8 @@ import dagger
 import pytest
 from dagger import dag
 
-from pipeline.attestations.signing import PROGRAM, cosign
+from pipeline.attestations.signer import PROGRAM
+from pipeline.attestations.signing import cosign
 from pipeline.config.settings import Settings
 from pipeline.errors import Code, PipelineError
 from tests.engine.conftest import a_session, failure
@@ -21,6 +22,16 @@ pytestmark = pytest.mark.asyncio
 
 #: Runs a command for each of the names in a variable, and prints whether it succeeded.
 ACCEPTS: Final = ("sh", "-c", 'for name in $NAMES; do "$@" "$name" >&2 && echo yes || echo no; done', "sh")
+#: The same with each type of a signed document, all of which it has to accept.
+ACCEPTS_ALL: Final = (
+    "sh",
+    "-c",
+    'for name in $NAMES; do accepted=yes; for type in $TYPES; do "$@" --type "$type" "$name" >&2 || accepted=no; done; '
+    "echo $accepted; done",
+    "sh",
+)
+#: Names of cosign for the types of provenance and SBOMs.
+TYPES: Final = ("slsaprovenance1", "cyclonedx", "spdxjson")
 BY_KEY: Final = ("--insecure-ignore-tlog", "--key")
 
 
@@ -62,7 +73,9 @@ def cosign_container() -> dagger.Container:
     return container.with_workdir("/made").with_env_variable("WAY", secrets.token_hex(4))
 
 
-async def cosign_accepts(options: Sequence[str], file: str, references: Sequence[str]) -> list[bool]:
+async def cosign_accepts(
+    options: Sequence[str], file: str, references: Sequence[str], types: Sequence[str] = ()
+) -> list[bool]:
     """Which images cosign finds signed, each looked up in its registry.
 
     It calls Docker Hub by a name that the sandbox does not play, unless it is given another one.
@@ -71,12 +84,16 @@ async def cosign_accepts(options: Sequence[str], file: str, references: Sequence
         options: who has to have signed it; the last one is followed by a file.
         file: that file's path on this machine.
         references: the images.
+        types: documents that have to be signed, too; without any, the image itself.
     """
     references = [name.replace("docker.io/", "registry-1.docker.io/") for name in references]
     command = [*ACCEPTS, PROGRAM, "verify", *options, "/file"]
+    if types:
+        command = [*ACCEPTS_ALL, PROGRAM, "verify-attestation", "--new-bundle-format", *options, "/file"]
     async with a_session():
         container = cosign_container().with_mounted_file("/file", dag.host().file(file))
         container = container.with_env_variable("NAMES", " ".join(references))
+        container = container.with_env_variable("TYPES", " ".join(types))
         answers = (await container.with_exec(command).stdout()).split()
     assert len(answers) == len(references)
     return [answer == "yes" for answer in answers]
@@ -93,6 +110,8 @@ def publish(shop: Shop, typed: Mapping[str, str], *arguments: str) -> list[str]:
 async def test_a_signed_image_is_accepted_and_no_other(tmp_path: Path) -> None:
     """One signature is good in registries of both kinds, for cosign and for `verify`; signing again writes nothing.
 
+    So are those of SBOMs and provenance, which are attached as they are beside them.
+
     A second signer, whose key has no password, signs beside the first one. Neither another key nor an image without a
     signature is accepted, and neither the private key nor its password is in what was printed or is kept by the
     registries.
@@ -106,17 +125,20 @@ async def test_a_signed_image_is_accepted_and_no_other(tmp_path: Path) -> None:
     assert await cosign_accepts(BY_KEY, keys.public, references) == [False] * 2
     refused = await refusal(shop, digest, keys)
     assert refused.code is Code.SIGNATURE_MISSING
-    assert refused.message.startswith(f"tiny: {digest} has no signature of --public-key in 2 of 2 repositories (")
+    unsigned = "is not signed by --public-key, with its SBOMs and its provenance, in 2 of 2 repositories ("
+    assert refused.message.startswith(f"tiny: {digest} {unsigned}")
     assert f"{shop.repositories[0]}: there is no signature; " in refused.message
 
     signed = shop.checkout.call(*publish(shop, keys.typed))
     assert signed.returncode == 0, signed.stderr
     assert await cosign_accepts(BY_KEY, keys.public, references) == [True] * 2
+    assert await cosign_accepts(BY_KEY, keys.public, references, TYPES) == [True] * 2
     assert await cosign_accepts(BY_KEY, other.public, references) == [False] * 2
     assert [digest_of(repository, "latest") for repository in shop.repositories] == [digest] * 2
     verified = shop.checkout.call("verify", "--image", "tiny", "--digest", digest, "--public-key", keys.public)
     assert verified.returncode == 0, verified.stderr
-    assert f"tiny is {digest}: it is signed in {', '.join(shop.repositories)}; built here," in verified.stdout
+    signed_in = f"it is signed with its SBOMs and its provenance in {', '.join(shop.repositories)}"
+    assert f"tiny is {digest}: {signed_in}; built here," in verified.stdout
     assert "there is no signature that fits, of 1" in (await refusal(shop, digest, other)).message
     assert (await shop.publish(typed=other.typed)).failure == ""
     assert await cosign_accepts(BY_KEY, other.public, references) == [True] * 2

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import Checkout
+from tests.engine.kinds import PINNED
 from tests.engine.publishing import digest_of, docker_config, skopeo
 from tests.sandbox import faults, osv
 from tests.unit.lockfiles import conda, write
@@ -55,18 +56,22 @@ def repository(checkout: Checkout) -> str:
 
 
 def test_what_is_outdated_is_told(checkout: Checkout, repository: str, tmp_path: Path) -> None:
-    """A newer base image, a newer CUDA, a newer pixi and a vulnerable package, each with what to change."""
+    """A newer base image, CUDA and pixi, a file that is another one, and a vulnerable package: with what to change."""
     now = push(f"{repository}:noble-cuda-13.0.0", CUDA)
     for tag in ("noble-cuda-13.0.2", "noble-cuda-13.1.0", "0.99.0-noble-cuda-13.0.0"):
         push(f"{repository}:{tag}", CUDA)
     records = tmp_path / "records.json"
     records.write_text(json.dumps([record("X-1", "3.1.2", "3.1.6"), record("X-2", "3.1.1", "3.1.2")]))
+    moved = f'[[files]]\nurl = "{PINNED}"\nsha256 = "{"0" * 64}"\npath = "/pinned"\n'
+    checkout.write("small/image.toml", checkout.read("small/image.toml") + moved)
     with osv.standing_in(records) as address:
         settle(checkout, address)
         ended = checkout.call("outdated", "--format", "json")
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
-    rows = {(row["kind"], row["newest"]): row for row in found["rows"]}
+    (file,) = (row for row in found["rows"] if row["kind"] == "file")
+    assert (file["what"], file["change"]) == (PINNED, "'files.0.sha256' in small/image.toml")
+    rows = {(row["kind"], row["newest"]): row for row in found["rows"] if row != file}
     assert rows.keys() == {
         ("base image", now[:19]),
         ("CUDA", "13.0.2 (patch)"),

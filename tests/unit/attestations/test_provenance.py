@@ -10,7 +10,7 @@ from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
 
-from pipeline.attestations.provenance import BY_HAND, Resource, describe, of_commit, of_file, of_image
+from pipeline.attestations.provenance import BY_HAND, Resource, describe, of_commit, of_download, of_file, of_image
 from pipeline.git.commit import Commit
 
 DIGEST = "1" * 64
@@ -70,3 +70,9 @@ def test_a_base_image_is_a_package_url(reference: str, uri: str) -> None:
     found = of_image(reference)
     assert found.uri == f"pkg:oci/{uri.replace('2222', '2' * 64)}"
     assert found.digest == {"sha256": "2" * 64}
+
+
+def test_a_downloaded_file_is_its_address_and_its_hash() -> None:
+    """A password is not in it, since everybody can read it."""
+    found = of_download("https://me:secret@example.org:8443/a.tar?b=c", "4" * 64)
+    assert found == Resource(uri="https://example.org:8443/a.tar?b=c", digest={"sha256": "4" * 64})

@@ -1,115 +1,17 @@
-"""Signed statements, their signers, and the messages where signing fails."""
+"""The commands of cosign, and the messages where signing fails."""
 
 import json
-from unittest.mock import Mock
+import subprocess
+from pathlib import Path
 
-import dagger
 import pytest
-from google.protobuf.json_format import Parse
-from in_toto_attestation.v1 import statement_pb2
 
-from pipeline.attestations.signing import (
-    NO_SERVICES,
-    Signer,
-    Signing,
-    choose_signer,
-    choose_signing,
-    explain,
-    statement,
-)
-from pipeline.errors import Code
-from tests.unit.refusals import refused
-
-KEY, PASSWORD, TOKEN = (Mock(spec=dagger.Secret) for _ in range(3))
-PUBLIC = Mock(spec=dagger.File)
-DIGEST = f"sha256:{'1' * 64}"
-ME, ISSUER = "https://github.com/maniaclab/x/.github/workflows/images.yml@refs/heads/main", "https://issuer.example"
-
-
-def test_a_statement_names_the_digest_and_nothing_else() -> None:
-    """It is in-toto's, and a signature is good in every registry."""
-    found = Parse(statement(DIGEST), statement_pb2.Statement())
-    assert [(subject.name, dict(subject.digest)) for subject in found.subject] == [("", {"sha256": "1" * 64})]
-    assert found.predicate_type == "https://sigstore.dev/cosign/sign/v1"
+from pipeline.attestations.signing import EACH, ENDING, NO_SERVICES, explain
 
 
 def test_a_key_needs_no_service() -> None:
     """No transparency log hears of what is signed with it."""
     assert not any(value for key, value in json.loads(NO_SERVICES).items() if key != "mediaType")
-
-
-def test_a_signature_is_looked_at_by_key_or_by_identity() -> None:
-    """Both name the image; a signature by key alone has no entry in a log that could be looked up."""
-    key = Signer(PUBLIC).check(DIGEST)
-    keyless = Signer(identity=ME, issuer=ISSUER).check(DIGEST)
-    for command in (key, keyless):
-        assert command[command.index("--digest") + 1] == "1" * 64
-        assert command[-1] == "--bundle"
-    assert {"--key", "--insecure-ignore-tlog"} <= set(key)
-    assert not {"--key", "--insecure-ignore-tlog"} & set(keyless)
-    assert keyless[keyless.index("--certificate-identity") + 1] == ME
-
-
-def test_a_sigstore_of_one_s_own_is_believed_without_a_key_alone() -> None:
-    """It says nothing of a signature by a key."""
-    root = Mock(spec=dagger.File)
-    keyless = Signer(identity=ME, issuer=ISSUER, trusted_root=root)
-    command = keyless.check(DIGEST)
-    assert command[command.index("--trusted-root") + 1] == "/trusted_root.json"
-    assert keyless.files == {"/trusted_root.json": root}
-    key = Signer(PUBLIC, trusted_root=root)
-    assert "--trusted-root" not in key.check(DIGEST)
-    assert key.files == {"/cosign.pub": PUBLIC}
-
-
-def test_what_fits_together_signs() -> None:
-    """A key with or without a password, or a token with what its signatures are known by; nothing signs nothing."""
-    assert choose_signing(None, None, None, None, None) is None
-    assert choose_signing(KEY, None, None, None, None) == Signing(KEY)
-    assert choose_signing(KEY, PASSWORD, None, None, None) == Signing(KEY, PASSWORD)
-    assert choose_signing(None, None, TOKEN, ME, ISSUER) == Signing(token=TOKEN, identity=ME, issuer=ISSUER)
-    assert choose_signer(None, None, None) is None
-    assert choose_signer(PUBLIC, None, None) == Signer(PUBLIC)
-    assert choose_signer(None, ME, ISSUER) == Signer(identity=ME, issuer=ISSUER)
-
-
-@pytest.mark.parametrize(
-    ("given", "facts"),
-    [
-        ((KEY, None, TOKEN, ME, ISSUER), ["--signing-key and --identity-token", "leave one"]),
-        ((None, PASSWORD, None, None, None), ["--signing-password needs --signing-key"]),
-        (
-            (None, None, TOKEN, ME, None),
-            ["--identity-token needs --certificate-identity and --certificate-oidc-issuer", "give both"],
-        ),
-        (
-            (KEY, None, None, ME, ISSUER),
-            ["--certificate-identity and --certificate-oidc-issuer", "give --identity-token"],
-        ),
-    ],
-)
-def test_options_that_do_not_fit_together_are_refused(
-    given: tuple[dagger.Secret | None, ...], facts: list[str]
-) -> None:
-    """The message names them, before anything is built."""
-    with refused(Code.OPTION_CONFLICT, *facts):
-        choose_signing(*given)  # type: ignore[arg-type]  # a table of cases
-
-
-@pytest.mark.parametrize(
-    ("given", "facts"),
-    [
-        ((PUBLIC, ME, ISSUER), ["--public-key and --certificate-identity", "leave one"]),
-        ((None, ME, None), ["--certificate-identity and --certificate-oidc-issuer", "give both"]),
-        ((None, None, ISSUER), ["--certificate-identity and --certificate-oidc-issuer", "give both"]),
-    ],
-)
-def test_whose_signature_it_shall_be_has_to_be_clear(
-    given: tuple[dagger.File | None, str | None, str | None], facts: list[str]
-) -> None:
-    """Half an identity would be anybody's."""
-    with refused(Code.OPTION_CONFLICT, *facts):
-        choose_signer(*given)
 
 
 def test_cosign_s_own_words_are_told() -> None:
@@ -135,3 +37,20 @@ def test_cosign_s_own_words_are_told() -> None:
 def test_what_only_cosign_understands_is_put_otherwise(error: str, meaning: str) -> None:
     """Services give no cause, and cosign does not repeat their answers."""
     assert f"it cannot be signed: {meaning}" in explain(f"Error: creating bundle: {error}\n")
+
+
+def test_every_statement_is_signed_and_the_first_failure_ends_it(tmp_path: Path) -> None:
+    """The bundle has the name of the statement; the program is another one here."""
+    statements = tmp_path / "statements"
+    statements.mkdir()
+    for name in ("sbom", "signature"):
+        (statements / f"{name}.json").write_text(name)
+    shell, flags, script, *rest = (word.replace("/statements", str(statements)) for word in EACH)
+    copy = 'test ! -e "$6" && cp "$4" "$6"'
+    command = [shell, flags, script, *rest, "sh", "-c", copy, "sh", "attest-blob", "--yes"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert {file.name: file.read_text() for file in tmp_path.glob(f"*{ENDING}")} == {
+        f"sbom{ENDING}": "sbom",
+        f"signature{ENDING}": "signature",
+    }
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode != 0

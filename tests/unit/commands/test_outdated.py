@@ -52,10 +52,12 @@ def test_a_digest_in_image_toml_is_changed_there(checkout: CheckoutFolder) -> No
 def test_what_is_not_locked_has_no_digest(checkout: CheckoutFolder) -> None:
     """Neither without a base.lock, nor in a Dockerfile, whose own digests count."""
     assert [base.digest for base in found(checkout)] == [""]
-    checkout.write("small/image.toml", "description = 'x'\ndockerfile = 'Dockerfile'\n")
-    checkout.write("small/Dockerfile", f"FROM {DEBIAN} AS build\nFROM python:3@{ONE}\n")
-    first, second = found(checkout)
+    checkout.write("small/image.toml", "description = 'x'\ndockerfile = 'Dockerfile'\n[build_args]\nTAG = '3'\n")
+    text = f"ARG TAG=2\nFROM {DEBIAN} AS build\nFROM python:$TAG@{ONE}\nCOPY --from=build /a /a\n"
+    checkout.write("small/Dockerfile", f"{text}COPY --from=busybox:2 /b /b\n")
+    first, second, third = found(checkout)
     assert (first.reference, first.digest, first.remedy) == (DEBIAN, "", "FROM in small/Dockerfile")
+    assert (third.reference, third.location) == ("busybox:2", "COPY --from in small/Dockerfile")
     assert (second.reference, second.digest, second.has_pixi) == (f"python:3@{ONE}", ONE, False)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import pipeline.commands.publish
 from pipeline.checkout import Checkout
-from pipeline.commands.publish import Publisher, published_commit, repositories
+from pipeline.commands.publish import Publisher, _notes, published_commit, repositories
 from pipeline.config.image_toml import ImageSpec, load_spec
 from pipeline.config.settings import Settings, load_settings
 from pipeline.credentials.registry_auth import Login
@@ -121,4 +121,12 @@ async def test_a_tag_that_another_commit_has_is_lengthened(monkeypatch: pytest.M
     assert [note.partition(" ")[0] for note in published.notes] == [
         *("sha-0123456", "sha-01234567"),
         *("ghcr.io/lab/small", "docker.io/lab/small"),
+        "labels",
     ]
+
+
+def test_a_repository_that_is_not_named_is_noted() -> None:
+    """Neither labels nor provenance can name it then; this repository is named."""
+    (note,) = _notes(SETTINGS)
+    assert note.startswith("labels and provenance name no repository; set 'source' in pyproject.toml [tool.pipeline], ")
+    assert _notes(load_settings(Path(__file__).parents[3])) == []

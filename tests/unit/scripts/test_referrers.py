@@ -1,7 +1,10 @@
 """Documents attached to an image: the registry is a dictionary with regctl's commands."""
 
+import base64
 import itertools
 import json
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +29,7 @@ class FakeClient(Client):
         self.blobs: dict[str, bytes] = {}
         self.listed: list[dict[str, str]] = []
         self.put: list[str] = []
+        self.asked: list[str] = []
         #: Number of lists that another client overwrites, without the last entry.
         self.lost = 0
         self.refuses = ""
@@ -38,20 +42,30 @@ class FakeClient(Client):
                 assert arguments[2] == f"{NAME}@{IMAGE}"
                 return Answer(json.dumps(self.listed).encode())
             case ("manifest", "get"):
+                self.asked.append(arguments[2])
                 digest = arguments[2].partition("@")[2]
                 if digest not in self.manifests:
                     raise Failure(Kind.MISSING, "404")
                 return Answer(self.manifests[digest])
             case ("blob", "get"):
+                self.asked.append(arguments[3])
                 return Answer(self.blobs[arguments[3]])
             case ("artifact", "put"):
                 return self._put(arguments)
             case _:
                 return Answer(b"")
 
-    def attach(self, media_type: str, data: bytes, *, manifest: bytes | None = None) -> str:
+    def attach(
+        self,
+        media_type: str,
+        data: bytes,
+        *,
+        manifest: bytes | None = None,
+        annotations: Mapping[str, str] | None = None,
+    ) -> str:
         """Have something that is attached."""
-        made = json.dumps({"type": media_type, "layers": [{"digest": digest_of(data)}]}).encode()
+        content = {"type": media_type, "layers": [{"digest": digest_of(data)}], "annotations": annotations or {}}
+        made = json.dumps(content).encode()
         digest = digest_of(made)
         self.manifests[digest] = manifest or made
         self.blobs[digest_of(data)] = data
@@ -221,3 +235,65 @@ def test_a_check_that_hangs_is_ended(
     monkeypatch.setattr("pipeline.scripts.referrers.CHECK_TIMEOUT", 0.1)
     reason = "there is no SBOM that fits, of 1: looking at it took longer than 0.1 s"
     assert why_nothing_fits(client, wanted[0], "exec sleep 5") == reason
+
+
+def bundle(payload: str, signer: str = "me") -> bytes:
+    """A Sigstore bundle whose signature is a name."""
+    envelope = {"payload": base64.b64encode(payload.encode()).decode(), "signatures": [{"sig": signer}]}
+    return json.dumps({"dsseEnvelope": envelope}).encode()
+
+
+@pytest.fixture
+def signed(tmp_path: Path) -> list[Document]:
+    """A signed SBOM and a signature, of one media type, each with its predicate in an annotation."""
+    found = []
+    for name in ("signed SBOM", "signature"):
+        payload, file = tmp_path / f"{name}.statement", tmp_path / f"{name}.bundle"
+        payload.write_text(name)
+        file.write_bytes(bundle(name))
+        found.append(
+            Document(
+                name=name, subject=IMAGE, type="bundle", annotations={"predicate": name}, file=str(file),
+                check=["grep", "--quiet", '"sig": "me"'], payload=str(payload),
+            )
+        )  # fmt: skip
+    return found
+
+
+def test_what_is_signed_is_attached_once(client: FakeClient, signed: list[Document]) -> None:
+    """No two signatures of a statement have the same bytes: one that is there and valid is enough."""
+    for document in signed:
+        client.attach("bundle", bundle(document.name) + b" ", annotations=document.annotations)
+    assert [row.pushed for row in run(client, signed).rows] == [False, False]
+    assert client.put == []
+    assert [row.pushed for row in run(client, signed, "find").rows] == [False, False]
+
+
+@pytest.mark.parametrize(
+    "other", [bundle("signed SBOM", "somebody"), bundle("of the previous commit"), b"no bundle", b"[]"]
+)
+def test_another_statement_or_signer_is_no_substitute(client: FakeClient, signed: list[Document], other: bytes) -> None:
+    """The right one is attached beside it, and found by the next run."""
+    client.attach("bundle", other, annotations=signed[0].annotations)
+    assert [row.pushed for row in run(client, signed).rows] == [True, True]
+    assert [row.pushed for row in run(client, signed).rows] == [False, False]
+
+
+def test_what_has_to_be_signed_is_any_statement_of_the_signer(client: FakeClient, signed: list[Document]) -> None:
+    """To verify an image, nobody needs its statement; those of another predicate are not counted."""
+    wanted = [replace(document, file="", payload="") for document in signed]
+    client.attach("bundle", bundle("made by another version"), annotations=signed[0].annotations)
+    client.attach("bundle", bundle("signature", "somebody"), annotations=signed[1].annotations)
+    failure = run(client, wanted, "find").failure
+    assert failure is not None
+    assert failure.reason == "there is no signature that fits, of 1"
+    assert run(client, wanted[:1], "find").failure is None
+
+
+def test_each_manifest_and_blob_is_read_once(client: FakeClient, signed: list[Document]) -> None:
+    """However many documents are looked for among them."""
+    for signer in ("you", "he", "she"):
+        client.attach("bundle", bundle("signature", signer))
+    read = len(run(client, [*signed, replace(signed[0], name="more")], "find").rows)
+    assert read == 0
+    assert max(Counter(client.asked).values()) == 1

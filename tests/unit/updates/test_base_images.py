@@ -3,7 +3,6 @@ import pytest
 from pipeline.updates.base_images import (
     Newer,
     Reference,
-    built_on,
     cuda_of,
     is_pixi,
     newer_cuda,
@@ -85,18 +84,3 @@ def test_a_repository_without_releases_says_nothing_of_pixi() -> None:
     assert newest_pixi("noble", ["noble", "jammy"], "0.15.2") is None
     assert (is_pixi("ghcr.io/prefix-dev/pixi:noble"), is_pixi("ghcr.io/a/b:1.2.3")) == (True, False)
     assert (pixi_of("0.62.2-noble"), pixi_of("noble")) == ("0.62.2", "")
-
-
-def test_the_bases_of_a_dockerfile_are_found() -> None:
-    """Not its own stages, nothing, or what a variable says."""
-    text = """
-        # FROM comment:1
-        FROM --platform=linux/amd64 debian:12 AS build
-        from build as second
-        FROM scratch
-        FROM $BASE
-        FROM debian:12
-        FROM python:3.12@sha256:1
-        RUN echo FROM nowhere:1
-    """
-    assert built_on(text) == ["debian:12", "python:3.12@sha256:1"]

@@ -2,9 +2,20 @@ import json
 
 import pytest
 
+from pipeline.config.files import ImageFile
 from pipeline.output.formats import Format
 from pipeline.scripts.messages import Kind, RegistryFailure, RepositoryReport
-from pipeline.updates.report import UNKNOWN, Base, UpdateRow, Updates, draw, explain, find_newer, find_vulnerable
+from pipeline.updates.report import (
+    UNKNOWN,
+    Base,
+    UpdateRow,
+    Updates,
+    draw,
+    explain,
+    find_changed,
+    find_newer,
+    find_vulnerable,
+)
 from pipeline.updates.vulnerabilities import Vulnerability
 
 PIXI = "ghcr.io/prefix-dev/pixi:noble-cuda-13.0.0"
@@ -116,3 +127,22 @@ def test_reports_are_drawn() -> None:
     assert markdown[-2:] == ["", "- small: all"]
     assert json.loads(draw(found, Format.JSON)) == {"rows": [row.model_dump()], "notes": ["small: all"]}
     assert draw(Updates(rows=()), Format.TABLE) == "Nothing is outdated.\n"
+
+
+def test_a_file_whose_address_has_another_content_is_outdated() -> None:
+    """The content at the address now is compared with the pinned hash; one that was not fetched has another row."""
+    files = [
+        ImageFile(source="own", path="/own"),
+        *(ImageFile(url=f"https://example.org/{name}", sha256="1" * 64, path=f"/{name}") for name in ("a", "b", "c")),
+    ]
+    hashes = {"https://example.org/a": "1" * 64, "https://example.org/b": "2" * 64}
+    assert find_changed("small", files, hashes) == [
+        UpdateRow(
+            image="small",
+            kind="file",
+            what="https://example.org/b",
+            current="1" * 12,
+            newest="2" * 12,
+            change="'files.2.sha256' in small/image.toml",
+        )
+    ]
