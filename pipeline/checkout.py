@@ -151,7 +151,7 @@ class ImageSource:
         if self.unpinned:
             log(f"{self.unpinned}\n")
         if self.spec.dockerfile is not None:
-            built = await dockerfile_image.build(inputs)
+            built = await dockerfile_image.build(inputs, self.folder)
         else:
             built = await pixi_image.build(inputs, self.lock(target))
         scratch = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
