@@ -20,6 +20,8 @@ from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 
 LAYOUT: Final = "/layout"
+#: Number of layers that every runtime can stack. overlayfs takes 127, of which Docker uses two for a container.
+MOST_LAYERS: Final = 125
 FORCED: Final[Mapping[Compression, dagger.ImageLayerCompression]] = {
     "gzip": dagger.ImageLayerCompression.Gzip,
     "zstd": dagger.ImageLayerCompression.Zstd,
@@ -61,7 +63,7 @@ async def make_artifact(
         compression: of all layers, those of the base image included.
 
     Raises:
-        PipelineError: the layers cannot be packed or assembled.
+        PipelineError: the layers cannot be packed or assembled, or are too many.
     """
     container = dag.container().from_(base).with_(with_scripts("layout.py"))
     arguments: list[str] = []
@@ -79,14 +81,37 @@ async def make_artifact(
     created = (made or EPOCH).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     container = container.with_exec(["python", "-m", "pipeline.scripts.layout", LAYOUT, created, *arguments])
     try:
-        digest, *manifests = (await container.stdout()).split()
+        digest, *lines = (await container.stdout()).splitlines()
     except dagger.QueryError as error:
         raise PipelineError(
             Code.STEP_FAILED,
             f"{images[0].name}: its layers were not made: {reason_of(error)}; see that the engine has room on its "
             "disk, and run the same command again",
         ) from error
-    return Artifact(container.directory(LAYOUT), digest, tuple(manifests))
+    manifests = [line.split() for line in lines]
+    for image, (_, layers) in zip(images, manifests, strict=True):
+        require_few_layers(image.name, int(layers), installed=image.environment is not None)
+    return Artifact(container.directory(LAYOUT), digest, tuple(manifest for manifest, _ in manifests))
+
+
+def require_few_layers(name: str, layers: int, *, installed: bool) -> None:
+    """Reject an image that a runtime could pull and not start.
+
+    Args:
+        name: name of the image.
+        layers: number of its layers.
+        installed: whether pixi installed it, or a Dockerfile made it.
+
+    Raises:
+        PipelineError: it has too many layers.
+    """
+    if layers <= MOST_LAYERS:
+        return
+    remedy = "choose a 'runtime_base' with fewer layers" if installed else "join RUN and COPY steps of its Dockerfile"
+    raise PipelineError(
+        Code.LAYERS_TOO_MANY,
+        f"{name}: its image has {layers} layers, and Docker can stack no more than {MOST_LAYERS}; {remedy}",
+    )
 
 
 def _pack(base: str, environment: Environment, compression: Compression) -> dagger.Container:

@@ -3,8 +3,8 @@
 Usage: python -m pipeline.scripts.layout LAYOUT CREATED (ARCHIVE PACKED)… CREATED is the creation time of the image, an
 ARCHIVE has its container for one platform. PACKED is the output of the script ``pack`` for layers that LAYOUT has
 already, which come below the topmost one of the archive, or "-". Prints the digest of the image: of the manifest for
-one archive, of an index in the order of the archives for more. Then prints the digest of each archive's manifest, a
-line each.
+one archive, of an index in the order of the archives for more. Then prints a line for each archive: the digest of its
+manifest, and the number of its layers.
 """
 
 import hashlib
@@ -33,6 +33,8 @@ class Layout:
         self.created = created
         self.blobs = folder / "blobs/sha256"
         self.blobs.mkdir(parents=True, exist_ok=True)
+        self.layers: list[int] = []
+        """Number of layers of each archive that was added."""
 
     def add(self, archive: Path, packed: Sequence[Json] = ()) -> Json:
         """Add the container of an archive, and return the descriptor of its manifest.
@@ -50,6 +52,7 @@ class Layout:
             for layer in manifest["layers"]:
                 self._copy(tar, layer["digest"])
         insert(manifest, config, packed)
+        self.layers.append(len(manifest["layers"]))
         config = normalize(config, len(manifest["layers"]), self.created)
         manifest["config"] = {**manifest["config"], **self.write(config)}
         platform = {key: config[key] for key in ("architecture", "os", "variant", "os.version") if config.get(key)}
@@ -129,7 +132,9 @@ def main(folder: str, created: str, *archives: str) -> int:
         layout.add(Path(archive), [] if packed == "-" else json.loads(Path(packed).read_bytes()))
         for archive, packed in batched(archives, 2)
     ]
-    print(layout.write_index(manifests), *(manifest["digest"] for manifest in manifests), sep="\n")
+    print(layout.write_index(manifests))
+    for manifest, layers in zip(manifests, layout.layers, strict=True):
+        print(manifest["digest"], layers)
     return 0
 
 

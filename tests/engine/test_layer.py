@@ -6,8 +6,11 @@ import dagger
 import pytest
 from dagger import dag
 
+from pipeline.build.image import Image
 from pipeline.build.overlay import with_tree
 from pipeline.config.settings import Settings
+from pipeline.errors import Code, PipelineError
+from pipeline.registry.oci_layout import make_artifact
 from tests.engine.oci import Archive
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("connection")]
@@ -42,3 +45,14 @@ async def test_a_layer_is_the_same_bytes_at_another_time(tmp_path: Path) -> None
     assert members["tmp"].mode == 0o1777
     assert members["usr/lib/made/all"].mode == 0o1777
     assert {(member.uid, member.gid) for member in members.values()} == {(0, 0)}
+
+
+async def test_more_layers_than_a_runtime_can_stack_are_refused() -> None:
+    """A Dockerfile of 130 steps makes an image that could be pushed and not be started."""
+    steps = "FROM scratch\n" + "COPY Dockerfile /\n" * 130
+    container = dag.directory().with_new_file("Dockerfile", steps).docker_build()
+    with pytest.raises(
+        PipelineError, match="deep: its image has 130 layers, and Docker can stack no more than 125"
+    ) as raised:
+        await make_artifact(Settings().fetch_base, [Image.of("deep", container)], None)
+    assert raised.value.code is Code.LAYERS_TOO_MANY

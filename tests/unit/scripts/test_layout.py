@@ -63,8 +63,9 @@ def make(folder: Path, *archives: Path, capsys: pytest.CaptureFixture[str]) -> s
     """Run the command, and return the image's digest, which it prints first."""
     arguments = [argument for archive in archives for argument in (str(archive), "-")]
     assert layout.main(str(folder), CREATED, *arguments) == 0
-    digest, *manifests = capsys.readouterr().out.split()
-    assert manifests == (
+    digest, *lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["2"] * len(archives)
+    assert [line.split()[0] for line in lines] == (
         [digest] if len(archives) == 1 else [found["digest"] for found in read(folder, digest)["manifests"]]
     )
     return digest
