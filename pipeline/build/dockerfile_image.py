@@ -8,9 +8,11 @@ from dagger import dag
 from pipeline.build.finalize import Built, read_variables
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.permissions import has_git_modes, with_git_modes, with_protection
+from pipeline.config.docker_settings import describe, docker_settings
 from pipeline.credentials.registry_auth import explain_rejected_pull
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
+from pipeline.output.console import log
 
 
 async def build(inputs: BuildInputs, path: Path) -> Built:
@@ -40,6 +42,8 @@ async def build(inputs: BuildInputs, path: Path) -> Built:
         if not isinstance(error, dagger.ExecError):
             remedy = explain_rejected_pull(str(error), None, inputs.logins.registries) or remedy
         raise PipelineError(Code.DOCKERFILE_FAILED, f"{name} was not built: {reason_of(error)}; {remedy}") from error
+    settings = docker_settings((path / str(inputs.spec.dockerfile)).read_text("utf-8", "replace"))
+    log(describe(inputs.image, str(inputs.spec.dockerfile), settings))
     user = await container.user()
     protected = with_protection(container.with_user("root"))
     try:
@@ -54,4 +58,4 @@ async def build(inputs: BuildInputs, path: Path) -> Built:
     # A login shell sets its own PATH: the image's value must be set after that.
     activation = {name: value for name, value in variables.items() if name == "PATH"}
     container = protected.with_user(user)
-    return Built(container, container, dag.directory(), activation)
+    return Built(container, container, dag.directory(), activation, settings=settings)

@@ -5,6 +5,7 @@ the time of day and the names of the engine's snapshots into an image's configur
 random order. An image that Dagger pushed would have another digest each time.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,7 +78,7 @@ async def make_artifact(
             layers = _pack(base, image.environment, compression)
             container = container.with_directory(LAYOUT, layers.directory(LAYOUT))
             container = container.with_mounted_file(packed, layers.file(_PACKED))
-        arguments += [archive, packed]
+        arguments += [archive, packed, json.dumps(dict(image.settings))]
     created = (made or EPOCH).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     container = container.with_exec(["python", "-m", "pipeline.scripts.layout", LAYOUT, created, *arguments])
     try:

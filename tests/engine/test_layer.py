@@ -1,5 +1,6 @@
 """A layer of files is the same bytes whenever it is made, and holds these files and nothing of the making."""
 
+import json
 from pathlib import Path
 
 import dagger
@@ -8,11 +9,22 @@ from dagger import dag
 
 from pipeline.build.image import Image
 from pipeline.build.overlay import with_tree
+from pipeline.checkout import Checkout as Images
 from pipeline.config.settings import Settings
 from pipeline.errors import Code, PipelineError
 from pipeline.registry.oci_layout import make_artifact
-from tests.engine.oci import Archive
+from tests.engine.conftest import Checkout, copy_module
+from tests.engine.kinds import DEBIAN
+from tests.engine.oci import Archive, Layout
 
+#: All settings that are Docker's alone, and one that is not.
+DOCKERFILE = f"""
+FROM {DEBIAN}
+SHELL ["/bin/bash", "-c"]
+HEALTHCHECK --interval=5s CMD test -e /ready
+ONBUILD COPY . /app
+CMD ["sleep", "9"]
+"""
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("connection")]
 
 
@@ -56,3 +68,18 @@ async def test_more_layers_than_a_runtime_can_stack_are_refused() -> None:
     ) as raised:
         await make_artifact(Settings().fetch_base, [Image.of("deep", container)], None)
     assert raised.value.code is Code.LAYERS_TOO_MANY
+
+
+async def test_a_health_check_is_in_what_is_pushed(tmp_path: Path) -> None:
+    """With the other settings that are Docker's alone, beside those that the engine keeps."""
+    checkout = Checkout(tmp_path / "checkout")
+    copy_module(checkout.path, ["pyproject.toml"])
+    checkout.write("small/Dockerfile", DOCKERFILE)
+    checkout.write("small/image.toml", 'description = "x"\ndockerfile = "Dockerfile"\n')
+    images = await Images.open(dag.host().directory(str(checkout.path)))
+    made = await make_artifact(images.settings.fetch_base, [await images.image("small").build()], None)
+    layout = await Layout.of(made.layout, tmp_path / "layout")
+    config = json.loads(layout.blob(layout.manifest()["config"]["digest"]))["config"]
+    assert config["Healthcheck"] == {"Test": ["CMD-SHELL", "test -e /ready"], "Interval": 5_000_000_000}
+    assert (config["Shell"], config["OnBuild"]) == (["/bin/bash", "-c"], ["COPY . /app"])
+    assert config["Cmd"] == ["sleep", "9"]
