@@ -20,7 +20,7 @@ from pipeline.config.image_toml import FILE, ImageSpec, Platform, find_images, l
 from pipeline.config.settings import Settings, load_settings
 from pipeline.config.toml_locations import located
 from pipeline.config.validation import nearest
-from pipeline.credentials.build_secrets import mounted_ids, require_mounted
+from pipeline.credentials.build_secrets import require_mounted
 from pipeline.credentials.logins import Logins
 from pipeline.engine_errors import explain
 from pipeline.errors import Code, PipelineError, SpecError
@@ -167,7 +167,7 @@ class ImageSource:
             log(f"{self.unpinned}\n")
         if self.spec.dockerfile is not None:
             await self.logins.prepare([image.name for image in self.named_images()])
-            built = await dockerfile_image.build(inputs, mounted_ids(self.dockerfile(self.spec.dockerfile)))
+            built = await dockerfile_image.build(inputs, self.folder, self.dockerfile(self.spec.dockerfile))
         else:
             built = await pixi_image.build(inputs, self.lock(target))
         scratch = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))

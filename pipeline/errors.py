@@ -196,6 +196,11 @@ class Code(enum.Enum):
         "The post-link script of a package failed.",
         "Give the script what it needs, or remove `post_link_scripts` from image.toml.",
     )
+    LAYERS_TOO_MANY = (
+        "layers-too-many",
+        "An image has more layers than container runtimes can stack, so nobody could start it.",
+        "Join steps of the Dockerfile, or choose a `runtime_base` with fewer layers; nothing was pushed.",
+    )
     STEP_FAILED = (
         "step-failed",
         "A step of the pipeline itself failed in its container.",

@@ -11,15 +11,27 @@ from pipeline.scripts.sizes import size as format_size
 
 #: Paths that must not be in an image, by their class in ``scripts/inspect.sh``: the problem and the remedy.
 UNWANTED: Final = {
-    "closed": ("not every user can read or enter", "give it mode 0644, or 0755 for a folder or a program"),
+    "closed": (
+        "not every user can read or enter, as it seems by accident",
+        "give it mode 0644, or 0755 for a folder or a program",
+    ),
     "open": ("everybody can write", "take the write permission of others away, or make a folder sticky (1777)"),
     "cache": ("only made the build faster", "remove it in the step that makes it, or keep it in a cache mount"),
     "left": ("the build left in a temporary folder", "remove it in the step that makes it"),
+    "key": (
+        "may hold a private key, which all who have the image have too",
+        "remove it in the step that makes it, make it when a container starts, and do not use this one any more",
+    ),
     "secret": (
         "may hold a password or a key",
         "give the step a secret mount instead ('with-build-secret' gives the secret), and change what was in it",
     ),
 }
+#: Folders of configuration and state, where packages and administrators make files private on purpose.
+_PRIVATE: Final = ("/etc/", "/var/", "/home/", "/root/", "/boot/", "/lost+found")
+#: Owners of files that belong to nobody in particular: root, and ids from an archive that the image has no account for.
+_NOBODY: Final = frozenset({"root", "UNKNOWN"})
+_SETUID_OR_SETGID: Final = 0o6000
 #: Labels that every image has, without their prefix.
 LABELS: Final = ("title", "description")
 
@@ -41,18 +53,43 @@ class Facts:
 def read_facts(output: str) -> Facts:
     """Parse the output of ``scripts/inspect.sh``."""
     paths: dict[str, set[str]] = {kind: set() for kind in UNWANTED}
+    packaged: set[str] = set()
     active: dict[str, tuple[str, str]] = {}
     size = 0
     for line in output.splitlines():
         kind, _, value = line.partition("\t")
         if kind == "size":
             size = int(value) * 1024 if value.isdecimal() else 0
+        elif kind == "packaged":
+            # The list of a package may have the path from before /usr was merged.
+            packaged |= {value, f"/usr{value}"}
+        elif kind == "closed":
+            mode, user, group, path = value.split(" ", 3)
+            if is_accident(path, int(mode, 8), user, group):
+                paths[kind].add(path)
         elif kind == "active":
             script, prefix, path = (*value.split(" ", 2), "", "")[:3]
             active[script] = (prefix, path)
         elif kind in paths:
             paths[kind].add(value)
+    for kind in ("closed", "key"):
+        paths[kind] -= packaged
     return Facts({kind: frozenset(of_kind) for kind, of_kind in paths.items()}, active, size)
+
+
+def is_accident(path: str, mode: int, user: str, group: str) -> bool:
+    """Return whether a file or folder that others cannot read was probably not made private on purpose.
+
+    On purpose are configuration and state, what is for one account or group of the image, and programs that run with
+    the rights of their owner. What is left are files of the software itself, such as those that ``ADD`` fetches.
+
+    Args:
+        path: its path.
+        mode: its mode.
+        user: its owner; "UNKNOWN" where the image has no such account.
+        group: its group, likewise.
+    """
+    return not (path.startswith(_PRIVATE) or mode & _SETUID_OR_SETGID or {user, group} - _NOBODY)
 
 
 def find_unwanted(image: str, spec: ImageSpec, text: str, facts: Facts, base: Facts) -> list[str]:
@@ -71,7 +108,9 @@ def find_unwanted(image: str, spec: ImageSpec, text: str, facts: Facts, base: Fa
         if paths:
             count = f"{len(paths)} path{'s' * (len(paths) > 1)}"
             where = format_location(*_origin(image, spec, text, paths))
-            findings.append(f"{where}: image {image} has {count} that {problem} ({listed(paths)}); {remedy}")
+            # A key has to be found wherever it is, so each is named.
+            names = "; ".join(paths) if kind == "key" else listed(paths)
+            findings.append(f"{where}: image {image} has {count} that {problem} ({names}); {remedy}")
     return findings
 
 

@@ -1,37 +1,44 @@
 """Images that are built by their own Dockerfile; the steps after that are the same for all images."""
 
-from collections.abc import Collection
+from pathlib import Path
 
 import dagger
 from dagger import dag
 
 from pipeline.build.finalize import Built, read_variables
 from pipeline.build.inputs import BuildInputs
-from pipeline.build.permissions import with_permissions
-from pipeline.credentials.build_secrets import choose_secrets, describe_missing, explain_missing
+from pipeline.build.permissions import has_git_modes, with_git_modes, with_protection
+from pipeline.config.docker_settings import describe, docker_settings
+from pipeline.credentials.build_secrets import choose_secrets, describe_missing, explain_missing, mounted_ids
 from pipeline.credentials.registry_auth import explain_rejected_pull
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.output.console import log
 
 
-async def build(inputs: BuildInputs, secrets: Collection[str] = ()) -> Built:
+async def build(inputs: BuildInputs, path: Path, text: str) -> Built:
     """Build an image by its Dockerfile, without the common additions of ``finalize``.
 
     Args:
         inputs: build inputs of the image.
-        secrets: ids of the secrets that its Dockerfile mounts.
+        path: its folder in this process's own file system.
+        text: its Dockerfile.
 
     Raises:
         PipelineError: the Dockerfile cannot be read, requires a secret that was not given, one of its steps failed, or
             its image has no shell.
     """
     name = f"{inputs.image}: {inputs.image}/{inputs.spec.dockerfile}"
+    secrets = mounted_ids(text)
     given = choose_secrets(inputs.logins.build_secrets, secrets)
     note = describe_missing(set(secrets) - given.keys())
     if note:
         log(f"{name}: {note}\n")
-    container = inputs.folder.docker_build(
+    folder = inputs.folder
+    if not has_git_modes(path):
+        # Here, so that an image that cannot be pulled is not taken for an error of the Dockerfile.
+        folder = await with_git_modes(folder, dag.container().from_(inputs.settings.fetch_base)).sync()
+    container = folder.docker_build(
         dockerfile=inputs.spec.dockerfile,
         platform=dagger.Platform(inputs.platform),
         build_args=[dagger.BuildArg(key, value) for key, value in inputs.spec.build_args.items()],
@@ -52,18 +59,20 @@ async def build(inputs: BuildInputs, secrets: Collection[str] = ()) -> Built:
             remedy = explain_rejected_pull(str(error), None, inputs.logins.registries) or remedy
         reason = inputs.logins.hide(reason_of(error))
         raise PipelineError(Code.DOCKERFILE_FAILED, f"{name} was not built: {reason}; {remedy}") from error
+    settings = docker_settings(text)
+    log(describe(inputs.image, str(inputs.spec.dockerfile), settings))
     user = await container.user()
-    opened = with_permissions(container.with_user("root"))
+    protected = with_protection(container.with_user("root"))
     try:
-        await opened.sync()
+        await protected.sync()
     except dagger.QueryError as error:
         raise PipelineError(
             Code.BASE_IMAGE_UNSUITABLE,
             f"{name} makes an image without sh, find and chmod: {reason_of(error)}; "
             "build it on a base that has them, such as debian:bookworm-slim",
         ) from error
-    variables = await read_variables(opened)
+    variables = await read_variables(protected)
     # A login shell sets its own PATH: the image's value must be set after that.
     activation = {name: value for name, value in variables.items() if name == "PATH"}
-    container = opened.with_user(user)
-    return Built(container, container, dag.directory(), activation)
+    container = protected.with_user(user)
+    return Built(container, container, dag.directory(), activation, settings=settings)

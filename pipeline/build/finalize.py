@@ -5,8 +5,8 @@ libraries, storage and software.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import dagger
 
@@ -80,6 +80,9 @@ class Built:
 
     environment: Environment | None = None
 
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of the image's configuration that a container of the engine cannot have."""
+
 
 async def finalize(built: Built, inputs: BuildInputs, files: dagger.Directory) -> Image:
     """Add variables and the scripts that set them, folders, files and labels.
@@ -117,7 +120,7 @@ async def finalize(built: Built, inputs: BuildInputs, files: dagger.Directory) -
         return container.with_user(user)
 
     if built.environment is None:
-        return Image.of(inputs.image, complete(built.container))
+        return Image.of(inputs.image, complete(built.container), built.settings)
     return Image(inputs.image, complete(built.container), complete(base), built.environment)
 
 

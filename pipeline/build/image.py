@@ -1,6 +1,8 @@
 """Result of a build: a container to run, and the parts from which its image is pushed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import dagger
 
@@ -39,7 +41,10 @@ class Image:
     environment: Environment | None = None
     """None where the container has all layers itself."""
 
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of its configuration that a container of the engine cannot have."""
+
     @classmethod
-    def of(cls, name: str, container: dagger.Container) -> "Image":
+    def of(cls, name: str, container: dagger.Container, settings: Mapping[str, Any] | None = None) -> "Image":
         """Return an image that consists of the layers of its container."""
-        return cls(name, container, container)
+        return cls(name, container, container, settings=settings or {})

@@ -33,7 +33,7 @@ class Limits:
     """Limits for the layers of one environment."""
 
     layers: int = 60
-    """Number of layers. overlayfs has room for 127, those of the base image and of the other files included."""
+    """Number of layers. Docker stacks 125, those of the base image and of the other files included."""
 
     size: int = 5_000_000_000
     """Bytes of one layer's files before compression; registries fail on layers of 10 GB."""

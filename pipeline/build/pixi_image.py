@@ -21,6 +21,7 @@ from pipeline.build.image import Environment
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.install import ENTRYPOINT as MADE_ENTRYPOINT
 from pipeline.build.install import LAYERS, POST_LINK, install
+from pipeline.build.permissions import with_git_modes
 from pipeline.build.pixi_list import with_inputs
 from pipeline.credentials.registry_auth import explain_rejected_pull
 from pipeline.errors import Code, PipelineError
@@ -30,8 +31,6 @@ from pipeline.locks.image_lock import LOCK, ImageLock, Locked
 from pipeline.output.console import log
 
 ENTRYPOINT: Final = f"{APP}/entrypoint.sh"
-#: Folder for source files while their modes are changed.
-_SOURCES: Final = "/.sources"
 
 
 def environment_path(environment: str) -> str:
@@ -148,9 +147,7 @@ def own_sources(base: dagger.Container, folder: dagger.Directory, paths: Sequenc
     """
     if not paths:
         return dag.directory()
-    sources = folder.filter(include=list(paths), exclude=["**/__pycache__", "**/*.egg-info"])
-    opening = base.with_directory(_SOURCES, sources).with_exec(["chmod", "-R", "u=rwX,go=rX", _SOURCES])
-    return opening.directory(_SOURCES)
+    return with_git_modes(folder.filter(include=list(paths), exclude=["**/__pycache__", "**/*.egg-info"]), base)
 
 
 async def pull(inputs: BuildInputs, key: str, address: str) -> dagger.Container:

@@ -39,6 +39,8 @@ from pipeline.scripts.sizes import size as format_size
 Check = Callable[[ImageSource], Awaitable[tuple[list[str], str]]]
 
 _INSPECT: Final = "/inspect.sh"
+#: Folder in memory for what the script collects.
+_WORK: Final = "/run/inspect"
 _LABEL: Final = "org.opencontainers.image."
 
 
@@ -177,7 +179,8 @@ def _text(source: ImageSource) -> str:
 async def inspect_image(container: dagger.Container) -> Facts:
     """Return the state of an image as its files show it, read by root whatever the image's user."""
     mounted = container.with_user("0").with_mounted_file(_INSPECT, dag.file("inspect.sh", read_script("inspect.sh")))
-    return read_facts(await mounted.with_exec(["sh", _INSPECT, *IS_KEPT]).stdout())
+    mounted = mounted.with_mounted_temp(_WORK)
+    return read_facts(await mounted.with_exec(["sh", _INSPECT, "", _WORK, *IS_KEPT]).stdout())
 
 
 async def _cuda_of(inputs: BuildInputs, key: str, name: str) -> str | None:

@@ -65,7 +65,7 @@ def _read_stages(dockerfile: str, arguments: Mapping[str, str], platform: str) -
     variables = _platform_arguments(platform)
     variables |= {name: value for name, value in arguments.items() if name in variables}
     named: list[tuple[_Stage, NamedImage]] = []
-    for keyword, rest in _instructions(dockerfile):
+    for keyword, rest in instructions(dockerfile):
         if keyword == "FROM":
             words = [word for word in _words(rest) if not word.startswith("--")]
             base = NamedImage(_expand(words[0] if words else "", variables), keyword)
@@ -111,7 +111,7 @@ def _resolve(image: NamedImage, stages: list[_Stage]) -> list[NamedImage | int]:
     return [image] if image.name not in {"", NOTHING} and "$" not in image.name else []
 
 
-def _instructions(dockerfile: str) -> Iterator[tuple[str, str]]:
+def instructions(dockerfile: str) -> Iterator[tuple[str, str]]:
     """Yield each instruction's keyword and the rest of it, on one line and without here-documents."""
     text = dockerfile.removeprefix("\ufeff").splitlines()
     escape = _escape(text)
@@ -124,7 +124,7 @@ def _instructions(dockerfile: str) -> Iterator[tuple[str, str]]:
         while continued.search(line):
             following = next((each for each in lines if not _COMMENT.match(each)), "")
             line = continued.sub("", line) + following
-        keyword, _, rest = line.strip().partition(" ")
+        keyword, rest = (*line.split(maxsplit=1), "", "")[:2]
         yield keyword.upper(), rest.strip()
         if keyword.upper() in {"RUN", "COPY", "ADD"}:
             for heredoc in filter(None, map(_HEREDOC.fullmatch, _shell_words(rest))):

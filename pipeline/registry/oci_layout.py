@@ -5,6 +5,7 @@ the time of day and the names of the engine's snapshots into an image's configur
 random order. An image that Dagger pushed would have another digest each time.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 
 LAYOUT: Final = "/layout"
+#: Number of layers that every runtime can stack. overlayfs takes 127, of which Docker uses two for a container.
+MOST_LAYERS: Final = 125
 FORCED: Final[Mapping[Compression, dagger.ImageLayerCompression]] = {
     "gzip": dagger.ImageLayerCompression.Gzip,
     "zstd": dagger.ImageLayerCompression.Zstd,
@@ -61,7 +64,7 @@ async def make_artifact(
         compression: of all layers, those of the base image included.
 
     Raises:
-        PipelineError: the layers cannot be packed or assembled.
+        PipelineError: the layers cannot be packed or assembled, or are too many.
     """
     container = dag.container().from_(base).with_(with_scripts("layout.py"))
     arguments: list[str] = []
@@ -75,18 +78,41 @@ async def make_artifact(
             layers = _pack(base, image.environment, compression)
             container = container.with_directory(LAYOUT, layers.directory(LAYOUT))
             container = container.with_mounted_file(packed, layers.file(_PACKED))
-        arguments += [archive, packed]
+        arguments += [archive, packed, json.dumps(dict(image.settings))]
     created = (made or EPOCH).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     container = container.with_exec(["python", "-m", "pipeline.scripts.layout", LAYOUT, created, *arguments])
     try:
-        digest, *manifests = (await container.stdout()).split()
+        digest, *lines = (await container.stdout()).splitlines()
     except dagger.QueryError as error:
         raise PipelineError(
             Code.STEP_FAILED,
             f"{images[0].name}: its layers were not made: {reason_of(error)}; see that the engine has room on its "
             "disk, and run the same command again",
         ) from error
-    return Artifact(container.directory(LAYOUT), digest, tuple(manifests))
+    manifests = [line.split() for line in lines]
+    for image, (_, count) in zip(images, manifests, strict=True):
+        require_few_layers(image.name, int(count), installed=image.environment is not None)
+    return Artifact(container.directory(LAYOUT), digest, tuple(manifest for manifest, _ in manifests))
+
+
+def require_few_layers(name: str, layers: int, *, installed: bool) -> None:
+    """Reject an image that a runtime could pull and not start.
+
+    Args:
+        name: name of the image.
+        layers: number of its layers.
+        installed: whether pixi installed it, or a Dockerfile made it.
+
+    Raises:
+        PipelineError: it has too many layers.
+    """
+    if layers <= MOST_LAYERS:
+        return
+    remedy = "choose a 'runtime_base' with fewer layers" if installed else "join RUN and COPY steps of its Dockerfile"
+    raise PipelineError(
+        Code.LAYERS_TOO_MANY,
+        f"{name}: its image has {layers} layers, and Docker can stack no more than {MOST_LAYERS}; {remedy}",
+    )
 
 
 def _pack(base: str, environment: Environment, compression: Compression) -> dagger.Container:

@@ -1,10 +1,11 @@
 """Assemble an image's archives into one OCI layout, without the time of day and traces of the engine.
 
-Usage: python -m pipeline.scripts.layout LAYOUT CREATED (ARCHIVE PACKED)… CREATED is the creation time of the image, an
-ARCHIVE has its container for one platform. PACKED is the output of the script ``pack`` for layers that LAYOUT has
-already, which come below the topmost one of the archive, or "-". Prints the digest of the image: of the manifest for
-one archive, of an index in the order of the archives for more. Then prints the digest of each archive's manifest, a
-line each.
+Usage: python -m pipeline.scripts.layout LAYOUT CREATED (ARCHIVE PACKED SETTINGS)… CREATED is the creation time of the
+image, an ARCHIVE has its container for one platform. PACKED is the output of the script ``pack`` for layers that LAYOUT
+has already, which come below the topmost one of the archive, or "-". SETTINGS is a JSON object with keys to set in its
+configuration, which the archive lacks. Prints the digest of the image: of the manifest for
+one archive, of an index in the order of the archives for more. Then prints a line for each archive: the digest of its
+manifest, and the number of its layers.
 """
 
 import hashlib
@@ -33,13 +34,16 @@ class Layout:
         self.created = created
         self.blobs = folder / "blobs/sha256"
         self.blobs.mkdir(parents=True, exist_ok=True)
+        self.layers: list[int] = []
+        """Number of layers of each archive that was added."""
 
-    def add(self, archive: Path, packed: Sequence[Json] = ()) -> Json:
+    def add(self, archive: Path, packed: Sequence[Json] = (), settings: Json | None = None) -> Json:
         """Add the container of an archive, and return the descriptor of its manifest.
 
         Args:
             archive: the archive, as the engine exports it.
             packed: layers that come below its topmost one.
+            settings: keys to set in its configuration.
         """
         with tarfile.open(archive) as tar:
             descriptor = _one(_read(tar, "index.json")["manifests"], archive)
@@ -50,6 +54,9 @@ class Layout:
             for layer in manifest["layers"]:
                 self._copy(tar, layer["digest"])
         insert(manifest, config, packed)
+        self.layers.append(len(manifest["layers"]))
+        if settings:
+            config["config"] = {**config.get("config", {}), **settings}
         config = normalize(config, len(manifest["layers"]), self.created)
         manifest["config"] = {**manifest["config"], **self.write(config)}
         platform = {key: config[key] for key in ("architecture", "os", "variant", "os.version") if config.get(key)}
@@ -126,10 +133,12 @@ def main(folder: str, created: str, *archives: str) -> int:
     """Run as a command; see the module's docstring."""
     layout = Layout(Path(folder), created)
     manifests = [
-        layout.add(Path(archive), [] if packed == "-" else json.loads(Path(packed).read_bytes()))
-        for archive, packed in batched(archives, 2)
+        layout.add(Path(archive), [] if packed == "-" else json.loads(Path(packed).read_bytes()), json.loads(settings))
+        for archive, packed, settings in batched(archives, 3)
     ]
-    print(layout.write_index(manifests), *(manifest["digest"] for manifest in manifests), sep="\n")
+    print(layout.write_index(manifests))
+    for manifest, layers in zip(manifests, layout.layers, strict=True):
+        print(manifest["digest"], layers)
     return 0
 
 

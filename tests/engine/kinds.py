@@ -23,13 +23,25 @@ DEBIAN: Final = "docker.io/library/debian:bookworm-slim"
 #: Something that is fetched by http, and is there wherever conda-forge is.
 PINNED: Final = "https://conda.anaconda.org/conda-forge/noarch/repodata.json"
 
-#: Files that nobody but their owner may read and run, files and folders that all may write: what happens in a folder.
+#: What its author made private, with the modes.
+PRIVATE: Final = {
+    "/etc/greeter": "700",
+    "/etc/greeter/tls.key": "600",
+    "/etc/munge.key": "400",
+    "/etc/ssh_host_ed25519_key": "600",
+    "/srv/licence": "640",
+    "/usr/local/bin/helper": "4750",
+}
+#: Copies a folder that a strict umask made private, makes files and folders that all may write to, and private ones.
 DOCKERFILE: Final = f"""
 FROM {DEBIAN}
 ARG GREETING=unsaid
-COPY greet /opt/greeter/bin/
-RUN umask 077 && mkdir /opt/greeter/share /workspace && echo "$GREETING" > /opt/greeter/share/text \\
+COPY opt /opt
+RUN mkdir /opt/greeter/share /workspace && echo "$GREETING" > /opt/greeter/share/text \\
     && touch /opt/greeter/share/all && chmod 666 /opt/greeter/share/all && mkdir -m 777 /opt/greeter/open
+RUN mkdir /etc/greeter && touch /etc/greeter/tls.key /etc/munge.key /etc/ssh_host_ed25519_key /srv/licence \\
+    /usr/local/bin/helper && chgrp games /srv/licence \\
+    {" ".join(f"&& chmod {mode} {path}" for path, mode in PRIVATE.items())}
 ENV PATH=/opt/greeter/bin:$PATH GREETER="somebody's"
 USER 1234:1234
 WORKDIR /opt/greeter
@@ -73,6 +85,9 @@ class Example:
     variable: tuple[str, str] = ("PYTHONNOUSERSITE", "1")
     """A variable that is neither its base's nor its software's, and its value."""
 
+    private: Mapping[str, str] = field(default_factory=dict)
+    """Modes of the files and folders that its author made private, by their path."""
+
     files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Files that image.toml adds: mode and hash by their path."""
 
@@ -86,11 +101,13 @@ async def make_pixi(folder: Path, commit: Commit) -> Example:
 
 
 async def make_dockerfile(folder: Path, commit: Commit) -> Example:
-    """A program that a Dockerfile copies, careless about who may read it."""
+    """A program that a Dockerfile copies from a checkout with a strict umask, beside what is private on purpose."""
     checkout, extras = await _checkout(folder)
     checkout.write("small/Dockerfile", DOCKERFILE)
-    checkout.write("small/greet", '#!/bin/sh\necho "$(cat /opt/greeter/share/text) $GREETER"\n')
-    (checkout.path / "small/greet").chmod(0o700)
+    program = "small/opt/greeter/bin/greet"
+    checkout.write(program, '#!/bin/sh\necho "$(cat /opt/greeter/share/text) $GREETER"\n')
+    for path in (program, "small/opt/greeter/bin", "small/opt/greeter", "small/opt"):
+        (checkout.path / path).chmod(0o700)
     spec = checkout.read("small/image.toml")
     checkout.write("small/image.toml", f'dockerfile = "Dockerfile"\nbuild_args = {{GREETING = "hello"}}\n{spec}')
     return replace(
@@ -100,6 +117,7 @@ async def make_dockerfile(folder: Path, commit: Commit) -> Example:
         command=("greet",),
         output="hello somebody's",
         own=("/app", "/opt/greeter"),
+        private=PRIVATE,
     )
 
 

@@ -15,7 +15,8 @@ CHECKS = ["cuda-consistent", "images-sound", "locks-fresh", "probes-pass", "size
 DESCRIPTION = 'description = "A small image"\n'
 DOCKERFILE = """
 FROM docker.io/library/python:3.12-slim
-RUN mkdir -p /root/.cache && echo x > /root/.cache/x && echo x > /tmp/x && echo token > /root/.netrc
+RUN mkdir -p /root/.cache && echo x > /root/.cache/x && echo x > /tmp/x && echo token > /root/.netrc \\
+    && install -m 600 /dev/null /etc/ssh_host_rsa_key && install -m 600 /dev/null /opt/fetched
 """
 
 
@@ -80,6 +81,8 @@ async def test_what_a_build_left_is_told(checkout: Checkout) -> None:
         "has 1 path that only made the build faster (/root/.cache/x); remove it",
         "has 1 path that the build left in a temporary folder (/tmp/x); remove",
         "has 1 path that may hold a password or a key (/root/.netrc); give",
+        "has 1 path that may hold a private key, which all who have the image have too (/etc/ssh_host_rsa_key); remove",
+        "has 1 path that not every user can read or enter, as it seems by accident (/opt/fetched); give",
     ):
         assert f"small/Dockerfile: image small {left}" in unsound
     large = await refused(checkout, "sizes_in_budget")
@@ -103,6 +106,7 @@ def base() -> dagger.Container:
         ("open", "mkdir -m 777 /srv/a", "/srv/a"),
         ("cache", "mkdir -p /root/.cache/pip; touch /root/.cache/pip/a", "/root/.cache/pip/a"),
         ("left", "touch /var/tmp/a", "/var/tmp/a"),  # noqa: S108  # the image's own
+        ("key", "echo '-----BEGIN EC PRIVATE KEY-----' > /srv/a", "/srv/a"),
         ("secret", "mkdir /root/.docker; touch /root/.docker/config.json", "/root/.docker/config.json"),
     ],
 )

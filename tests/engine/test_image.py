@@ -72,9 +72,11 @@ async def test_everybody_writes_where_people_write(example: Example) -> None:
 
 
 async def test_everybody_reads_everything(example: Example) -> None:
-    """Every file is readable and every folder enterable, by all, but for what the base keeps to itself."""
+    """Every file is readable and every folder enterable, by all, but for what base and author keep to themselves."""
     script = "find / -xdev ! -type l \\( ! -perm -444 -o -type d ! -perm -111 \\) -print"
-    assert await lines(example.container, script) - await lines(example.base, script) == set()
+    assert await lines(example.container, script) - await lines(example.base, script) == {*example.private}
+    modes = await lines(example.container, f"stat --format='%n %a' / {' '.join(example.private)}")
+    assert modes == {"/ 755", *(f"{path} {mode}" for path, mode in example.private.items())}
     anybody = 'find "$@" -xdev ! -type l \\( ! -readable -o -type d ! -executable \\)'
     assert await run(example.container.with_user(ANYBODY), "sh", "-euc", anybody, "sh", *example.own) == ""
 
@@ -93,7 +95,7 @@ async def test_nothing_else_is_left(example: Example) -> None:
     assert added == {
         "/.singularity.d", "/.singularity.d/env", "/.singularity.d/env/91-environment.sh", "/cvmfs",
         "/etc/ld.so.conf.d/000-host-libs.conf", "/etc/profile.d/91-environment.sh", "/host-libs",
-        "/workspace", *example.files,
+        "/workspace", *example.files, *example.private,
     }  # fmt: skip
     assert base - found == set()
     caches = (".deb", ".conda", ".tar.bz2", "/pkgs", "/.cache")

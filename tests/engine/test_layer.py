@@ -1,15 +1,30 @@
 """A layer of files is the same bytes whenever it is made, and holds these files and nothing of the making."""
 
+import json
 from pathlib import Path
 
 import dagger
 import pytest
 from dagger import dag
 
+from pipeline.build.image import Image
 from pipeline.build.overlay import with_tree
+from pipeline.checkout import Checkout as Images
 from pipeline.config.settings import Settings
-from tests.engine.oci import Archive
+from pipeline.errors import Code, PipelineError
+from pipeline.registry.oci_layout import make_artifact
+from tests.engine.conftest import Checkout, copy_module
+from tests.engine.kinds import DEBIAN
+from tests.engine.oci import Archive, Layout
 
+#: All settings that are Docker's alone, and one that is not.
+DOCKERFILE = f"""
+FROM {DEBIAN}
+SHELL ["/bin/bash", "-c"]
+HEALTHCHECK --interval=5s CMD test -e /ready
+ONBUILD COPY . /app
+CMD ["sleep", "9"]
+"""
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("connection")]
 
 
@@ -42,3 +57,29 @@ async def test_a_layer_is_the_same_bytes_at_another_time(tmp_path: Path) -> None
     assert members["tmp"].mode == 0o1777
     assert members["usr/lib/made/all"].mode == 0o1777
     assert {(member.uid, member.gid) for member in members.values()} == {(0, 0)}
+
+
+async def test_more_layers_than_a_runtime_can_stack_are_refused() -> None:
+    """A Dockerfile of 130 steps makes an image that could be pushed and not be started."""
+    steps = "FROM scratch\n" + "COPY Dockerfile /\n" * 130
+    container = dag.directory().with_new_file("Dockerfile", steps).docker_build()
+    with pytest.raises(
+        PipelineError, match="deep: its image has 130 layers, and Docker can stack no more than 125"
+    ) as raised:
+        await make_artifact(Settings().fetch_base, [Image.of("deep", container)], None)
+    assert raised.value.code is Code.LAYERS_TOO_MANY
+
+
+async def test_a_health_check_is_in_what_is_pushed(tmp_path: Path) -> None:
+    """With the other settings that are Docker's alone, beside those that the engine keeps."""
+    checkout = Checkout(tmp_path / "checkout")
+    copy_module(checkout.path, ["pyproject.toml"])
+    checkout.write("small/Dockerfile", DOCKERFILE)
+    checkout.write("small/image.toml", 'description = "x"\ndockerfile = "Dockerfile"\n')
+    images = await Images.open(dag.host().directory(str(checkout.path)))
+    made = await make_artifact(images.settings.fetch_base, [await images.image("small").build()], None)
+    layout = await Layout.of(made.layout, tmp_path / "layout")
+    config = json.loads(layout.blob(layout.manifest()["config"]["digest"]))["config"]
+    assert config["Healthcheck"] == {"Test": ["CMD-SHELL", "test -e /ready"], "Interval": 5_000_000_000}
+    assert (config["Shell"], config["OnBuild"]) == (["/bin/bash", "-c"], ["COPY . /app"])
+    assert config["Cmd"] == ["sleep", "9"]

@@ -11,6 +11,7 @@ from pipeline.inspection import (
     find_inactive,
     find_missing_labels,
     find_unwanted,
+    is_accident,
     read_facts,
 )
 from pipeline.locks.cuda import check_base
@@ -36,10 +37,11 @@ def spec(**values: object) -> ImageSpec:
 def test_what_the_script_tells_is_read() -> None:
     """Each line says what it is about, and what else is printed is nothing."""
     facts = read_facts(
-        "closed\t/a b\nclosed\t/c\nsecret\t/root/.netrc\n"
+        "closed\t600 root root /a b\nclosed\t700 root UNKNOWN /c\nkey\t/k\nsecret\t/root/.netrc\n"
         f"active\t/x.sh {PREFIX} {PREFIX}/bin:/usr/bin\nactive\t/y.sh\nsize\t2\nnoise\n"
     )
     assert facts.paths["closed"] == {"/a b", "/c"}
+    assert facts.paths["key"] == {"/k"}
     assert facts.paths["secret"] == {"/root/.netrc"}
     assert facts.paths["open"] == frozenset()
     assert facts.active == {"/x.sh": (PREFIX, f"{PREFIX}/bin:/usr/bin"), "/y.sh": ("", "")}
@@ -53,6 +55,34 @@ def test_what_an_image_must_not_have_is_found(kind: str) -> None:
     (finding,) = find_unwanted("small", spec(), "description = 'x'", facts, Facts({kind: frozenset({"/of/base"})}))
     problem, remedy = UNWANTED[kind]
     assert finding == f"small/image.toml: image small has 2 paths that {problem} (/a; /b); {remedy}"
+
+
+def test_each_private_key_is_named() -> None:
+    """However many there are: each has to be removed."""
+    paths = {f"/etc/ssh/ssh_host_{kind}_key" for kind in ("dsa", "ecdsa", "ed25519", "rsa")}
+    (finding,) = find_unwanted("small", spec(dockerfile="D"), "", Facts({"key": frozenset(paths)}), Facts())
+    require_facts(finding, "small/D", "4 paths", *paths)
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "user", "group", "accident"),
+    [
+        ("/usr/local/bin/tini", 0o600, "root", "root", True),
+        ("/opt/from-an-archive", 0o700, "UNKNOWN", "UNKNOWN", True),
+        ("/etc", 0o700, "root", "root", True),
+        ("/opt/licence", 0o640, "root", "licensed", False),
+        ("/opt/service/state", 0o600, "service", "service", False),
+        ("/usr/bin/sudo", 0o4711, "root", "root", False),
+        ("/usr/bin/ssh-agent", 0o2711, "root", "root", False),
+        ("/etc/munge/munge.key", 0o400, "root", "root", False),
+        ("/var/lib/service", 0o700, "root", "root", False),
+    ],
+)
+def test_what_is_private_on_purpose_is_no_accident(  # a row of the table
+    path: str, mode: int, user: str, group: str, *, accident: bool
+) -> None:
+    """Configuration and state, what an account of the image owns, and programs that run as their owner."""
+    assert is_accident(path, mode, user, group) == accident
 
 
 def test_nothing_unwanted_is_nothing_found() -> None:

@@ -61,10 +61,11 @@ def write_archive(file: Path, *, engine: str, architecture: str = "amd64", neste
 
 def make(folder: Path, *archives: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """Run the command, and return the image's digest, which it prints first."""
-    arguments = [argument for archive in archives for argument in (str(archive), "-")]
+    arguments = [argument for archive in archives for argument in (str(archive), "-", "{}")]
     assert layout.main(str(folder), CREATED, *arguments) == 0
-    digest, *manifests = capsys.readouterr().out.split()
-    assert manifests == (
+    digest, *lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["2"] * len(archives)
+    assert [line.split()[0] for line in lines] == (
         [digest] if len(archives) == 1 else [found["digest"] for found in read(folder, digest)["manifests"]]
     )
     return digest
@@ -97,6 +98,16 @@ def test_one_archive_is_a_manifest(tmp_path: Path, capsys: pytest.CaptureFixture
     assert config["config"] == {"Labels": {"title": "small"}}
 
 
+def test_settings_that_the_engine_drops_are_added(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are in the configuration beside those that the archive has."""
+    archive = write_archive(tmp_path / "a.tar", engine="one")
+    health = {"Healthcheck": {"Test": ["NONE"]}}
+    assert layout.main(str(tmp_path / "out"), CREATED, str(archive), "-", json.dumps(health)) == 0
+    manifest = read(tmp_path / "out", capsys.readouterr().out.split()[0])
+    config = read(tmp_path / "out", manifest["config"]["digest"])
+    assert config["config"] == {"Labels": {"title": "small"}, **health}
+
+
 def test_layers_are_copied_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each blob of the layout is what its name says, and nothing of the archive's own is left."""
     digest = make(tmp_path / "out", write_archive(tmp_path / "a.tar", engine="one"), capsys=capsys)
@@ -116,7 +127,7 @@ def test_layers_of_an_environment_come_below_the_topmost_one(tmp_path: Path) -> 
     ]
     (tmp_path / "packed.json").write_text(json.dumps(packed))
     archive = write_archive(tmp_path / "a.tar", engine="one")
-    assert layout.main(str(tmp_path / "out"), CREATED, str(archive), str(tmp_path / "packed.json")) == 0
+    assert layout.main(str(tmp_path / "out"), CREATED, str(archive), str(tmp_path / "packed.json"), "{}") == 0
     index = json.loads((tmp_path / "out/index.json").read_bytes())
     manifest = read(tmp_path / "out", index["manifests"][0]["digest"])
     first, *environment, last = manifest["layers"]
@@ -147,4 +158,4 @@ def test_an_archive_with_two_images_is_refused(tmp_path: Path) -> None:
         entry.size = len(data)
         tar.addfile(entry, io.BytesIO(data))
     with pytest.raises(SystemExit, match=r"^a\.tar has 2 images instead of one$"):
-        layout.main(str(tmp_path / "out"), CREATED, str(file), "-")
+        layout.main(str(tmp_path / "out"), CREATED, str(file), "-", "{}")
