@@ -1,4 +1,4 @@
-"""What is reported about the files of an image: private ones, keys, and which of them packages brought."""
+"""Findings about the files of an image: private ones, keys, and which of them packages brought."""
 
 import subprocess
 from pathlib import Path
@@ -90,7 +90,7 @@ def test_what_looks_private_by_accident_is_found(root: Path, tmp_path: Path) -> 
 
 
 def test_modes_of_system_packages_are_no_accident(root: Path, tmp_path: Path) -> None:
-    """What dpkg installed has the modes that its package gives, also by its path from before /usr was merged."""
+    """A file of dpkg has the modes that its package gives, also by its path from before /usr was merged."""
     for name in ("usr/lib/cups/backend/lpd", "usr/lib/tool/key.pem", "usr/sbin/tool", "usr/sbin/other"):
         write(root, name, KEYS["etc/grid-security/hostkey.pem"] if name.endswith("pem") else "x", 0o700)
     packaged = "/.\n/usr/lib/cups/backend/lpd\n/lib/tool/key.pem\n/sbin/tool\n"
