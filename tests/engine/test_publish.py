@@ -151,7 +151,7 @@ async def test_latest_follows_history(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "checkout")
     first = repository.commit("Next year", TIME + 365 * 24 * 3600)
     assert (await shop.publish("main", commit=first)).results("latest") == {"pushed"}
-    write_tiny(shop.checkout, "newer")
+    shop.checkout.write("tiny/data", "newer")
     second = repository.commit("This year")
     newer = await shop.publish("main", commit=second)
     assert newer.results("latest") == {"pushed"}
