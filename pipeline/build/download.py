@@ -31,10 +31,11 @@ from pipeline.scripts.messages import DownloadFailure, DownloadReport, Package
 ARCHIVES: Final = "/.archives"
 #: Mount point of the cache volume with pixi's downloads of PyPI packages.
 WHEELS: Final = "/.wheels"
-#: Folder for copies of the archives in the fetch stage.
-_COPIES: Final = "/copies"
 #: File that the fetch stage writes at its end. Each step that needs the packages mounts it, and so waits for them.
-DONE: Final = "/fetched"
+_DONE: Final = "/fetched"
+#: Folder for copies of the archives in the fetch stage. The file is in it, because Dagger 0.19 stops with a panic where
+#: a step mounts a file and a folder of the same other step.
+_COPIES: Final = "/copies"
 
 
 def packages(image: str, records: Iterable[rattler.RepoDataRecord]) -> list[Package]:
@@ -73,10 +74,15 @@ def with_fetched(
         subdir: conda's name of the platform.
         copied: mount copies and no volume, because the installation runs code from elsewhere.
     """
-    container = container.with_mounted_file(DONE, fetching.file(DONE))
     if copied:
         return container.with_mounted_directory(ARCHIVES, fetching.directory(_COPIES))
-    return _with_archives(container, subdir).with_mounted_cache(WHEELS, dag.cache_volume(f"pypi-wheels-{subdir}"))
+    container = _with_archives(container, subdir).with_mounted_cache(WHEELS, dag.cache_volume(f"pypi-wheels-{subdir}"))
+    return container.with_mounted_file(_DONE, fetching.file(_DONE))
+
+
+def fetched_list(*, copied: bool) -> str:
+    """Return the path of the list of fetched packages in a container of :func:`with_fetched`."""
+    return f"{ARCHIVES}{_DONE}" if copied else _DONE
 
 
 def _with_archives(container: dagger.Container, subdir: str) -> dagger.Container:
@@ -96,7 +102,7 @@ def fetcher(base: str) -> dagger.Container:
 def fetch_stage(  # noqa: PLR0913  # the inputs of the step
     base: str, packages: list[Package], subdir: str, logins: Logins, *, copied: bool = False, again: str = ""
 ) -> dagger.Container:
-    """Return a container that fetches packages into the cache, and then writes the file ``DONE``.
+    """Return a container that fetches packages into the cache, and then lists them in a file.
 
     Args:
         base: an image with Python and pip.
@@ -106,6 +112,7 @@ def fetch_stage(  # noqa: PLR0913  # the inputs of the step
         copied: copy the packages for an installation that must not write to the cache.
         again: a text that is new for each repetition, so that the engine does not answer from its cache.
     """
+    outputs = [f"{_COPIES}{_DONE}", _COPIES] if copied else [_DONE]
     manifest = json.dumps([asdict(package) for package in packages])
     return (
         fetcher(base)
@@ -114,9 +121,7 @@ def fetch_stage(  # noqa: PLR0913  # the inputs of the step
         .with_mounted_file("/packages.json", dag.file("packages.json", manifest))
         .with_(logins.mounted)
         .with_env_variable("FETCHED_AGAIN", again)
-        .with_exec(
-            ["python", "-m", "pipeline.scripts.fetch", "/packages.json", ARCHIVES, DONE, *([_COPIES] if copied else [])]
-        )
+        .with_exec(["python", "-m", "pipeline.scripts.fetch", "/packages.json", ARCHIVES, *outputs])
     )
 
 

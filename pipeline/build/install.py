@@ -15,10 +15,10 @@ import dagger
 from pipeline.build import post_link
 from pipeline.build.download import (
     ARCHIVES,
-    DONE,
     WHEELS,
     explain_fetch,
     fetch_stage,
+    fetched_list,
     fetcher,
     packages,
     with_fetched,
@@ -176,12 +176,12 @@ def _with_environment(
     container: dagger.Container, inputs: BuildInputs, prefix: str, *, copied: bool
 ) -> dagger.Container:
     environment, settings = inputs.spec.environment, inputs.settings
-    arguments = [prefix, ENTRYPOINT, LAYERS, _TOOLS, DONE, ARCHIVES, _UNPACKED, str(settings.install_timeout)]
+    arguments = [prefix, ENTRYPOINT, LAYERS, _TOOLS, fetched_list(copied=copied), ARCHIVES, _UNPACKED]
     scripts = inputs.spec.post_link_scripts
     if scripts:
         # Files that the scripts leave there must not get into the image.
         container = container.with_mounted_temp("/tmp")  # noqa: S108  # of the container
-    arguments += [POST_LINK, "run" if scripts else "", "" if copied else WHEELS]
+    arguments += [str(settings.install_timeout), POST_LINK, "run" if scripts else "", "" if copied else WHEELS]
     return (
         container.with_mounted_directory(_TOOLS, _tools(settings.fetch_base))
         .with_mounted_directory(_MADE, dagger.dag.directory())

@@ -300,7 +300,7 @@ async def test_packages_by_path_are_the_same_bytes(made: Checkout, image: str) -
 
 
 async def test_code_of_a_package_writes_to_no_cache(made: Checkout) -> None:
-    """Files that a package's build writes reach no other build: neither archives nor wheels."""
+    """A file that a package's build writes reaches no other build: neither among archives nor among wheels."""
     await answer(made, "build", image="parts")
     container = dag.container().from_(BASE).with_env_variable("NOW", str(number()))
     for path, volume in {ARCHIVES: "conda-archives-linux-64", WHEELS: "pypi-wheels-linux-64"}.items():

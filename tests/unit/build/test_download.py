@@ -20,7 +20,7 @@ import dagger
 import pytest
 from dagger import dag
 
-from pipeline.build.download import ARCHIVES, WHEELS, explain_fetch, packages, with_fetched
+from pipeline.build.download import ARCHIVES, WHEELS, explain_fetch, fetched_list, packages, with_fetched
 from pipeline.errors import LockError
 from pipeline.scripts import fetch as script
 from pipeline.scripts.messages import DownloadFailure, DownloadReport, Package
@@ -228,7 +228,7 @@ def test_a_package_is_on_the_disk_before_it_has_its_name(
         assert not list(tmp_path.glob("*.conda"))
         fsync(number)
 
-    monkeypatch.setattr(os, "fsync", noting)
+    monkeypatch.setattr("os.fsync", noting)
     fetch(tmp_path, channel.package("foo"))
     assert [name.rpartition(".")[0] for name in stored] == [".foo-1.0-h0_0"]
     assert list(tmp_path.glob("*.conda"))
@@ -238,8 +238,9 @@ def test_copies_are_for_those_who_must_not_write(channel: Channel, tmp_path: Pat
     """They are unpacked as the archives themselves; what happens to them does not touch the cache."""
     foo = channel.package("foo")
     (tmp_path / "packages.json").write_text(json.dumps([asdict(foo)]))
-    places = [str(tmp_path / name) for name in ("packages.json", "volume", "done", "cache")]
+    places = [str(tmp_path / name) for name in ("packages.json", "volume", "cache/list", "cache")]
     assert script.main(*places) == 0
+    shutil.copy(tmp_path / "cache/list", tmp_path / "done")
     copy = tmp_path / "cache" / script.archive(foo)
     assert unpack(tmp_path).returncode == 0
     copy.write_bytes(b"")
@@ -253,8 +254,8 @@ class Mounts:
     def __init__(self) -> None:
         self.mounted: dict[str, str] = {}
 
-    def __getattr__(self, kind: str) -> "Callable[..., Mounts]":
-        def mount(path: str, *_: object) -> Mounts:
+    def __getattr__(self, kind: str) -> Callable[..., "Mounts"]:
+        def mount(path: str, *_: object) -> "Mounts":
             self.mounted[path] = kind
             return self
 
@@ -268,6 +269,9 @@ def test_code_from_elsewhere_gets_no_volume(*, copied: bool) -> None:
     with_fetched(cast("dagger.Container", container), dag.container(), "linux-64", copied=copied)
     volumes = {path for path, kind in container.mounted.items() if kind == "with_mounted_cache"}
     assert volumes == (set() if copied else {ARCHIVES, WHEELS})
+    # The list is among the archives, or it is mounted by itself.
+    path = fetched_list(copied=copied)
+    assert any(path.startswith(mounted) for mounted in container.mounted)
     assert ARCHIVES in container.mounted
 
 

@@ -102,7 +102,7 @@ def test_what_is_built_runs_code(urls: list[str], scripts: bool, expected: bool)
 
 
 def test_downloads_of_uv_begin_again(tmp_path: Path) -> None:
-    """Downloads of this period and the last one stay; all else is removed."""
+    """Downloads of this period and of the last one stay; all else is removed."""
     period = int(time.time()) // 2592000
     for name in (period - 2, period - 1, period, "archive-v0"):
         (tmp_path / f"wheels/{name}").mkdir(parents=True)

@@ -50,7 +50,7 @@ def speak(connection: socket.socket, answer: Answer) -> None:
             return
 
 
-def answering(text: str) -> Answer:
+def sending(text: str) -> Answer:
     """A whole answer."""
     return lambda connection: connection.sendall(text.encode())
 
@@ -84,15 +84,15 @@ async def test_silence_is_no_answer() -> None:
 
 async def test_a_server_may_need_time_to_start() -> None:
     """Server errors are asked again, until it answers."""
-    begins = answering("HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")
-    ready = answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    begins = sending("HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")
+    ready = sending("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     with server(begins, ready) as endpoint:
         assert await ask(endpoint, PROBE, SOON) == (200, "ok")
 
 
 async def test_the_last_answer_counts() -> None:
     """A server that never starts well is reported with its status, and not as silent."""
-    with server(answering("HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")) as endpoint:
+    with server(sending("HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")) as endpoint:
         assert await ask(endpoint, PROBE, SECONDS) == (503, "")
 
 
@@ -110,5 +110,5 @@ async def test_an_endless_answer_is_cut() -> None:
 
 async def test_another_protocol_is_no_answer() -> None:
     """The reason is httpx's."""
-    with server(answering("SSH-2.0-OpenSSH_9.2\r\n")) as endpoint, pytest.raises(httpx.HTTPError):
+    with server(sending("SSH-2.0-OpenSSH_9.2\r\n")) as endpoint, pytest.raises(httpx.HTTPError):
         await ask(endpoint, PROBE, SECONDS)
