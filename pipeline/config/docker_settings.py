@@ -65,10 +65,9 @@ def describe(image: str, dockerfile: str, settings: Mapping[str, Any]) -> str:
 def _health_check(rest: str) -> dict[str, Any]:
     flags = list(takewhile(lambda word: word.startswith("--"), rest.split()))
     # What follows the flags keeps its blanks.
-    kind, _, command = re.sub(r"^(--\S+\s+)*", "", rest).partition(" ")
+    kind, command = (*re.sub(r"^(--\S+\s+)*", "", rest).split(maxsplit=1), "")[:2]
     if kind.upper() == "NONE":
         return {"Test": ["NONE"]}
-    command = command.strip()
     arguments = _strings(command)
     check: dict[str, Any] = {"Test": ["CMD", *arguments] if arguments else ["CMD-SHELL", command]}
     values = dict(flag.removeprefix("--").split("=", 1) for flag in flags)

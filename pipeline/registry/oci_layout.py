@@ -90,8 +90,8 @@ async def make_artifact(
             "disk, and run the same command again",
         ) from error
     manifests = [line.split() for line in lines]
-    for image, (_, count) in zip(images, manifests, strict=True):
-        require_few_layers(image.name, int(count), installed=image.environment is not None)
+    for image, (_, number_of_layers) in zip(images, manifests, strict=True):
+        require_few_layers(image.name, int(number_of_layers), installed=image.environment is not None)
     return Artifact(container.directory(LAYOUT), digest, tuple(manifest for manifest, _ in manifests))
 
 

@@ -23,7 +23,7 @@ DEBIAN: Final = "docker.io/library/debian:bookworm-slim"
 #: Something that is fetched by http, and is there wherever conda-forge is.
 PINNED: Final = "https://conda.anaconda.org/conda-forge/noarch/repodata.json"
 
-#: Files that its author made private, with their modes.
+#: Files and folders that the author made private, with their modes.
 PRIVATE: Final = {
     "/etc/greeter": "700",
     "/etc/greeter/tls.key": "600",

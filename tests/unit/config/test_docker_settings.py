@@ -28,7 +28,7 @@ HEALTHCHECK --interval=1m30s --timeout=500ms \
                 "Retries": 4,
             },
         ),
-        ('FROM debian\nhealthcheck\tcmd ["curl", "-f", "x y"]', {"Test": ["CMD", "curl", "-f", "x y"]}),
+        ('FROM debian\nhealthcheck\tcmd\t["curl", "-f", "x y"]', {"Test": ["CMD", "curl", "-f", "x y"]}),
         ("FROM debian\nHEALTHCHECK CMD [ -e /ready ]", {"Test": ["CMD-SHELL", "[ -e /ready ]"]}),
         ("FROM debian\nHEALTHCHECK --interval=0s CMD test $READY", {"Test": ["CMD-SHELL", "test $READY"]}),
         ("FROM debian\nHEALTHCHECK CMD true\nHEALTHCHECK NONE", {"Test": ["NONE"]}),

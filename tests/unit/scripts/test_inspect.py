@@ -1,4 +1,4 @@
-"""Findings about the files of an image: private ones, keys, and which of them packages brought."""
+"""Private files and keys of an image, and those among them that packages brought."""
 
 import subprocess
 from pathlib import Path
@@ -90,11 +90,11 @@ def test_what_looks_private_by_accident_is_found(root: Path, tmp_path: Path) -> 
 
 
 def test_modes_of_system_packages_are_no_accident(root: Path, tmp_path: Path) -> None:
-    """A file of dpkg has the modes that its package gives, also by its path from before /usr was merged."""
+    """A file of dpkg has the mode that its package gives, also by its path from before /usr was merged."""
     for name in ("usr/lib/cups/backend/lpd", "usr/lib/tool/key.pem", "usr/sbin/tool", "usr/sbin/other"):
         write(root, name, KEYS["etc/grid-security/hostkey.pem"] if name.endswith("pem") else "x", 0o700)
     packaged = "/.\n/usr/lib/cups/backend/lpd\n/lib/tool/key.pem\n/sbin/tool\n"
     write(root, "var/lib/dpkg/info/tool.list", packaged)
     facts = inspect(root, tmp_path / "scratch")
     assert facts.paths["closed"] == {"/usr/sbin/other"}
-    assert not facts.paths["key"]
+    assert facts.paths["key"] == frozenset()
