@@ -137,7 +137,9 @@ def test_a_layer_may_not_take_any_memory(monkeypatch: pytest.MonkeyPatch) -> Non
     assert resource.getrlimit(resource.RLIMIT_AS) == before
 
 
-@pytest.mark.parametrize("layer", [b"", b"text" * 200, gzip.compress(b"", mtime=0)[:-1], b"\x1f\x8b\x08\0\0\0\0\0\0\0\xff"])
+@pytest.mark.parametrize(
+    "layer", [b"", b"text" * 200, gzip.compress(b"", mtime=0)[:-1], b"\x1f\x8b\x08\0\0\0\0\0\0\0\xff"]
+)
 def test_a_layer_that_is_no_archive_is_a_difference(layer: bytes) -> None:
     """Empty, text, cut off, and not what it says that it is."""
     with pytest.raises(ValueError, match=r"^it cannot be read: ."):
