@@ -13,7 +13,7 @@ from dagger import DefaultPath, Doc, Ignore, Name, check, field, function, objec
 from pipeline.config.image_kind import ImageKind
 from pipeline.credentials.build_secrets import BuildSecret, check_id
 from pipeline.credentials.channel_auth import ChannelAuth, check_arguments
-from pipeline.credentials.registry_auth import RegistryAuth
+from pipeline.credentials.registry_auth import RegistryAuth, check_address
 from pipeline.engine_errors import explained
 from pipeline.errors import PipelineError
 from pipeline.git.upload_filter import HISTORY_LEFT_OUT, LEFT_OUT, require_filter
@@ -126,7 +126,7 @@ class Pipeline:
         secret: Annotated[dagger.Secret, Doc("Password or token, such as env:GITHUB_TOKEN or file:PATH")],
     ) -> Self:
         """Log in to a registry for the functions that follow, to pull and to publish; repeat for each registry"""
-        auth = RegistryAuth(address=address, username=username, secret=secret)  # type: ignore[call-arg]  # mypy does not know Dagger's fields
+        auth = RegistryAuth(address=check_address(address), username=username, secret=secret)  # type: ignore[call-arg]  # mypy does not know Dagger's fields
         self.auths.append(auth)
         return self
 

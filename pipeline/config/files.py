@@ -8,26 +8,10 @@ from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pipeline.config.private_keys import KEYS
 from pipeline.config.toml_locations import Keys
 from pipeline.errors import Code, SpecError
 
-#: Names of files with private keys and passwords. They are never uploaded, so no image can have one.
-KEYS: Final = (
-    "*.key",
-    "*.keytab",
-    "*.p12",
-    "*.pfx",
-    "*-key.pem",
-    ".netrc",
-    "hostkey.pem",
-    "id_dsa",
-    "id_ecdsa",
-    "id_ed25519",
-    "id_rsa",
-    "key.pem",
-    "privkey.pem",
-    "userkey.pem",
-)
 #: Permission bits: every user must be able to read a file of an image, and only its owner and group to write it.
 _READ_BY_ALL: Final = 0o444
 _WRITTEN_BY_ALL: Final = 0o002

@@ -66,6 +66,20 @@ def address_of(name: str) -> str:
     return f"{host}/{path}" if path and path not in {"v1", "v2"} else host
 
 
+def check_address(address: str) -> str:
+    """Return the address in the arguments of a login.
+
+    Raises:
+        PipelineError: it names no registry.
+    """
+    if not re.fullmatch(r"[\w.-]+(:\d+)?(/\S*)?", address_of(address)):
+        raise PipelineError(
+            Code.CREDENTIALS_INVALID,
+            f"with-registry-auth: --address '{address}' names no registry; write a host such as ghcr.io",
+        )
+    return address
+
+
 def repository_of(image: str) -> str:
     """Return the repository of an image with its registry, by Docker's defaults."""
     name = re.sub(r":[^/]*$", "", image.partition("@")[0])

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pipeline.config.files import KEYS
+from pipeline.config.private_keys import KEYS
 from pipeline.errors import Code, PipelineError
 
 #: Names that are never uploaded, at any depth: private keys, what tools install and cache, and other repositories.

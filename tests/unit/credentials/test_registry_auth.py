@@ -14,6 +14,7 @@ from pipeline.credentials.registry_auth import (
     Login,
     RegistryAuth,
     address_of,
+    check_address,
     explain_missing,
     explain_rejected_pull,
     find_logins,
@@ -43,6 +44,19 @@ BASIC = base64.b64encode(b"me:pass:word").decode()
 def test_hosts(address: str, host: str) -> None:
     """Docker Hub has one name, whatever a file or a person calls it."""
     assert host_of(address) == host
+
+
+@pytest.mark.parametrize("address", ["", "https://", "a b", "/path", "-u me"])
+def test_an_address_without_a_registry_is_refused(address: str) -> None:
+    """Else its password would be for nobody, and the next step would ask for one."""
+    with refused(Code.CREDENTIALS_INVALID, "--address", "ghcr.io"):
+        check_address(address)
+
+
+@pytest.mark.parametrize("address", ["ghcr.io", "https://index.docker.io/v1/", "localhost:5000/a/b"])
+def test_an_address_of_a_registry_or_namespace_is_taken(address: str) -> None:
+    """As it was given."""
+    assert check_address(address) == address
 
 
 @pytest.mark.parametrize(
