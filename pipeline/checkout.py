@@ -19,9 +19,9 @@ from pipeline.config.settings import Settings, load_settings
 from pipeline.config.toml_locations import located
 from pipeline.config.validation import nearest
 from pipeline.credentials.logins import Logins
-from pipeline.errors import Code, SpecError
+from pipeline.errors import Code, LockError, SpecError
 from pipeline.git.commit import Commit, read_commit
-from pipeline.locks import base_images
+from pipeline.locks import base_images, tool_images
 from pipeline.locks.image_lock import ImageLock, Locked, LockFiles, check_lock
 from pipeline.output.console import log
 
@@ -141,8 +141,8 @@ class ImageSource:
         """
         target = self.platform(platform)
         inputs = self.inputs(target)
-        if self.unpinned:
-            log(f"{self.unpinned}\n")
+        for note in filter(None, (self.unpinned, tool_images.unpinned(self.settings))):
+            log(f"{note}\n")
         if self.spec.dockerfile is not None:
             built = await dockerfile_image.build(inputs)
         else:
@@ -171,6 +171,7 @@ class Checkout:
     """The same files in this process's own file system."""
 
     settings: Settings
+    """Settings, with the digests of tools.lock in the references of tool images."""
 
     commit: Commit | None = None
     """Commit of the files; None where it is unknown."""
@@ -181,22 +182,26 @@ class Checkout:
     _images: dict[str, ImageSource] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
-    async def open(cls, source: dagger.Directory, logins: Logins | None = None) -> Self:
+    async def open(cls, source: dagger.Directory, logins: Logins | None = None, *, pinned: bool = True) -> Self:
         """Read a checkout.
 
         Args:
             source: the checkout's files in the engine.
             logins: credentials for registries and channels; none by default.
+            pinned: whether tool images are those of tools.lock; only what writes the file leaves it unread.
 
         Raises:
             SpecError: its settings cannot be used.
+            LockError: tools.lock cannot be used, or does not fit the settings.
         """
         path = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
         await source.export(str(path))
         try:
             settings = load_settings(path)
-        except SpecError as error:
-            raise SpecError(error.code, located(error, path)) from error
+            if pinned:
+                settings = tool_images.pin(path, settings)
+        except (LockError, SpecError) as error:
+            raise type(error)(error.code, located(error, path)) from error
         return cls(source, path, settings, read_commit(path), logins or Logins())
 
     def names(self) -> list[str]:

@@ -21,6 +21,7 @@ from pipeline.concurrency import results_of
 from pipeline.config.image_toml import Platform
 from pipeline.errors import Code, PipelineError
 from pipeline.locks import base_images
+from pipeline.locks.digests import has_digest
 from pipeline.locks.image_lock import LOCK
 from pipeline.output.formats import SbomFormat
 from pipeline.registry.attachment import Attachment
@@ -88,7 +89,10 @@ async def attachments(
 
 
 async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[provenance.Resource]:
-    """Return the materials of an image: the commit, the lock and the base images, as far as they are known.
+    """Return the materials of an image: commit, lock, base images, and the tool image that packs its layers.
+
+    What is not known is left out, and so is a tool image that is not locked: its tag may be another image when the same
+    commit is published again, and what is attached would differ.
 
     Raises:
         PipelineError: a base image cannot be found.
@@ -110,6 +114,8 @@ async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[
             raise PipelineError(
                 Code.BASE_IMAGE_UNAVAILABLE, f"{image}: base image {address} cannot be found: {error}; try again later"
             ) from error
+    if has_digest(settings.fetch_base):
+        found.append(provenance.of_image(settings.fetch_base))
     return found
 
 

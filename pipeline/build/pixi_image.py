@@ -30,7 +30,9 @@ from pipeline.credentials.registry_auth import explain_rejected_pull
 from pipeline.errors import Code, PipelineError
 from pipeline.locks.base_images import REMEDY, to_lock
 from pipeline.locks.cuda import check_base
+from pipeline.locks.digests import has_digest
 from pipeline.locks.image_lock import LOCK, SUBDIRS, ImageLock, Locked
+from pipeline.locks.tool_images import REMEDY as TOOLS_REMEDY
 from pipeline.output.console import log
 
 ENTRYPOINT: Final = f"{APP}/entrypoint.sh"
@@ -225,10 +227,11 @@ async def pull(inputs: BuildInputs, key: str, address: str) -> dagger.Container:
 def refused_tool(image: str, key: str, address: str, error: dagger.QueryError, logins: Logins) -> PipelineError:
     """Return the error to raise when an image that the settings name cannot be pulled for a build step."""
     remedy = explain_rejected_pull(str(error), address, logins.registries)
+    gone = f"; if it no longer has this digest, {TOOLS_REMEDY}" if has_digest(address) else ""
     return PipelineError(
         Code.BASE_IMAGE_UNAVAILABLE,
         f"{image}: {address} of '{key}' in {SETTINGS} cannot be pulled: {error}; "
-        f"{remedy or 'check its name, and that the registry can be reached'}",
+        f"{remedy or f'check its name, and that the registry can be reached{gone}'}",
     )
 
 

@@ -30,6 +30,9 @@ SETTINGS: Final = f"[{'.'.join(PROJECT.table)}] or {OWN_FILE}"
 #: Pattern of a registry, the beginning of a repository: a host and a path in lower case.
 REGISTRY: Final = r"^[a-z0-9.-]+(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$"
 
+#: Settings that name a tool image: an image whose programs the pipeline runs, and of which nothing becomes part of an
+#: image.
+TOOLS: Final = ("fetch_base", "regctl", "cosign")
 #: Settings that hold the path of a file in the checkout.
 FILES: Final = ("signing_config", "trusted_root")
 
@@ -45,7 +48,8 @@ class Settings(FileSettings):
     """Base image of both stages."""
 
     fetch_base: str = "docker.io/library/python:3.12-slim"
-    """Image with Python and pip, in which packages are downloaded; nothing of it becomes part of an image."""
+    """Image with Python and pip, in which packages are downloaded and layers archived and compressed; nothing of it
+    becomes part of an image."""
 
     source: str = ""
     """URL of the source repository, for the labels of images."""
@@ -99,6 +103,10 @@ class Settings(FileSettings):
     def file(self) -> SettingsFile:
         """File that they were read from; without one, the file to write them to."""
         return self._file
+
+    def path(self, key: str) -> tuple[str, ...]:
+        """Return the path of a key in that file."""
+        return (*self._file.table, key)
 
 
 def load_settings(checkout: Path) -> Settings:

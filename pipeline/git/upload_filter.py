@@ -21,6 +21,7 @@ LEFT_OUT: Final = (
     "pipeline",
     "tests",
     "*.lock",
+    "!tools.lock",
     "*.md",
     "CITATION.cff",
     "dev",

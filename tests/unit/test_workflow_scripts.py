@@ -18,7 +18,7 @@ echo '| small | root  | [traceparent:1-2]'
 exit 3
 """
 #: Those of the workflow.
-PATTERNS = (":(glob)*/pixi.lock", ":(glob)*/base.lock")
+PATTERNS = (":(glob)*/pixi.lock", ":(glob)*/base.lock", ":(top)tools.lock")
 #: Writes down what it is asked, knows the open request, and shows what a new one is to say.
 GH = """\
 #!/bin/sh

@@ -66,7 +66,10 @@ def test_what_is_outdated_is_told(checkout: Checkout, repository: str, tmp_path:
         ended = checkout.call("outdated", "--format", "json")
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
-    rows = {(row["kind"], row["newest"]): row for row in found["rows"]}
+    tools = [row for row in found["rows"] if row["kind"] == "tool image"]
+    assert [row["what"].rpartition("/")[2].partition(":")[0] for row in tools] == ["python", "regctl", "cosign"]
+    assert {(row["current"], row["change"]) for row in tools} == {("not locked", "dagger call lock")}
+    rows = {(row["kind"], row["newest"]): row for row in found["rows"] if row not in tools}
     assert rows.keys() == {
         ("base image", now[:19]),
         ("CUDA", "13.0.2 (patch)"),
