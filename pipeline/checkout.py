@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -24,6 +24,7 @@ from pipeline.git.commit import Commit, read_commit
 from pipeline.locks import base_images, tool_images
 from pipeline.locks.image_lock import ImageLock, Locked, LockFiles, check_lock
 from pipeline.output.console import log
+from pipeline.updates.base_images import final_base
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,14 @@ class ImageSource:
             built = await pixi_image.build(inputs, self.lock(target))
         scratch = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
         files = await extra_files.collect(inputs.folder, self.spec.files, inputs.file, scratch)
-        return await finalize(built, inputs, files)
+        # By its digest where that is locked, so that its layers are those that the build pulled.
+        return replace(await finalize(built, inputs, files), base=self.layers_below(inputs))
+
+    def layers_below(self, inputs: BuildInputs) -> str:
+        """Return the base image whose layers are the lowest ones; empty for none, or one in a Dockerfile's variable."""
+        if self.spec.dockerfile is not None:
+            return final_base((self.folder / self.spec.dockerfile).read_text(encoding="utf-8"))
+        return inputs.pinned(list(base_images.used(self.spec, self.settings).values())[-1])
 
     async def build_all(self) -> dict[Platform, Image]:
         """Build it for each of its platforms, in their order.

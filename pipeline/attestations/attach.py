@@ -24,8 +24,8 @@ from pipeline.locks import base_images
 from pipeline.locks.digests import has_digest
 from pipeline.locks.image_lock import LOCK
 from pipeline.output.formats import SbomFormat
+from pipeline.registry.artifact import Artifact
 from pipeline.registry.attachment import Attachment
-from pipeline.registry.oci_layout import Artifact
 from pipeline.updates.base_images import built_on
 
 #: Names of the SBOMs in reports, and their media types, by which clients find them.

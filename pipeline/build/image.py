@@ -39,6 +39,9 @@ class Image:
     environment: Environment | None = None
     """None where the container has all layers itself."""
 
+    base: str = ""
+    """Base image, whose layers are the lowest ones, with its digest where that is locked; empty where it is unknown."""
+
     @classmethod
     def of(cls, name: str, container: dagger.Container) -> "Image":
         """Return an image that consists of the layers of its container."""

@@ -17,8 +17,9 @@ from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins, host_of
 from pipeline.errors import Code, PipelineError
 from pipeline.output.tables import draw_table
+from pipeline.registry.artifact import LAYOUT, Artifact
 from pipeline.registry.client import Destination, Registry, client, with_job
-from pipeline.registry.oci_layout import LAYOUT, Artifact, make_artifact
+from pipeline.registry.oci_layout import make_artifact
 from pipeline.scripts.messages import Comparison
 
 #: Number of differences in a message; the first ones show the cause.
@@ -65,7 +66,7 @@ async def verify(  # noqa: PLR0913  # options of the command
         await require_signed(checkout.settings, image, digest, destinations, signer)
     images = list((await source.build_all()).values())
     made = checkout.commit.time if checkout.commit else None
-    artifact = await make_artifact(checkout.settings.fetch_base, images, made, source.spec.compression)
+    artifact = await make_artifact(checkout.settings, images, made, source.spec.compression, checkout.logins)
     if artifact.digest == digest:
         signed = f"it is signed in {', '.join(names)}; " if signer else ""
         return f"{image} is {digest}: {signed}built here, it is the published image to the last byte\n"

@@ -14,7 +14,7 @@ import dagger
 from dagger import dag
 
 from pipeline.credentials.channel_auth import ChannelAuth, check_secret, netrc, rattler_file, without_secrets
-from pipeline.credentials.registry_auth import TOKEN, RegistryAuth, known_logins
+from pipeline.credentials.registry_auth import TOKEN, Login, RegistryAuth, known_logins
 
 #: Folder with the files, mounted in a step until the step ends.
 _FOLDER: Final = "/.logins"
@@ -29,8 +29,8 @@ HOME: Final = "LOGINS_HOME"
 class Logins:
     """Logins of a call."""
 
-    registries: frozenset[str] = frozenset()
-    """Hosts for which the engine has credentials."""
+    registries: Mapping[str, Login] = field(default_factory=dict)
+    """Logins to registries by host, which the engine has too."""
 
     channels: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     """User name and secret by host; the name is empty if the secret is a token."""
@@ -87,7 +87,7 @@ async def log_in(
     if logins:
         await container.env_variable("LOGIN")
     return Logins(
-        registries=frozenset(logins),
+        registries=logins,
         channels={
             auth.host: (auth.username, check_secret(auth.host, await auth.secret.plaintext())) for auth in channels
         },

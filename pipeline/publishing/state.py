@@ -8,9 +8,9 @@ from typing import Final
 from pipeline.config.image_toml import Compression
 from pipeline.publishing.report import PublicationRow, Result
 from pipeline.publishing.tag_policy import Tags, obstacle
+from pipeline.registry.artifact import Artifact
 from pipeline.registry.attachment import Attachment
 from pipeline.registry.client import Destination, describe_failure
-from pipeline.registry.oci_layout import Artifact
 from pipeline.scripts.messages import RepositoryReport
 
 MOVING: Final = "other tags came each time that this one was to be moved"

@@ -138,6 +138,17 @@ def _alike(pattern: re.Pattern[str], ours: re.Match[str], tags: Iterable[str]) -
     }
 
 
+def final_base(dockerfile: str) -> str:
+    """Return the image that the last stage of a Dockerfile is built on; empty for none, or one in a variable."""
+    stages: dict[str, str] = {"scratch": ""}
+    base = ""
+    for reference, name in _FROM.findall(dockerfile):
+        base = stages.get(reference.lower(), reference)
+        if name:
+            stages[name.lower()] = base
+    return "" if "$" in base else base
+
+
 def _step(current: Version, newer: Version) -> Literal["patch", "minor", "major"]:
     if current.major != newer.major:
         return "major"

@@ -281,7 +281,7 @@ async def test_packages_by_path_are_the_same_bytes(made: Checkout, image: str) -
         images = await Images.open(dag.host().directory(str(made.path)))
         settings = images.settings.model_copy(update={"install_timeout": seconds})
         built = await replace(images, settings=settings).image(image).build()
-        digests.add((await make_artifact(settings.fetch_base, [built], None)).digest)
+        digests.add((await make_artifact(settings, [built], None)).digest)
     assert len(digests) == 1
 
 

@@ -66,3 +66,18 @@ def test_each_file_of_an_image_is_read_once(checkout: CheckoutFolder, monkeypatc
                 assert image.inputs(platform).base_digests
             assert len(image.files.packages()) == 2
     assert sorted(read) == ["from_path", "load_spec", "read", "read_manifest"]
+
+
+def test_the_lowest_layers_are_those_of_the_image_that_runs(checkout: CheckoutFolder) -> None:
+    """By the digest that is built on: of `runtime_base` where it is another one, or of a Dockerfile's last stage."""
+    one, two = (f"sha256:{digit * 64}" for digit in "12")
+    spec = ImageSpec(description="x", base="a/pixi:1", runtime_base="a/debian:12")
+    checkout.write("small/base.lock", base_images.write("small", {"a/pixi:1": one, "a/debian:12": two}))
+    source = checkout.source(spec)
+    assert source.layers_below(source.inputs("linux/amd64")) == f"a/debian:12@{two}"
+    checkout.remove("small/base.lock")
+    source = checkout.source(ImageSpec(description="x", base="a/pixi:1"))
+    assert source.layers_below(source.inputs("linux/amd64")) == "a/pixi:1"
+    checkout.write("small/Dockerfile", f"FROM golang:1 AS build\nFROM a/debian:12@{two}\n")
+    source = checkout.source(ImageSpec(description="x", dockerfile="Dockerfile"))
+    assert source.layers_below(source.inputs("linux/amd64")) == f"a/debian:12@{two}"

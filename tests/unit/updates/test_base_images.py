@@ -5,6 +5,7 @@ from pipeline.updates.base_images import (
     Reference,
     built_on,
     cuda_of,
+    final_base,
     is_pixi,
     newer_cuda,
     newest_pixi,
@@ -100,3 +101,20 @@ def test_the_bases_of_a_dockerfile_are_found() -> None:
         RUN echo FROM nowhere:1
     """
     assert built_on(text) == ["debian:12", "python:3.12@sha256:1"]
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "base"),
+    [
+        ("FROM debian:12\nRUN true\n", "debian:12"),
+        ("FROM golang:1 AS build\nFROM debian:12\nCOPY --from=build /a /a\n", "debian:12"),
+        ("FROM --platform=$BUILDPLATFORM debian:12 AS Base\nFROM golang:1 AS build\nfrom base as last\n", "debian:12"),
+        ("FROM debian:12 AS debian\nFROM debian AS debian\n", "debian:12"),
+        ("FROM golang:1 AS build\nFROM scratch\nCOPY --from=build /a /a\n", ""),
+        ("ARG BASE=debian:12\nFROM ${BASE}\n", ""),
+        ("RUN true\n", ""),
+    ],
+)
+def test_the_last_stage_names_the_lowest_layers(dockerfile: str, base: str) -> None:
+    """Through the stages that it continues; other stages are in no layer of the image."""
+    assert final_base(dockerfile) == base
