@@ -265,7 +265,8 @@ async def test_what_is_outdated_is_told_of_them(made: Checkout, tmp_path: Path) 
         made.write("whole/pixi.lock", lock)
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
-    assert {(row["image"], row["kind"], row["change"].partition(" --image ")[2]) for row in found["rows"]} == {
+    of_images = [row for row in found["rows"] if row["image"] != "tools"]
+    assert {(row["image"], row["kind"], row["change"].partition(" --image ")[2]) for row in of_images} == {
         ("parts", "vulnerability", "parts --package packed"),
         ("parts", "vulnerability", "parts --package linked"),
         ("whole", "vulnerability", "whole --package vector"),
