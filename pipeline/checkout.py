@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -15,7 +15,7 @@ from pipeline.build.finalize import finalize
 from pipeline.build.image import Image
 from pipeline.build.inputs import BuildInputs
 from pipeline.concurrency import limit_parallelism
-from pipeline.config.dockerfile import NamedImage, named_images
+from pipeline.config.dockerfile import NamedImage, final_base, named_images
 from pipeline.config.image_toml import FILE, ImageSpec, Platform, find_images, load_spec
 from pipeline.config.settings import Settings, load_settings
 from pipeline.config.toml_locations import located
@@ -23,9 +23,9 @@ from pipeline.config.validation import nearest
 from pipeline.credentials.build_secrets import require_mounted
 from pipeline.credentials.logins import Logins
 from pipeline.engine_errors import explain
-from pipeline.errors import Code, PipelineError, SpecError
+from pipeline.errors import Code, LockError, PipelineError, SpecError
 from pipeline.git.commit import Commit, read_commit
-from pipeline.locks import base_images
+from pipeline.locks import base_images, tool_images
 from pipeline.locks.image_lock import ImageLock, Locked, LockFiles, check_lock
 from pipeline.output.console import log
 
@@ -163,8 +163,8 @@ class ImageSource:
 
     async def _build(self, target: Platform) -> Image:
         inputs = self.inputs(target)
-        if self.unpinned:
-            log(f"{self.unpinned}\n")
+        for note in filter(None, (self.unpinned, tool_images.unpinned(self.settings))):
+            log(f"{note}\n")
         if self.spec.dockerfile is not None:
             await self.logins.prepare([image.name for image in self.named_images()])
             built = await dockerfile_image.build(inputs, self.folder, self.dockerfile(self.spec.dockerfile))
@@ -178,7 +178,14 @@ class ImageSource:
         except dagger.QueryError:
             await extra_files.require_no_folder(built.without_environment, self.spec.files, inputs.file)
             raise
-        return image
+        # By its digest where that is locked, so that its layers are those that the build pulled.
+        return replace(image, base=self.layers_below(inputs))
+
+    def layers_below(self, inputs: BuildInputs) -> str:
+        """Return the base image whose layers are the lowest ones; empty for none, and where it is not known."""
+        if self.spec.dockerfile is not None:
+            return final_base(self.dockerfile(self.spec.dockerfile), self.spec.build_args, inputs.platform)
+        return inputs.pinned(list(base_images.used(self.spec, self.settings).values())[-1])
 
     async def build_all(self) -> dict[Platform, Image]:
         """Build it for each of its platforms, in their order.
@@ -200,6 +207,7 @@ class Checkout:
     """The same files in this process's own file system."""
 
     settings: Settings
+    """Settings, with the digests of tools.lock in the references of tool images."""
 
     commit: Commit | None = None
     """Commit of the files, with the changes that concern any image; None where it is unknown."""
@@ -210,26 +218,30 @@ class Checkout:
     _images: dict[str, ImageSource] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
-    async def open(cls, source: dagger.Directory, logins: Logins | None = None) -> Self:
+    async def open(cls, source: dagger.Directory, logins: Logins | None = None, *, pinned: bool = True) -> Self:
         """Read a checkout, and set its limit of parallel work for the calling task.
 
         Args:
             source: the checkout's files in the engine.
             logins: credentials for registries and channels; none by default.
+            pinned: whether tool images are those of tools.lock; only what writes the file leaves it unread.
 
         Raises:
             SpecError: its settings cannot be used.
             PipelineError: a build secret was given that no Dockerfile mounts.
+            LockError: tools.lock cannot be used, or does not fit the settings.
         """
         path = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp))
         await source.export(str(path))
         try:
             settings = load_settings(path)
-        except SpecError as error:
-            raise SpecError(error.code, located(error, path)) from error
+            if pinned:
+                settings = tool_images.pin(path, settings)
+        except (LockError, SpecError) as error:
+            raise type(error)(error.code, located(error, path)) from error
         limit_parallelism(settings.parallelism)
         logins = logins or Logins()
-        await logins.prepare([settings.fetch_base, settings.regctl, settings.cosign])
+        await logins.prepare(tool_images.used(settings).values())
         made = cls(source, path, settings, read_commit(path, find_images(path)), logins)
         if logins.build_secrets:
             dockerfiles = [(image, image.spec.dockerfile) for image in made.images() if image.spec.dockerfile]

@@ -34,6 +34,8 @@ def explain(error: dagger.DaggerError, known: Collection[str] = ()) -> PipelineE
     if pull := _PULL.search(text):
         address = pull["address"]
         remedy = explain_rejected_pull(text, address, known) or "check its name, and that its registry can be reached"
+        if "@" in address:
+            remedy += "; if it no longer has this digest, pin another one ('dagger call lock' does so for tool images)"
         return PipelineError(
             Code.BASE_IMAGE_UNAVAILABLE,
             f"image {address}, which a step needs, cannot be pulled: {reason_of(error)}; {remedy}",

@@ -51,7 +51,7 @@ class Code(enum.Enum):
     )
     KEY_INVALID = (
         "key-invalid",
-        "A key of image.toml, base.lock or the settings is unknown, missing, or has an invalid value.",
+        "A key of image.toml, base.lock, tools.lock or the settings is unknown, missing, or has an invalid value.",
         "Correct the key; the message names the nearest right one.",
     )
     FILE_MISSING = (
@@ -129,6 +129,11 @@ class Code(enum.Enum):
         "base-lock-stale",
         "base.lock cannot be read, or does not fit the base images of image.toml.",
         "Run `dagger call lock --image IMAGE`, and commit base.lock.",
+    )
+    TOOLS_LOCK_STALE = (
+        "tools-lock-stale",
+        "tools.lock cannot be read, or does not fit the tool images of the settings.",
+        "Run `dagger call lock`, and commit tools.lock.",
     )
     PACKAGE_UNKNOWN = (
         "package-unknown",
@@ -364,7 +369,7 @@ class SpecError(PipelineError):
 
 
 class LockError(PipelineError):
-    """A pixi.lock or base.lock cannot be used."""
+    """A pixi.lock, base.lock or tools.lock cannot be used."""
 
 
 class PreviousLockError(PipelineError):

@@ -253,17 +253,24 @@ class Pipeline:
     @explained
     async def lock(
         self,
-        image: Annotated[str, Doc("Name of the image")],
+        image: Annotated[
+            str | None,
+            Doc("Name of the image; default: none, and the pipeline's tool images are locked, in tools.lock"),
+        ] = None,
         package: Annotated[
             list[str] | None,
             Doc("Packages that may change, with their dependencies; default: all packages and the base images"),
         ] = None,
         check: Annotated[bool, Doc("Change nothing, and fail unless the lock is fresh")] = False,
     ) -> dagger.Changeset:
-        """Lock the newest packages and base images of an image, and offer to write pixi.lock and base.lock"""
+        """Lock the newest packages and base images of an image, or the pipeline's tool images, and offer to write it"""
         from pipeline.commands.lock import relock
+        from pipeline.commands.lock_tools import relock_tools
 
-        return await relock(await self._open(), image, package or [], check=check)
+        checkout = await self._open(pinned=check)
+        if image is None:
+            return await relock_tools(checkout, package or [], check=check)
+        return await relock(checkout, image, package or [], check=check)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
     @explained
@@ -425,10 +432,10 @@ class Pipeline:
 
         return Checker(await self._open())
 
-    async def _open(self, docker_config: dagger.Secret | None = None) -> "Checkout":
+    async def _open(self, docker_config: dagger.Secret | None = None, *, pinned: bool = True) -> "Checkout":
         from pipeline.checkout import Checkout
         from pipeline.credentials.logins import log_in
 
         require_filter(await dagger.dag.version())
         logins = await log_in(self.auths, docker_config, self.channel_auths, self.build_secrets)
-        return await Checkout.open(self.source, logins)
+        return await Checkout.open(self.source, logins, pinned=pinned)

@@ -24,10 +24,11 @@ from pipeline.concurrency import results_of
 from pipeline.config.image_toml import Platform
 from pipeline.errors import Code, PipelineError
 from pipeline.locks import base_images
+from pipeline.locks.digests import has_digest
 from pipeline.locks.image_lock import LOCK
 from pipeline.output.formats import SbomFormat
+from pipeline.registry.artifact import Artifact
 from pipeline.registry.attachment import Attachment
-from pipeline.registry.oci_layout import Artifact
 
 
 class DocumentKind(NamedTuple):
@@ -154,7 +155,10 @@ async def attachments(
 
 
 async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[provenance.Resource]:
-    """Return the materials of an image: commit, lock, images and downloaded files, as far as they are known.
+    """Return the materials of an image: commit, lock, images, downloaded files, and the tool image that packs layers.
+
+    What is not known is left out, and so is a tool image that is not locked: its tag may be another image when the same
+    commit is published again, and what is attached would differ.
 
     Raises:
         PipelineError: a base image cannot be found.
@@ -177,6 +181,8 @@ async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[
                 Code.BASE_IMAGE_UNAVAILABLE, f"{image}: base image {address} cannot be found: {error}; try again later"
             ) from error
     found += [provenance.of_download(file.url, file.sha256) for file in spec.files if file.url and file.sha256]
+    if has_digest(settings.fetch_base):
+        found.append(provenance.of_image(settings.fetch_base))
     return found
 
 

@@ -44,6 +44,9 @@ class Image:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Keys of its configuration that a container of the engine cannot have."""
 
+    base: str = ""
+    """Base image, whose layers are the lowest ones, with its digest where that is locked; empty where it is unknown."""
+
     @classmethod
     def of(cls, name: str, container: dagger.Container, settings: Mapping[str, Any] | None = None) -> "Image":
         """Return an image that consists of the layers of its container."""

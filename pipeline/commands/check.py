@@ -13,6 +13,7 @@ from pipeline.build.pixi_image import environment_path
 from pipeline.build.tool_container import read_script
 from pipeline.checkout import Checkout, ImageSource
 from pipeline.commands.lock import check_fresh
+from pipeline.commands.lock_tools import describe
 from pipeline.concurrency import results_of
 from pipeline.config.image_toml import FILE
 from pipeline.config.toml_locations import located
@@ -62,7 +63,7 @@ class Checker:
         return await self._each(check)
 
     async def check_locks(self) -> str:
-        """Check that every lock fits its manifest, by pixi and the channels."""
+        """Check that every lock fits its manifest, by pixi and the channels, and tools.lock the settings."""
 
         async def check(source: ImageSource) -> tuple[list[str], str]:
             if source.spec.dockerfile:
@@ -71,7 +72,8 @@ class Checker:
             note = source.unpinned
             return [], "pixi and the channels agree with its lock" + (f"; {note}" if note else "")
 
-        return await self._each(check)
+        # The checkout was opened with tools.lock, so the file fits where it is there.
+        return await self._each(check) + describe(self.checkout)
 
     async def check_cuda(self) -> str:
         """Check that manifest, lock, image.toml and base images have the same CUDA version."""

@@ -1,4 +1,4 @@
-"""Outdated base images and vulnerable packages: queries registries, the base images' pixi and OSV, all at once."""
+"""Outdated base and tool images, and vulnerable packages: queries registries, pixi and OSV, all at once."""
 
 import tempfile
 from collections import defaultdict
@@ -18,7 +18,7 @@ from pipeline.config.image_toml import FILE as SPEC
 from pipeline.credentials.registry_auth import Login, RegistryAuth, known_logins, login_for
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, OutdatedError, PipelineError
-from pipeline.locks import base_images
+from pipeline.locks import base_images, tool_images
 from pipeline.output.formats import Format
 from pipeline.registry.client import Destination, Registry
 from pipeline.scripts.messages import RepositoryReport
@@ -61,7 +61,7 @@ async def outdated(
 
     Args:
         checkout: the checkout with the images.
-        image: name of one image; all if None.
+        image: name of one image; all, and the pipeline's tool images, if None.
         auths: credentials for the registries of base images; without any, the queries are anonymous.
         docker_config: configuration that `docker login` wrote.
         form: format of the report.
@@ -72,6 +72,8 @@ async def outdated(
     """
     images = checkout.images(image)
     bases = [base for source in images for base in find_bases(source)]
+    if image is None:
+        bases += find_tools(checkout)
     locked = {source.name: await find_packages(source) for source in images if not source.spec.dockerfile}
     sources = Sources(checkout, (await known_logins(auths, docker_config))[0])
     files = [(source.name, file.url) for source in images for file in source.spec.files if file.url]
@@ -205,6 +207,22 @@ def find_bases(source: ImageSource) -> list[Base]:
             )
         )
     return bases
+
+
+def find_tools(checkout: Checkout) -> list[Base]:
+    """Return the pipeline's tool images, with the digests that it pulls."""
+    settings, held = checkout.settings, tool_images.read(checkout.path) or {}
+    tools = []
+    for key, name in tool_images.used(settings).items():
+        tag, _, digest = name.partition("@")
+        location = f"'{key}' in {settings.file.name}"
+        locked = not digest or held.get(tag) == digest
+        remedy = "dagger call lock" if locked else location
+        reference = tag if locked else name
+        tools.append(
+            Base(image="tools", kind="tool image", reference=reference, location=location, remedy=remedy, digest=digest)
+        )
+    return tools
 
 
 async def find_packages(source: ImageSource) -> Packages:

@@ -164,7 +164,8 @@ class Publisher:
         async def export(made: Publication) -> None:
             source = self._checkout.image(made.image)
             built = await source.build_all()
-            artifact = await make_artifact(settings.fetch_base, list(built.values()), made.made, made.compression)
+            images = list(built.values())
+            artifact = await make_artifact(settings, images, made.made, made.compression, self._checkout.logins)
             # Before anything is pushed: an image that does not hold what was locked must not be published.
             made.attachments = await attachments(source, built, artifact, self._builder)
             if self._signing and self._signer:

@@ -22,8 +22,9 @@ from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.output.tables import draw_table
+from pipeline.registry.artifact import LAYOUT, Artifact
 from pipeline.registry.client import Destination, Registry, client, describe_failure, with_job
-from pipeline.registry.oci_layout import LAYOUT, Artifact, make_artifact
+from pipeline.registry.oci_layout import make_artifact
 from pipeline.scripts.messages import Comparison, Kind
 
 DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
@@ -85,7 +86,7 @@ async def verify(  # noqa: PLR0913  # options of the command
         known = await require_published(checkout.settings, image, digest, Destination(name, logins[name]))
     images = list((await source.build_all()).values())
     made = checkout.commit.time if checkout.commit else None
-    artifact = await make_artifact(checkout.settings.fetch_base, images, made, source.spec.compression)
+    artifact = await make_artifact(checkout.settings, images, made, source.spec.compression, checkout.logins)
     if artifact.digest == digest:
         if signer and several:
             documents = signed_sboms(source.spec.platforms, artifact.manifests)

@@ -34,6 +34,8 @@ class NamedImage:
 @dataclass
 class _Stage:
     name: str
+    base: NamedImage | int | None
+    """Its image or its stage in FROM; None for nothing, and for a name that is not known."""
     sources: list[NamedImage | int] = field(default_factory=list)
     """Its images, and the other stages that it is made from, by their numbers."""
 
@@ -60,6 +62,21 @@ def named_images(dockerfile: str, arguments: Mapping[str, str], platform: str) -
     return list(found.values())
 
 
+def final_base(dockerfile: str, arguments: Mapping[str, str], platform: str) -> str:
+    """Return the image whose layers are the lowest ones of a Dockerfile's image; empty if it has none, or is not known.
+
+    Args:
+        dockerfile: its text.
+        arguments: the build arguments that are given; others have their defaults.
+        platform: the platform that is built for, such as linux/amd64.
+    """
+    stages = _read_stages(dockerfile, arguments, platform)
+    base: NamedImage | int | None = len(stages) - 1 if stages else None
+    while isinstance(base, int):
+        base = stages[base].base
+    return base.name if base else ""
+
+
 def _read_stages(dockerfile: str, arguments: Mapping[str, str], platform: str) -> list[_Stage]:
     stages: list[_Stage] = []
     variables = _platform_arguments(platform)
@@ -70,7 +87,8 @@ def _read_stages(dockerfile: str, arguments: Mapping[str, str], platform: str) -
             words = [word for word in _words(rest) if not word.startswith("--")]
             base = NamedImage(_expand(words[0] if words else "", variables), keyword)
             # Here a name means a stage only if that comes before.
-            stages.append(_Stage(words[2].lower() if words[2:] else "", _resolve(base, stages)))
+            found = _resolve(base, stages)
+            stages.append(_Stage(words[2].lower() if words[2:] else "", next(iter(found), None), found))
         elif keyword == "ARG" and not stages:
             for name, sign, default in (word.partition("=") for word in _words(rest)):
                 if name in arguments or sign:

@@ -33,6 +33,9 @@ REGISTRY: Final = r"^[a-z0-9.-]+(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$"
 
 #: The lowest default of ``parallelism``, on a machine with few cores: much of the work is waiting for a network.
 LEAST_PARALLELISM: Final = 4
+#: Settings that name a tool image: an image whose programs the pipeline runs, and of which nothing becomes part of an
+#: image.
+TOOLS: Final = ("fetch_base", "regctl", "cosign")
 #: Settings that hold the path of a file in the checkout.
 FILES: Final = ("signing_config", "trusted_root")
 
@@ -53,7 +56,8 @@ class Settings(FileSettings):
     """Base image of both stages."""
 
     fetch_base: str = "docker.io/library/python:3.12-slim"
-    """Image with Python and pip, in which packages are downloaded; nothing of it becomes part of an image."""
+    """Image with Python and pip, in which packages are downloaded and layers archived and compressed; nothing of it
+    becomes part of an image."""
 
     source: str = ""
     """URL of the source repository, for the labels and the provenance of images."""
@@ -110,6 +114,10 @@ class Settings(FileSettings):
     def file(self) -> SettingsFile:
         """File that they were read from; without one, the file to write them to."""
         return self._file
+
+    def path(self, key: str) -> tuple[str, ...]:
+        """Return the path of a key in that file."""
+        return (*self._file.table, key)
 
 
 def load_settings(checkout: Path) -> Settings:

@@ -81,6 +81,8 @@ def located(error: PipelineError, checkout: Path) -> str:
     """Return an error's message with line numbers added to the files that it names."""
     sentence = str(error)
     for name, where in error.at.items():
+        if not (checkout / name).is_file():  # of settings that are all defaults
+            continue
         text = (checkout / name).read_text(encoding="utf-8-sig")
         line = line_with(text, where) if isinstance(where, str) else first_line_of(text, where)
         sentence = sentence.replace(name, format_location(name, line), 1)

@@ -22,8 +22,8 @@ from dulwich.repo import Repo
 from pipeline.config.settings import OWN_FILE, PROJECT
 from pipeline.git.upload_filter import LEFT_OUT
 
-#: Files and folders that every image is made of: the settings, and the source of this module.
-SHARED: Final = frozenset({OWN_FILE.name, PROJECT.name, "dagger.json", "requirements.lock", "pipeline"})
+#: Files and folders that every image is made of: the settings, the digests of tool images, and this module's source.
+SHARED: Final = frozenset({OWN_FILE.name, PROJECT.name, "tools.lock", "dagger.json", "requirements.lock", "pipeline"})
 
 
 @dataclass(frozen=True)

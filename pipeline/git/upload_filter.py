@@ -29,6 +29,7 @@ LEFT_OUT: Final = (
     "tests",
     "*.lock",
     "!requirements.lock",
+    "!tools.lock",
     "*.md",
     "*.tar",
     "CITATION.cff",

@@ -1,35 +1,21 @@
-"""base.lock of an image: each of its base images with the digest of its tag at the time of locking.
-
-A tag can move to another image. With base.lock, every build of a commit has the same base images; without it, a build
-uses the current image of each tag.
-"""
+"""base.lock of an image: each of its base images with the digest of its tag at the time of locking."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-import tomlkit
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic_settings import SettingsConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from pipeline.config.image_toml import FILE as SPEC
 from pipeline.config.image_toml import ImageSpec
 from pipeline.config.settings import Settings
-from pipeline.config.validation import FileSettings, listed, read_toml, validate
-from pipeline.errors import Code, LockError, SpecError
+from pipeline.errors import Code
+from pipeline.locks import digests as digest_lock
+from pipeline.locks.digests import DigestFile, Location, has_digest
 
 FILE: Final = "base.lock"
 #: Remedy for a base.lock that is stale or invalid.
 REMEDY: Final = f"run 'dagger call lock --image {{image}}' and commit {FILE}"
-
-
-class BaseLock(FileSettings):
-    """Content of a base.lock."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
-
-    digests: dict[str, Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]]
-    """Digests by the reference of the base image; the digest of the index if it has several platforms."""
 
 
 class BaseChange(BaseModel):
@@ -54,7 +40,7 @@ def used(spec: ImageSpec, settings: Settings) -> dict[str, str]:
 
 def to_lock(spec: ImageSpec, settings: Settings) -> dict[str, str]:
     """Return the base images that base.lock must pin, by key: all those without a digest in their reference."""
-    return {key: reference for key, reference in used(spec, settings).items() if "@" not in reference}
+    return {key: reference for key, reference in used(spec, settings).items() if not has_digest(reference)}
 
 
 def read(folder: Path) -> dict[str, str] | None:
@@ -63,13 +49,7 @@ def read(folder: Path) -> dict[str, str] | None:
     Raises:
         LockError: the file is not valid.
     """
-    name = f"{folder.name}/{FILE}"
-    if not (folder / FILE).is_file():
-        return None
-    try:
-        return validate(BaseLock, read_toml(folder / FILE, name), name).digests
-    except SpecError as error:
-        raise LockError(Code.BASE_LOCK_STALE, f"{error.message}; or {REMEDY.format(image=folder.name)}") from error
+    return _lock(folder.name).read(folder.parent)
 
 
 def require_fitting(held: Mapping[str, str], image: str, spec: ImageSpec, settings: Settings) -> None:
@@ -78,22 +58,12 @@ def require_fitting(held: Mapping[str, str], image: str, spec: ImageSpec, settin
     Raises:
         LockError: a digest is missing or superfluous.
     """
-    required = to_lock(spec, settings)
-    problems: list[str] = []
-    at: dict[str, tuple[tuple[str, ...], ...] | str] = {}
-    for key, reference in required.items():
-        if reference not in held:
-            ours = key in spec.model_fields_set
-            file = f"{image}/{SPEC}" if ours else settings.file.name
-            problems.append(f"it lacks {reference}, which is '{key}' in {file}")
-            at[file] = ((key,) if ours else (*settings.file.table, key),)
-    for reference in sorted(held.keys() - required.values()):
-        problems.append(f"it has {reference}, on which the image is not built")
-        at.setdefault(f"{image}/{FILE}", f'"{reference}"')
-    if problems:
-        raise LockError(
-            Code.BASE_LOCK_STALE, f"{image}/{FILE} does not fit: {listed(problems)}; {REMEDY.format(image=image)}", at
-        )
+    required = {}
+    for key, reference in to_lock(spec, settings).items():
+        ours = key in spec.model_fields_set
+        location = Location(f"{image}/{SPEC}", (key,)) if ours else Location(settings.file.name, settings.path(key))
+        required[location] = reference
+    _lock(image).require_fitting(held, required)
 
 
 def unpinned(folder: Path, spec: ImageSpec, settings: Settings) -> str:
@@ -108,14 +78,7 @@ def unpinned(folder: Path, spec: ImageSpec, settings: Settings) -> str:
 
 def write(image: str, digests: Mapping[str, str]) -> str:
     """Return the text of a base.lock, with a line for each base image so that a diff shows each changed digest."""
-    document = tomlkit.document()
-    document.add(tomlkit.comment(f"The base images of {image}. Written by: dagger call lock --image {image}"))
-    document.add(tomlkit.nl())
-    table = tomlkit.table()
-    for reference, digest in sorted(digests.items()):
-        table.add(reference, digest)
-    document.add("digests", table)
-    return tomlkit.dumps(document)
+    return digest_lock.write(f"The base images of {image}. Written by: dagger call lock --image {image}", digests)
 
 
 def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[BaseChange, ...]:
@@ -125,3 +88,8 @@ def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[BaseCh
         for reference in sorted({*before, *after})
         if before.get(reference) != after.get(reference)
     )
+
+
+def _lock(image: str) -> DigestFile:
+    remedy = REMEDY.format(image=image)
+    return DigestFile(f"{image}/{FILE}", "on which the image is not built", Code.BASE_LOCK_STALE, remedy)

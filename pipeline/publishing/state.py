@@ -11,9 +11,9 @@ from pipeline.publishing.floating_tags import Current, Decision, decide
 from pipeline.publishing.remedies import describe_private, remedy
 from pipeline.publishing.report import PublicationRow, Result
 from pipeline.publishing.tag_policy import LATEST, SHA, Tags, lengthen
+from pipeline.registry.artifact import Artifact
 from pipeline.registry.attachment import Attachment
 from pipeline.registry.client import Destination, describe_failure
-from pipeline.registry.oci_layout import Artifact
 from pipeline.scripts.messages import RepositoryReport
 
 MOVING: Final = "other tags came each time that this one was to be moved"

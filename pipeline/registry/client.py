@@ -18,8 +18,8 @@ from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, explain_rejected_pull
 from pipeline.engine_errors import reason_of
+from pipeline.registry.artifact import LAYOUT, Artifact
 from pipeline.registry.attachment import Attachment
-from pipeline.registry.oci_layout import LAYOUT, Artifact
 from pipeline.scripts.messages import Document, Job, Kind, RegistryFailure, RepositoryReport
 
 #: Path of regctl in the container.
@@ -164,9 +164,19 @@ def with_job(
     settings: Settings,
     to: Destination,
     action: str,
+    *,
+    cached: bool = False,
     **values: Any,  # noqa: ANN401  # fields of Job
 ) -> Callable[[dagger.Container], dagger.Container]:
-    """Return a step that mounts a job in a repository as ``/job.json``, with the password for it."""
+    """Return a step that mounts a job in a repository as ``/job.json``, with the password for it.
+
+    Args:
+        settings: the settings.
+        to: the repository.
+        action: the action of the job.
+        cached: whether the engine may answer from its cache.
+        values: further fields of the job.
+    """
     job = Job(
         action=action,
         repository=to.repository,
@@ -181,8 +191,8 @@ def with_job(
 
     def mount(container: dagger.Container) -> dagger.Container:
         container = container.with_mounted_file("/job.json", dag.file("job.json", json.dumps(asdict(job))))
-        # A registry's content changes between calls, so the engine must not answer from its cache.
-        container = container.with_env_variable("ASKED", uuid.uuid4().hex)
+        if not cached:  # a registry's content changes between calls
+            container = container.with_env_variable("ASKED", uuid.uuid4().hex)
         return container.with_secret_variable(PASSWORD, to.login.secret) if to.login.secret else container
 
     return mount

@@ -1,32 +1,34 @@
 """OCI layouts: an image in the form that is pushed, with a digest that is the same on every machine and at any time.
 
 The layers of an environment are made here, straight from the folder where it was installed. Dagger's exporter writes
-the time of day and the names of the engine's snapshots into an image's configuration, and the platforms of an index in
-random order. An image that Dagger pushed would have another digest each time.
+the time of day and the names of the engine's snapshots into an image's configuration, the platforms of an index in
+random order, and layers in a compression of its own. An image that Dagger pushed would have another digest each time.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import dagger
 from dagger import dag
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.build.image import Environment, Image
 from pipeline.build.tool_container import with_packages, with_scripts
+from pipeline.concurrency import results_of
 from pipeline.config.image_toml import Compression
+from pipeline.config.settings import Settings
+from pipeline.credentials.logins import Logins
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
+from pipeline.output.console import log
+from pipeline.registry.artifact import LAYOUT, Artifact
+from pipeline.registry.base_layers import BaseLayers, find_base
+from pipeline.scripts.messages import Assembly
 
-LAYOUT: Final = "/layout"
 #: Number of layers that every runtime can stack. overlayfs takes 127, of which Docker uses two for a container.
 MOST_LAYERS: Final = 125
-FORCED: Final[Mapping[Compression, dagger.ImageLayerCompression]] = {
-    "gzip": dagger.ImageLayerCompression.Gzip,
-    "zstd": dagger.ImageLayerCompression.Zstd,
-}
 #: Paths in the container that packs layers: the environment's root file system, the layer plan, the packed layers.
 _ROOT: Final = "/environment"
 _LAYERS: Final = "/layers.json"
@@ -38,61 +40,69 @@ VOLUME: Final = "layers"
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
-@dataclass(frozen=True)
-class Artifact:
-    """An image that can be pushed."""
-
-    layout: dagger.Directory
-    """Folder with its blobs, manifest and index, as an OCI image layout."""
-
-    digest: str
-    """The digest of the manifest for one platform, of the index for several."""
-
-    manifests: tuple[str, ...]
-    """The digest of each platform's manifest, in the order of its platforms."""
-
-
 async def make_artifact(
-    base: str, images: Sequence[Image], made: datetime | None, compression: Compression = "gzip"
+    settings: Settings,
+    images: Sequence[Image],
+    made: datetime | None,
+    compression: Compression = "gzip",
+    logins: Logins | None = None,
 ) -> Artifact:
     """Pack the layers of environments, export the other layers, and assemble one image.
 
     Args:
-        base: image with Python.
+        settings: the settings.
         images: the image for each platform, in the order of the index.
         made: creation time of the image; the start of 1970 if None.
-        compression: of all layers, those of the base image included.
+        compression: of all layers but those of the base image, which are as its registry has them.
+        logins: credentials for the registry of the base image.
 
     Raises:
-        PipelineError: the layers cannot be packed or assembled, or are too many.
+        PipelineError: the layers cannot be packed or assembled, are too many, or cannot be read from the base image's
+            registry.
     """
-    container = dag.container().from_(base).with_(with_scripts("layout.py"))
-    arguments: list[str] = []
-    for number, image in enumerate(images):
-        archive, packed = f"/images/{number}.tar", "-"
-        # Always forced: otherwise the engine reuses a cached layer, whatever its compression.
-        exported = image.without_environment.as_tarball(forced_compression=FORCED[compression])
-        container = container.with_mounted_file(archive, exported)
+    base = settings.fetch_base
+    known = logins or Logins()
+
+    async def describe(image: Image) -> tuple[BaseLayers | None, dagger.File | None]:
+        if (found := await find_base(image, known)) is None:
+            return None, None
+        try:
+            return found, await found.described_by(settings).sync()
+        except dagger.QueryError as error:
+            raise found.explain(error) from error
+
+    bases = await results_of(describe, images)
+    container = (
+        dag.container()
+        .from_(base)
+        .with_(with_packages("zstd.lock"))
+        .with_(with_scripts("messages.py", "pack.py", "repack.py", "layout.py"))
+        .with_mounted_cache(_STORE, dag.cache_volume(VOLUME))
+    )
+    created = (made or EPOCH).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    arguments = [LAYOUT, created, compression, _STORE]
+    for number, (image, (_, described)) in enumerate(zip(images, bases, strict=True)):
+        archive, layers_of_base, packed = f"/images/{number}.tar", "-", "-"
+        container = container.with_mounted_file(archive, image.without_environment.as_tarball())
+        if described:
+            layers_of_base = f"/images/{number}.base.json"
+            container = container.with_mounted_file(layers_of_base, described)
         if image.environment:
             packed = f"/images/{number}.json"
             layers = _pack(base, image.environment, compression)
             container = container.with_directory(LAYOUT, layers.directory(LAYOUT))
             container = container.with_mounted_file(packed, layers.file(_PACKED))
-        arguments += [archive, packed, json.dumps(dict(image.settings))]
-    created = (made or EPOCH).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    container = container.with_exec(["python", "-m", "pipeline.scripts.layout", LAYOUT, created, *arguments])
-    try:
-        digest, *lines = (await container.stdout()).splitlines()
-    except dagger.QueryError as error:
-        raise PipelineError(
-            Code.STEP_FAILED,
-            f"{images[0].name}: its layers were not made: {reason_of(error)}; see that the engine has room on its "
-            "disk, and run the same command again",
-        ) from error
-    manifests = [line.split() for line in lines]
-    for image, (_, number_of_layers) in zip(images, manifests, strict=True):
-        require_few_layers(image.name, int(number_of_layers), installed=image.environment is not None)
-    return Artifact(container.directory(LAYOUT), digest, tuple(manifest for manifest, _ in manifests))
+        arguments += [archive, layers_of_base, packed, json.dumps(dict(image.settings))]
+    name = images[0].name
+    layout, assembly = await _assemble(name, container, arguments)
+    if any(assembly.missing):
+        for (found, _), digests in zip(bases, assembly.missing, strict=True):
+            if found and digests:
+                container = container.with_directory(LAYOUT, await _fetch(found, settings, digests))
+        layout, assembly = await _assemble(name, container, arguments)
+    for image, count in zip(images, assembly.layers, strict=True):
+        require_few_layers(image.name, count, installed=image.environment is not None)
+    return Artifact(layout.directory(LAYOUT), assembly.digest, tuple(assembly.manifests))
 
 
 def require_few_layers(name: str, layers: int, *, installed: bool) -> None:
@@ -112,6 +122,34 @@ def require_few_layers(name: str, layers: int, *, installed: bool) -> None:
     raise PipelineError(
         Code.LAYERS_TOO_MANY,
         f"{name}: its image has {layers} layers, and Docker can stack no more than {MOST_LAYERS}; {remedy}",
+    )
+
+
+async def _fetch(base: BaseLayers, settings: Settings, digests: Sequence[str]) -> dagger.Directory:
+    """Return a folder of an OCI layout with layers of a base image that the engine has compressed again."""
+    log(
+        f"{base.image}: this engine has compressed {len(digests)} layers of {base.reference} again; they are fetched "
+        "from its registry as they are there\n"
+    )
+    try:
+        return await base.fetched_by(settings, digests).sync()
+    except dagger.QueryError as error:
+        raise base.explain(error) from error
+
+
+async def _assemble(name: str, container: dagger.Container, arguments: list[str]) -> tuple[dagger.Container, Assembly]:
+    """Run the step that assembles an image, and return its container and its output."""
+    made = container.with_exec(["python", "-m", "pipeline.scripts.layout", *arguments])
+    try:
+        return made, TypeAdapter(Assembly).validate_json(await made.stdout())
+    except dagger.QueryError as error:
+        reason = reason_of(error)
+    except ValidationError:
+        reason = "the step gave no report"
+    raise PipelineError(
+        Code.STEP_FAILED,
+        f"{name}: its layers were not made: {reason}; see that the engine has room on its disk, and run the same "
+        "command again",
     )
 
 

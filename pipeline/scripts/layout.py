@@ -1,11 +1,14 @@
 """Assemble an image's archives into one OCI layout, without the time of day and traces of the engine.
 
-Usage: python -m pipeline.scripts.layout LAYOUT CREATED (ARCHIVE PACKED SETTINGS)… CREATED is the creation time of the
-image, an ARCHIVE has its container for one platform. PACKED is the output of the script ``pack`` for layers that LAYOUT
-has already, which come below the topmost one of the archive, or "-". SETTINGS is a JSON object with keys to set in its
-configuration, which the archive lacks. Prints the digest of the image: of the manifest for
-one archive, of an index in the order of the archives for more. Then prints a line for each archive: the digest of its
-manifest, and the number of its layers.
+Usage: python -m pipeline.scripts.layout LAYOUT CREATED COMPRESSION STORE (ARCHIVE BASE PACKED SETTINGS)… CREATED is the
+creation time of the image, COMPRESSION and STORE are those of the script ``pack``. An ARCHIVE has its container for one
+platform. BASE is the output of the script ``base_layers`` for its base image, or "-". PACKED is the output of the
+script ``pack`` for layers that LAYOUT has already, which come below the topmost one of the archive, or "-". SETTINGS is
+a JSON object with keys to set in its configuration, which the archive lacks.
+
+Layers of the base image are those of its registry; the others are archived and compressed again, so that no engine
+decides about their bytes. Prints an `Assembly` in JSON. Where the engine has compressed a layer of the base image
+itself, and LAYOUT does not have the registry's, nothing is made: the output names what is missing.
 """
 
 import hashlib
@@ -14,9 +17,15 @@ import shutil
 import sys
 import tarfile
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
 from itertools import batched
 from pathlib import Path
 from typing import Any, Final
+
+from pipeline.scripts.messages import Assembly
+from pipeline.scripts.pack import Compressor, Packed
+from pipeline.scripts.repack import Repacker
 
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 INDEX: Final = "application/vnd.oci.image.index.v1+json"
@@ -24,6 +33,32 @@ INDEX: Final = "application/vnd.oci.image.index.v1+json"
 BUFFER: Final = 8 * 1024 * 1024
 
 type Json = dict[str, Any]
+
+
+class Archive:
+    """Archive of a container for one platform, as the engine exports it."""
+
+    def __init__(self, file: Path, base: Sequence[Packed]) -> None:
+        self.file = file
+        with tarfile.open(file) as tar:
+            descriptor = _one(_read(tar, "index.json")["manifests"], file)
+            self.manifest = _read(tar, _path(descriptor["digest"]))
+            if "manifests" in self.manifest:
+                self.manifest = _read(tar, _path(_one(self.manifest["manifests"], file)["digest"]))
+            self.config = _read(tar, _path(self.manifest["config"]["digest"]))
+        self.digests = [str(layer["digest"]) for layer in self.manifest["layers"]]
+        begins = self.config["rootfs"]["diff_ids"][: len(base)] == [layer["diff_id"] for layer in base]
+        self.base = base if begins else ()
+        """The layers of the base image, if the image begins with them."""
+
+    def copy(self, digest: str, target: Path) -> None:
+        """Write a blob to a file."""
+        with tarfile.open(self.file) as tar:
+            source = tar.extractfile(_path(digest))
+            if source is None:
+                raise SystemExit(f"{self.file.name} has no layer {digest}")
+            with source, target.open("wb") as file:
+                shutil.copyfileobj(source, file, BUFFER)
 
 
 class Layout:
@@ -37,27 +72,48 @@ class Layout:
         self.layers: list[int] = []
         """Number of layers of each archive that was added."""
 
-    def add(self, archive: Path, packed: Sequence[Json] = (), settings: Json | None = None) -> Json:
-        """Add the container of an archive, and return the descriptor of its manifest.
+    def missing(self, archive: Archive) -> list[str]:
+        """Return the base image's layers that neither the archive nor the layout has."""
+        wanted = (layer["digest"] for layer in archive.base)
+        return [digest for digest in wanted if digest not in archive.digests and not self.blob(digest).exists()]
+
+    def blob(self, digest: str) -> Path:
+        """Return the path of a blob."""
+        return self.blobs / digest.removeprefix("sha256:")
+
+    def add(
+        self,
+        archive: Archive,
+        compressor: Compressor,
+        packed: Sequence[Packed] = (),
+        settings: Json | None = None,
+    ) -> Json:
+        """Add a container, of whose base image nothing is missing, and return the descriptor of its manifest.
 
         Args:
-            archive: the archive, as the engine exports it.
+            archive: the archive of the container.
+            compressor: makes the layers above the base image.
             packed: layers that come below its topmost one.
             settings: keys to set in its configuration.
         """
-        with tarfile.open(archive) as tar:
-            descriptor = _one(_read(tar, "index.json")["manifests"], archive)
-            manifest = _read(tar, _path(descriptor["digest"]))
-            if "manifests" in manifest:
-                manifest = _read(tar, _path(_one(manifest["manifests"], archive)["digest"]))
-            config = _read(tar, _path(manifest["config"]["digest"]))
-            for layer in manifest["layers"]:
-                self._copy(tar, layer["digest"])
-        insert(manifest, config, packed)
-        self.layers.append(len(manifest["layers"]))
+        for layer in archive.base:
+            blob = self.blob(layer["digest"])
+            if not blob.exists():
+                archive.copy(layer["digest"], blob)
+        # The engine writes the same layer twice where two steps change nothing.
+        own = list(dict.fromkeys(archive.digests[len(archive.base) :]))
+        with ProcessPoolExecutor() as pool:
+            repacked = dict(zip(own, pool.map(Repacker(archive.file, compressor).repack, own), strict=True))
+        layers = [*archive.base, *(repacked[digest] for digest in archive.digests[len(archive.base) :])]
+        layers[-1:-1] = packed
+        self.layers.append(len(layers))
+        manifest = {
+            **archive.manifest,
+            "layers": [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in layers],
+        }
+        config = normalize(archive.config, [layer["diff_id"] for layer in layers], self.created)
         if settings:
             config["config"] = {**config.get("config", {}), **settings}
-        config = normalize(config, len(manifest["layers"]), self.created)
         manifest["config"] = {**manifest["config"], **self.write(config)}
         platform = {key: config[key] for key in ("architecture", "os", "variant", "os.version") if config.get(key)}
         return {"mediaType": manifest.get("mediaType", MANIFEST), **self.write(manifest), "platform": platform}
@@ -79,30 +135,14 @@ class Layout:
         (self.folder / "index.json").write_bytes(encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": [image]}))
         return str(image["digest"])
 
-    def _copy(self, tar: tarfile.TarFile, digest: str) -> None:
-        target = self.blobs / digest.removeprefix("sha256:")
-        if target.exists():
-            return
-        source = tar.extractfile(_path(digest))
-        if source is None:
-            raise SystemExit(f"the archive has no layer {digest}")
-        with source, target.open("wb") as file:
-            shutil.copyfileobj(source, file, BUFFER)
 
-
-def insert(manifest: Json, config: Json, packed: Sequence[Json]) -> None:
-    """Insert layers below the topmost one of an image."""
-    if packed:
-        manifest["layers"][-1:-1] = [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in packed]
-        config["rootfs"]["diff_ids"][-1:-1] = [layer["diff_id"] for layer in packed]
-
-
-def normalize(config: Json, layers: int, created: str) -> Json:
-    """Return a container's configuration with one time, and a history without the engine's cache.
+def normalize(config: Json, diff_ids: Sequence[str], created: str) -> Json:
+    """Return a container's configuration with other layers, one time, and a history without the engine's cache.
 
     The engine writes the names and times of its snapshots into the history.
     """
-    return {**config, "created": created, "history": [{"created": created} for _ in range(layers)]}
+    rootfs = {**config["rootfs"], "diff_ids": list(diff_ids)}
+    return {**config, "created": created, "rootfs": rootfs, "history": [{"created": created} for _ in diff_ids]}
 
 
 def encode(content: Json) -> bytes:
@@ -129,16 +169,29 @@ def _read(tar: tarfile.TarFile, name: str) -> Json:
     return content
 
 
-def main(folder: str, created: str, *archives: str) -> int:
+def main(folder: str, created: str, compression: str, store: str, *images: str) -> int:
     """Run as a command; see the module's docstring."""
     layout = Layout(Path(folder), created)
+    archives, packed, settings = [], [], []
+    for archive, base, layers, added in batched(images, 4):
+        described = [] if base == "-" else json.loads(Path(base).read_bytes())
+        archives.append(Archive(Path(archive), described))
+        packed.append([] if layers == "-" else json.loads(Path(layers).read_bytes()))
+        settings.append(json.loads(added))
+    missing = [layout.missing(archive) for archive in archives]
+    if any(missing):
+        print(json.dumps(asdict(Assembly(missing=missing))))
+        return 0
+    compressor = Compressor.of(compression, Path(store), layout.blobs)
     manifests = [
-        layout.add(Path(archive), [] if packed == "-" else json.loads(Path(packed).read_bytes()), json.loads(settings))
-        for archive, packed, settings in batched(archives, 3)
+        layout.add(archive, compressor, layers, added)
+        for archive, layers, added in zip(archives, packed, settings, strict=True)
     ]
-    print(layout.write_index(manifests))
-    for manifest, layers in zip(manifests, layout.layers, strict=True):
-        print(manifest["digest"], layers)
+    compressor.store.clean()
+    digest = layout.write_index(manifests)
+    based = [len(archive.base) for archive in archives]
+    made = Assembly(digest, [str(manifest["digest"]) for manifest in manifests], layout.layers, based)
+    print(json.dumps(asdict(made)))
     return 0
 
 

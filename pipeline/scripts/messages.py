@@ -130,10 +130,10 @@ class Document:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Work in a repository: the input of ``registry.py``, ``referrers.py`` and ``compare.py``."""
+    """Work in a repository: the input of ``registry.py``, ``referrers.py``, ``compare.py`` and ``base_layers.py``."""
 
     action: str
-    """ask, push, move, require, attach, find or compare."""
+    """ask, push, move, require, attach, find, compare, describe or fetch."""
     repository: str
     host: str
     username: str
@@ -159,6 +159,25 @@ class Job:
     """For ask: whether to check the permission to push, if a tag is missing."""
     documents: Sequence[Document] = ()
     """The documents to attach or to find."""
+    platform: str = ""
+    """For describe: the platform, such as linux/amd64."""
+    blobs: Sequence[str] = ()
+    """For fetch: the digests of the layers."""
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The output of ``layout.py``."""
+
+    digest: str = ""
+    """The digest of the image; empty if layers are missing."""
+    manifests: Sequence[str] = ()
+    layers: Sequence[int] = ()
+    """For each platform: the number of layers of its manifest."""
+    based: Sequence[int] = ()
+    """For each platform: the number of layers that are those of its base image."""
+    missing: Sequence[Sequence[str]] = ()
+    """For each platform: the digests of its base image's layers that its archive does not have."""
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ import sys
 import tarfile
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, TypedDict, cast
+from typing import BinaryIO, Final, Self, TypedDict, cast
 
 from backports import zstd
 
@@ -158,46 +158,69 @@ class Store:
 
 
 @dataclass(frozen=True)
-class Packer:
-    """Packer of an environment's layers."""
+class Compressor:
+    """Compressor of archives, which makes blobs of them."""
 
-    root: str
-    prefix: str
     compression: str
     store: Store
     searches: bool
     """Whether to search the store, which writes each archive twice if it is not there."""
     blobs: Path
 
-    def pack(self, layer: tuple[str, Sequence[str]]) -> Packed:
-        """Make the blob of one layer; it is renamed to its digest when it is complete."""
-        name, paths = layer
+    @classmethod
+    def of(cls, compression: str, store: Path, blobs: Path) -> Self:
+        """Return a compressor with a store, which it searches if there is something in it."""
+        kept = Store(store, compression)
+        return cls(compression, kept, not kept.is_empty(), blobs)
+
+    def pack(self, name: str, write: Callable[[BinaryIO], None]) -> Packed:
+        """Make the blob of one layer; it is renamed to its digest when it is complete.
+
+        Args:
+            name: name of its file until then.
+            write: writes its archive, the same at each call.
+        """
         part = self.blobs / f"{name}.part"
         blob, diff_id = None, ""
         if self.searches:
             with open(os.devnull, "wb") as nothing:
-                diff_id = self.archive(paths, nothing)
+                diff_id = _measured(write, nothing)
             blob = self.store.take(diff_id, part)
         if blob is None:
             with part.open("wb") as file:
                 blob = Measured(file)
                 with self.compressed(cast("BinaryIO", blob)) as target:
-                    diff_id = self.archive(paths, target)
+                    diff_id = _measured(write, target)
             self.store.keep(diff_id, blob.digest, part)
         part.rename(self.blobs / blob.digest.removeprefix("sha256:"))
         return Packed(mediaType=f"{MEDIA_TYPE}+{self.compression}", digest=blob.digest, size=blob.size, diff_id=diff_id)
-
-    def archive(self, paths: Iterable[str], target: BinaryIO) -> str:
-        """Write the archive of a layer, and return its digest."""
-        archive = Measured(target)
-        write_archive(self.root, self.prefix, paths, cast("BinaryIO", archive))
-        return archive.digest
 
     def compressed(self, target: BinaryIO) -> BinaryIO:
         """Return a file that compresses the bytes written to it; its header has no time of day."""
         if self.compression == "zstd":
             return cast("BinaryIO", zstd.ZstdFile(target, "wb", level=ZSTD_LEVEL))
         return cast("BinaryIO", gzip.GzipFile("", "wb", GZIP_LEVEL, target, mtime=0))
+
+
+def _measured(write: Callable[[BinaryIO], None], target: BinaryIO) -> str:
+    """Write an archive to a file, and return its digest."""
+    archive = Measured(target)
+    write(cast("BinaryIO", archive))
+    return archive.digest
+
+
+@dataclass(frozen=True)
+class Packer:
+    """Packer of an environment's layers."""
+
+    root: str
+    prefix: str
+    compressor: Compressor
+
+    def pack(self, layer: tuple[str, Sequence[str]]) -> Packed:
+        """Make the blob of one layer."""
+        name, paths = layer
+        return self.compressor.pack(name, lambda target: write_archive(self.root, self.prefix, paths, target))
 
     def weight(self, paths: Iterable[str]) -> int:
         """Return the size of a layer's files."""
@@ -206,10 +229,9 @@ class Packer:
 
 def main(root: str, prefix: str, layers: str, compression: str, store: str, layout: str, packed: str) -> int:  # noqa: PLR0913, PLR0917  # arguments of the command
     """Run as a command; see the module's docstring."""
-    kept = Store(Path(store), compression)
     blobs = Path(layout, "blobs/sha256")
     blobs.mkdir(parents=True, exist_ok=True)
-    packer = Packer(root, prefix.strip("/"), compression, kept, not kept.is_empty(), blobs)
+    packer = Packer(root, prefix.strip("/"), Compressor.of(compression, Path(store), blobs))
     members: dict[str, list[str]] = json.loads(Path(layers).read_text(encoding="utf-8"))
     # The largest first, so that no large layer is left for one core at the end.
     ordered = sorted(members, key=lambda name: -packer.weight(members[name]))
@@ -219,7 +241,7 @@ def main(root: str, prefix: str, layers: str, compression: str, store: str, layo
         for number, (name, layer) in enumerate(zip(ordered, work, strict=True), 1):
             results[name] = layer
             print(f"layer {number} of {len(ordered)}: {name}, {layer['size'] / 1e6:.1f} MB", file=sys.stderr)
-    kept.clean()
+    packer.compressor.store.clean()
     Path(packed).write_text(json.dumps([results[name] for name in members]), encoding="utf-8")
     return 0
 

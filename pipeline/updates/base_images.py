@@ -1,4 +1,4 @@
-"""Newer versions of a base image, read from the tags of its repository.
+"""Newer versions of a base image or a tool image, read from the tags of its repository.
 
 A tag of pixi's own repository names a base (noble-cuda-13.0.0) and floats to each release of pixi, or names a release
 of pixi on a base (0.62.2-noble-cuda-13.0.0) and is immutable. The CUDA version is read from the tags of any repository
@@ -16,6 +16,8 @@ from packaging.version import Version
 PIXI: Final = "/pixi"
 _CUDA: Final = re.compile(r"(?P<before>(?:.*-)?cuda-?)(?P<version>\d+(?:\.\d+)+)(?P<after>(?:-.*)?)")
 _PIXI: Final = re.compile(r"(?P<version>\d+\.\d+\.\d+)(?P<after>(?:-.+)?)")
+#: A tag that is a whole version and nothing else: a tag such as 3.12-slim floats.
+_RELEASE: Final = re.compile(r"(?P<before>v?)(?P<version>\d+\.\d+\.\d+)(?P<after>)")
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,7 @@ def newer_cuda(tag: str, tags: Iterable[str]) -> list[Newer]:
     if not (ours := _CUDA.fullmatch(tag)):
         return []
     current = Version(ours["version"])
-    candidates = {
-        Version(other["version"]): name
-        for name in tags
-        if (other := _CUDA.fullmatch(name)) and (other["before"], other["after"]) == (ours["before"], ours["after"])
-    }
+    candidates = _alike(_CUDA, ours, tags)
     patches = [version for version in candidates if version.release[:2] == current.release[:2]]
     newest = [max(versions) for versions in (patches, candidates) if versions]
     return [
@@ -81,6 +79,15 @@ def newer_cuda(tag: str, tags: Iterable[str]) -> list[Newer]:
         for version in dict.fromkeys(newest)
         if version > current
     ]
+
+
+def newest_release(tag: str, tags: Iterable[str]) -> Newer | None:
+    """Return the newest release among the tags of a tool image; None if its tag is that, or is no release."""
+    if not (ours := _RELEASE.fullmatch(tag)):
+        return None
+    current, candidates = Version(ours["version"]), _alike(_RELEASE, ours, tags)
+    newest = max(candidates, default=current)
+    return Newer(str(newest), candidates[newest], _step(current, newest)) if newest > current else None
 
 
 def cuda_of(tag: str) -> str:
@@ -111,6 +118,15 @@ def newest_pixi(tag: str, tags: Iterable[str], current: str) -> tuple[str, str] 
     ours = _PIXI.fullmatch(tag)
     after = ours["after"] if ours else "" if tag == "latest" else f"-{tag}"
     return newest, f"{newest}{after}" if f"{newest}{after}" in known else ""
+
+
+def _alike(pattern: re.Pattern[str], ours: re.Match[str], tags: Iterable[str]) -> dict[Version, str]:
+    """Return the tags that differ in nothing but the version from ours."""
+    return {
+        Version(other["version"]): name
+        for name in tags
+        if (other := pattern.fullmatch(name)) and (other["before"], other["after"]) == (ours["before"], ours["after"])
+    }
 
 
 def _step(current: Version, newer: Version) -> Literal["patch", "minor", "major"]:

@@ -11,14 +11,14 @@ from pipeline.output.formats import Format
 from pipeline.output.tables import SHORT_DIGEST, draw_markdown, draw_table
 from pipeline.registry.client import describe_failure
 from pipeline.scripts.messages import RepositoryReport as Answer
-from pipeline.updates.base_images import cuda_of, newer_cuda, newest_pixi, parse, pixi_of
+from pipeline.updates.base_images import cuda_of, newer_cuda, newest_pixi, newest_release, parse, pixi_of
 from pipeline.updates.vulnerabilities import Pair, Vulnerability, fixed_in
 
 COLUMNS: Final = ("image", "kind", "what", "current", "newest", "change")
 #: Number of digits of a hash in a table.
 SHORT_SHA256: Final = 12
 #: Subject of a row.
-type Kind = Literal["base image", "CUDA", "pixi", "file", "vulnerability"]
+type Kind = Literal["base image", "tool image", "CUDA", "pixi", "file", "vulnerability"]
 #: Value of `newest` in a row whose source did not answer.
 UNKNOWN: Final = "not known"
 
@@ -56,11 +56,15 @@ class Updates(BaseModel):
 
 
 class Base(BaseModel):
-    """A base image of an image, and the place that names it."""
+    """A base image of an image, or a tool image of all, and the place that names it."""
 
     model_config = ConfigDict(frozen=True)
 
     image: str
+    """The image; "tools" for a tool image."""
+
+    kind: Literal["base image", "tool image"] = "base image"
+
     reference: str
     location: str
     """The key and file that name it, for people."""
@@ -76,10 +80,10 @@ class Base(BaseModel):
 
 
 def find_newer(base: Base, answer: Answer, pixi: str) -> list[UpdateRow]:
-    """Return the available updates of a base image.
+    """Return the available updates of a base image or a tool image.
 
     Args:
-        base: the base image.
+        base: the image.
         answer: the report of its registry.
         pixi: the version of pixi in the base image; empty if unknown.
     """
@@ -97,13 +101,16 @@ def find_newer(base: Base, answer: Answer, pixi: str) -> list[UpdateRow]:
         )
 
     if answer.failure:
-        return [row("base image", base.digest[:SHORT_DIGEST], UNKNOWN, "", describe_failure(answer.failure))]
+        return [row(base.kind, base.digest[:SHORT_DIGEST], UNKNOWN, "", describe_failure(answer.failure))]
     rows = []
     now = answer.digests.get(name.tag, "")
     if name.tag and not now:
-        rows.append(row("base image", base.digest[:SHORT_DIGEST], "no such tag any more", base.location))
+        rows.append(row(base.kind, base.digest[:SHORT_DIGEST], "no such tag any more", base.location))
     elif name.tag and now != base.digest:
-        rows.append(row("base image", base.digest[:SHORT_DIGEST] or "not locked", now[:SHORT_DIGEST], base.remedy))
+        rows.append(row(base.kind, base.digest[:SHORT_DIGEST] or "not locked", now[:SHORT_DIGEST], base.remedy))
+    if base.kind == "tool image" and (newer := newest_release(name.tag, answer.tags)):
+        current = name.tag.removeprefix("v")
+        rows.append(row(base.kind, current, f"{newer.version} ({newer.step})", f"{base.location}: {newer.tag}"))
     rows += [
         row("CUDA", cuda_of(name.tag), f"{newer.version} ({newer.step})", f"{base.location}: {newer.tag}")
         for newer in newer_cuda(name.tag, answer.tags)

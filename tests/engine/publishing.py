@@ -171,7 +171,7 @@ class Shop:
         async with a_session():
             images = await Images.open(dag.host().directory(str(self.checkout.path)))
             built = await images.image("tiny").build_all()
-            return (await make_artifact(images.settings.fetch_base, list(built.values()), None)).digest
+            return (await make_artifact(images.settings, list(built.values()), None)).digest
 
     def _docker_config(self) -> str:
         known: dict[str, dict[str, Any]] = json.loads(docker_config().read_text())

@@ -224,8 +224,7 @@ async def test_it_passes_its_probes_and_the_checks(awkward: Awkward) -> None:
 
 async def test_each_file_is_in_one_layer(awkward: Awkward, tmp_path: Path) -> None:
     """And what is pushed has all that was tested."""
-    base = awkward.images.settings.fetch_base
-    made = await make_artifact(base, [awkward.image], None)
+    made = await make_artifact(awkward.images.settings, [awkward.image], None)
     layout = await Layout.of(made.layout, tmp_path / "layout")
     below = [
         path
@@ -235,7 +234,8 @@ async def test_each_file_is_in_one_layer(awkward: Awkward, tmp_path: Path) -> No
     ]
     assert len(below) == len(set(below))
     tar = ["tar", "-cf", "/image.tar", "-C", "/layout", "."]
-    packed = dag.container().from_(base).with_directory("/layout", made.layout)
+    container = dag.container().from_(awkward.images.settings.fetch_base)
+    packed = container.with_directory("/layout", made.layout)
     pushed = dag.container().import_(packed.with_exec(tar).file("/image.tar"))
     assert await listing(pushed) == await listing(awkward.container)
 

@@ -66,7 +66,7 @@ async def test_more_layers_than_a_runtime_can_stack_are_refused() -> None:
     with pytest.raises(
         PipelineError, match="deep: its image has 130 layers, and Docker can stack no more than 125"
     ) as raised:
-        await make_artifact(Settings().fetch_base, [Image.of("deep", container)], None)
+        await make_artifact(Settings(), [Image.of("deep", container)], None)
     assert raised.value.code is Code.LAYERS_TOO_MANY
 
 
@@ -77,7 +77,7 @@ async def test_a_health_check_is_in_what_is_pushed(tmp_path: Path) -> None:
     checkout.write("small/Dockerfile", DOCKERFILE)
     checkout.write("small/image.toml", 'description = "x"\ndockerfile = "Dockerfile"\n')
     images = await Images.open(dag.host().directory(str(checkout.path)))
-    made = await make_artifact(images.settings.fetch_base, [await images.image("small").build()], None)
+    made = await make_artifact(images.settings, [await images.image("small").build()], None)
     layout = await Layout.of(made.layout, tmp_path / "layout")
     config = json.loads(layout.blob(layout.manifest()["config"]["digest"]))["config"]
     assert config["Healthcheck"] == {"Test": ["CMD-SHELL", "test -e /ready"], "Interval": 5_000_000_000}

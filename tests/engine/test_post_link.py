@@ -114,10 +114,10 @@ async def test_scripts_run_where_they_are_asked_for(
     assert await first.container.file(f"/{PREFIX}/share/eager/formats").contents() == "svg\n"
     assert not [line for line in await listing(first.container) if "/left" in line or ".messages.txt" in line]
 
-    one = await make_artifact(Settings().fetch_base, [first], None, "gzip")
+    one = await make_artifact(Settings(), [first], None, "gzip")
     monkeypatch.setattr(oci_layout, "VOLUME", f"layers-{secrets.token_hex(4)}")
     second = await build(tmp_path / "second", locked, wanted=True, seconds=number())
-    other = await make_artifact(Settings().fetch_base, [second], None, "gzip")
+    other = await make_artifact(Settings(), [second], None, "gzip")
     assert await first.container.id() != await second.container.id()
     assert one.digest == other.digest
     layout = await Layout.of(one.layout, tmp_path / "layout")

@@ -233,7 +233,7 @@ async def test_the_digest_is_that_of_the_image_alone(shop: Shop) -> None:
             way = dagger.BuildArg("WAY", f"{number} {secrets.token_hex(4)}")
             container = dag.host().directory(str(shop.checkout.path / "tiny")).docker_build(build_args=[way])
             container = container.with_annotation("org.opencontainers.image.title", "tiny")
-            made = await make_artifact(Settings().fetch_base, [Image.of("tiny", container)], None)
+            made = await make_artifact(Settings(), [Image.of("tiny", container)], None)
             index = json.loads(await made.layout.file("index.json").contents())
             manifest = json.loads(await made.layout.file(f"blobs/{made.digest.replace(':', '/')}").contents())
         digests.append(made.digest)

@@ -18,11 +18,13 @@ from pipeline.config.image_toml import Compression
 from pipeline.credentials.registry_auth import Login, RegistryAuth
 from pipeline.errors import PipelineError
 from pipeline.registry import oci_layout
+from pipeline.registry.artifact import Artifact
 from pipeline.registry.client import Destination, Registry
-from pipeline.registry.oci_layout import Artifact, make_artifact
+from pipeline.registry.oci_layout import make_artifact
 from pipeline.scripts.divide import TIME
 from tests.engine.conftest import Checkout
 from tests.engine.oci import Archive, Layout
+from tests.engine.publishing import skopeo
 from tests.sandbox import credentials
 from tests.sandbox.state import current
 
@@ -69,13 +71,19 @@ async def build(folder: Path, seconds: int, greeting: str = "hello\n", compressi
     write_small(folder, seconds, greeting, compression)
     images = await Images.open(dag.host().directory(str(folder)))
     image = await images.image("small").build()
-    made = await make_artifact(images.settings.fetch_base, [image], None, images.image("small").spec.compression)
+    made = await make_artifact(images.settings, [image], None, images.image("small").spec.compression)
     return Built(images, image, made)
 
 
 async def compressed(built: Built, compression: Compression) -> Artifact:
     """The same image with other compression."""
-    return await make_artifact(built.images.settings.fetch_base, [built.image], None, compression)
+    return await make_artifact(built.images.settings, [built.image], None, compression)
+
+
+def base_layers(built: Built) -> list[str]:
+    """The digests of the base image's layers in its registry."""
+    manifest = json.loads(skopeo("inspect", "--raw", f"docker://{built.image.base}"))
+    return [layer["digest"] for layer in manifest["layers"]]
 
 
 def number() -> int:
@@ -113,7 +121,25 @@ async def test_two_builds_are_one_image(tmp_path: Path, monkeypatch: pytest.Monk
     assert zstd.digest == (await compressed(second, "zstd")).digest
     for compression, artifact in (("gzip", first.artifact), ("zstd", zstd)):
         made = await Layout.of(artifact.layout, tmp_path / compression)
-        assert {layer["mediaType"].rpartition("+")[2] for layer in made.manifest()["layers"]} == {compression}
+        types = [layer["mediaType"].rpartition("+")[2] for layer in made.manifest()["layers"]]
+        below = len(base_layers(first))
+        assert (set(types[:below]), set(types[below:])) == ({"gzip"}, {compression})
+
+
+async def test_layers_of_the_base_image_are_those_of_its_registry(
+    built: Built, layout: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An engine that compresses all layers in its own way makes the same image, and the registry is asked for one."""
+    theirs = base_layers(built)
+    assert [layer["digest"] for layer in layout.manifest()["layers"]][: len(theirs)] == theirs
+    as_tarball = dagger.Container.as_tarball
+
+    def other(container: dagger.Container) -> dagger.File:
+        return as_tarball(container, forced_compression=dagger.ImageLayerCompression.Zstd)
+
+    monkeypatch.setattr(dagger.Container, "as_tarball", other)
+    assert (await compressed(built, "gzip")).digest == built.artifact.digest
+    assert f"this engine has compressed {len(theirs)} layers of {built.image.base}" in capsys.readouterr().out
 
 
 async def test_layers_say_nothing_of_the_time(built: Built, layout: Layout, tmp_path: Path) -> None:
@@ -224,7 +250,7 @@ async def test_layers_that_cannot_be_made_are_told_in_a_sentence(built: Built) -
     lying = dag.file("layers.json", json.dumps({"4-rest": [f"no-such-file-{RUN}"]}))
     image = replace(image, environment=replace(image.environment, layers=lying))
     with pytest.raises(PipelineError) as error:
-        await make_artifact(built.images.settings.fetch_base, [image], None)
+        await make_artifact(built.images.settings, [image], None)
     message = error.value.message
     assert message.startswith("small: its layers were not made: FileNotFoundError: ")
     assert message.endswith("; see that the engine has room on its disk, and run the same command again")

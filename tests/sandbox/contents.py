@@ -78,16 +78,16 @@ def make_locks(machine: Machine, parts: Parts, say: Callable[[str], None]) -> di
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, target)
             instead[Path(image) / source.name] = target
-        bases = CHECKOUT / image / "base.lock"
-        if bases.exists():
-            target = machine.state.overlay / image / bases.name
-            target.write_text(own_digests(bases.read_text(), _digests(parts)))
-            instead[Path(image) / bases.name] = target
+    for lock in (*CHECKOUT.glob("*/base.lock"), *CHECKOUT.glob("tools.lock")):
+        target = machine.state.overlay / lock.relative_to(CHECKOUT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(own_digests(lock.read_text(), _digests(parts)))
+        instead[lock.relative_to(CHECKOUT)] = target
     return instead
 
 
 def own_digests(text: str, digests: Mapping[str, str]) -> str:
-    """A base.lock of the checkout with the digests of the sandbox's base images, which are others than the real ones.
+    """A base.lock or tools.lock of the checkout with the digests of the sandbox's images, which are not the real ones.
 
     Args:
         text: the real one.

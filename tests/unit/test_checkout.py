@@ -117,3 +117,18 @@ async def test_the_settings_limit_what_runs_at_once(checkout: CheckoutFolder) ->
 
     await results_of(work, range(6))
     assert most == 2
+
+
+def test_the_lowest_layers_are_those_of_the_image_that_runs(checkout: CheckoutFolder) -> None:
+    """By the digest that is built on: of `runtime_base` where it is another one, or of a Dockerfile's last stage."""
+    one, two = (f"sha256:{digit * 64}" for digit in "12")
+    spec = ImageSpec(description="x", base="a/pixi:1", runtime_base="a/debian:12")
+    checkout.write("small/base.lock", base_images.write("small", {"a/pixi:1": one, "a/debian:12": two}))
+    source = checkout.source(spec)
+    assert source.layers_below(source.inputs("linux/amd64")) == f"a/debian:12@{two}"
+    checkout.remove("small/base.lock")
+    source = checkout.source(ImageSpec(description="x", base="a/pixi:1"))
+    assert source.layers_below(source.inputs("linux/amd64")) == "a/pixi:1"
+    checkout.write("small/Dockerfile", f"FROM golang:1 AS build\nFROM a/debian:12@{two}\n")
+    source = checkout.source(ImageSpec(description="x", dockerfile="Dockerfile"))
+    assert source.layers_below(source.inputs("linux/amd64")) == f"a/debian:12@{two}"

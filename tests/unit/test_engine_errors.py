@@ -34,6 +34,11 @@ DENIED = (
             Code.BASE_IMAGE_UNAVAILABLE,
             ["image docker.io/library/python:3.12-slim, which a step needs, cannot be pulled: not found; check"],
         ),
+        (
+            "failed to resolve source metadata for a.org/b:1@sha256:12: a.org/b:1@sha256:12: not found",
+            Code.BASE_IMAGE_UNAVAILABLE,
+            ["; if it no longer has this digest, pin another one ('dagger call lock' does so for tool images)"],
+        ),
         (LIMITED, Code.BASE_IMAGE_UNAVAILABLE, ["429 Too Many Requests toomanyrequests; check its name"]),
         (
             DENIED,

@@ -18,7 +18,7 @@ echo '| small | root  | [traceparent:1-2]'
 exit 3
 """
 #: Those of the workflow.
-PATTERNS = (":(glob)*/pixi.lock", ":(glob)*/base.lock")
+PATTERNS = (":(glob)*/pixi.lock", ":(glob)*/base.lock", ":(top)tools.lock")
 #: Writes down what it is asked, knows the open request, and shows what a new one is to say.
 GH = """\
 #!/bin/sh
@@ -33,12 +33,13 @@ esac
 """
 
 
-#: Locks what is not called `broken`, and compares what is not called `odd`.
+#: Locks tool images unless $TOOLS is `broken`, and what is not called `broken`, and compares what is not called `odd`.
 DAGGER = """\
 #!/bin/sh
 echo "$@" >>"$ASKED"
 while [ "$1" != call ]; do shift; done
 case "$2 $4" in
+    "lock ") [ "$TOOLS" != broken ] || exit 1; [ "$TOOLS" = same ] || echo new >tools.lock; echo applied ;;
     "lock broken") echo 'Error: FunctionError: broken: pixi cannot lock it [solve-failed]' >&2; exit 1 ;;
     "lock "*) [ "$4" = same ] || echo new >"$4/pixi.lock"; echo applied ;;
     "lock-diff odd") exit 1 ;;
@@ -182,7 +183,7 @@ def test_without_a_change_nothing_is_proposed(proposal: Proposal) -> None:
     assert "locks" not in proposal.git("branch", "--all")
 
 
-def lock_images(proposal: Proposal, folder: Path, *images: str) -> tuple[str, list[str]]:
+def lock_images(proposal: Proposal, folder: Path, *images: str, tools: str = "same") -> tuple[str, list[str]]:
     """Run the script on images with a lock; returns what changed, and the images of which something failed."""
     program = Path(proposal.environment["PATH"].partition(os.pathsep)[0]) / "dagger"
     program.write_text(DAGGER)
@@ -196,7 +197,7 @@ def lock_images(proposal: Proposal, folder: Path, *images: str) -> tuple[str, li
     subprocess.run(
         [FOLDER / "lock-images", proposal.changes, failed],
         cwd=proposal.clone,
-        env=proposal.environment,
+        env={**proposal.environment, "TOOLS": tools},
         capture_output=True,
         check=True,
     )
@@ -209,7 +210,19 @@ def test_every_image_is_locked(proposal: Proposal, tmp_path: Path) -> None:
     assert changes == "| small | changed |\n\n"
     assert failed == []
     assert proposal.lock.read_text() == "new\n"
-    assert len([line for line in proposal.asked.read_text().splitlines() if " call lock " in line]) == 2
+    assert len([line for line in proposal.asked.read_text().splitlines() if " call lock --image " in line]) == 2
+
+
+def test_tool_images_are_locked_before_the_images(proposal: Proposal, tmp_path: Path) -> None:
+    """With a stale tools.lock nothing else could be locked; one that cannot be written is reported."""
+    changes, failed = lock_images(proposal, tmp_path, "small", "same", tools="new")
+    assert (changes, failed) == ("tools.lock has other digests.\n\n| small | changed |\n\n", [])
+    assert proposal.asked.read_text().startswith("--progress plain call lock -y\n")
+    assert (proposal.clone / "tools.lock").read_text() == "new\n"
+    changes, failed = lock_images(proposal, tmp_path, "other", tools="broken")
+    assert failed == ["tools.lock"]
+    assert changes.startswith("**tools.lock was not written:**\n`dagger` ended with 1 and gave no reason;")
+    assert "| other | changed |\n\n" in changes
 
 
 def test_an_image_that_cannot_be_locked_does_not_stop_the_others(proposal: Proposal, tmp_path: Path) -> None:

@@ -71,7 +71,10 @@ def test_what_is_outdated_is_told(checkout: Checkout, repository: str, tmp_path:
     found = json.loads(ended.stdout)
     (file,) = (row for row in found["rows"] if row["kind"] == "file")
     assert (file["what"], file["change"]) == (PINNED, "'files.0.sha256' in small/image.toml")
-    rows = {(row["kind"], row["newest"]): row for row in found["rows"] if row != file}
+    tools = [row for row in found["rows"] if row["kind"] == "tool image"]
+    assert [row["what"].rpartition("/")[2].partition(":")[0] for row in tools] == ["python", "regctl", "cosign"]
+    assert {(row["current"], row["change"]) for row in tools} == {("not locked", "dagger call lock")}
+    rows = {(row["kind"], row["newest"]): row for row in found["rows"] if row not in [file, *tools]}
     assert rows.keys() == {
         ("base image", now[:19]),
         ("CUDA", "13.0.2 (patch)"),

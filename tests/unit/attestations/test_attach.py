@@ -12,8 +12,8 @@ from pipeline.attestations.attach import names, sign_documents, signed_about_ima
 from pipeline.attestations.signer import Signer, Signing
 from pipeline.attestations.statements import SignedDocument
 from pipeline.config.image_toml import ImageSpec
+from pipeline.registry.artifact import Artifact
 from pipeline.registry.attachment import Attachment
-from pipeline.registry.oci_layout import Artifact
 from tests.unit.conftest import CheckoutFolder
 
 INDEX, AMD, ARM = (f"sha256:{digit * 64}" for digit in "123")

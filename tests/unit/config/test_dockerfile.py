@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from pipeline.config.dockerfile import NamedImage, named_images
+from pipeline.config.dockerfile import NamedImage, final_base, named_images
 
 
 def names(text: str, arguments: Mapping[str, str] | None = None, platform: str = "linux/amd64") -> list[str]:
@@ -121,3 +121,24 @@ def test_a_here_document_is_not_read() -> None:
 def test_what_builds_nothing_names_nothing(text: str) -> None:
     """The build says what is wrong with it."""
     assert names(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("FROM debian:12\nRUN true\n", "debian:12"),
+        ("FROM golang:1 AS build\nFROM debian:12\nCOPY --from=build /a /a\n", "debian:12"),
+        ("FROM --platform=$BUILDPLATFORM debian:12 AS Base\nFROM golang:1 AS build\nfrom base as last\n", "debian:12"),
+        ("FROM debian:12 AS debian\nFROM debian AS debian\n", "debian:12"),
+        ("FROM golang:1 AS build\nFROM scratch\nCOPY --from=build /a /a\n", ""),
+        ("FROM scratch\nCOPY --from=busybox /a /a\n", ""),
+        ("ARG BASE=debian:12\nFROM ${BASE}\n", "debian:12"),
+        ("ARG VERSION\nFROM debian:$VERSION\n", "debian:13"),
+        ("FROM $UNSET\n", ""),
+        ("RUN true\n", ""),
+        ("# FROM comment:1\nRUN <<EOF\nFROM nowhere:1\nEOF\nFROM debian:12\n", "debian:12"),
+    ],
+)
+def test_the_last_stage_names_the_lowest_layers(text: str, base: str) -> None:
+    """Through the stages that it continues; other stages are in no layer of the image."""
+    assert final_base(text, {"VERSION": "13"}, "linux/amd64") == base

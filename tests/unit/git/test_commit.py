@@ -165,7 +165,8 @@ def test_an_ignored_file_of_an_image_is_a_change(repository: Repository) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["pipeline/main.py", "pipeline/scripts/new.py", "pyproject.toml", "images.toml", "requirements.lock"]
+    "name",
+    ["pipeline/main.py", "pipeline/scripts/new.py", "pyproject.toml", "images.toml", "tools.lock", "requirements.lock"],
 )
 def test_settings_and_module_count_for_every_image(repository: Repository, name: str) -> None:
     """An edited pipeline makes another image of the same folder, and so do other settings."""
@@ -236,6 +237,7 @@ def test_a_submodule_is_not_looked_into(repository: Repository) -> None:
         ("pipeline/__pycache__/main.pyc", True),
         ("pyproject.toml", False),
         ("requirements.lock", False),
+        ("tools.lock", False),
         ("other.lock", True),
         ("small/README.md", False),
         ("small/__pycache__/x.pyc", True),

@@ -1,17 +1,23 @@
-"""The OCI layout: from archives as the engine exports them, with its times and names in them."""
+"""The OCI layout: from archives as the engine exports them, with its times, names and compression in them."""
 
+import gzip
 import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from backports import zstd
 
 from pipeline.scripts import layout
+from pipeline.scripts.messages import Assembly
 
 CREATED = "2026-02-01T03:04:05Z"
+OCI = "application/vnd.oci.image.layer.v1.tar"
+NAMES = ("first", "second")
 
 
 def digest_of(data: bytes) -> str:
@@ -19,21 +25,40 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def write_archive(file: Path, *, engine: str, architecture: str = "amd64", nested: bool = False) -> Path:
-    """An archive of a container with two layers, as an engine writes it that has a name for each snapshot."""
+def layer_of(name: str) -> bytes:
+    """The archive of a layer with one file."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(name) * 1000
+        archive.addfile(entry, io.BytesIO(name.encode() * 1000))
+    return file.getvalue()
+
+
+def write_archive(
+    file: Path, *, engine: str, architecture: str = "amd64", nested: bool = False, level: int = 6
+) -> Path:
+    """An archive of a container with two layers, as an engine writes it that has a name for each snapshot.
+
+    The engine compresses layers with gzip at a level, or with zstd if that is 0.
+    """
     blobs: dict[str, bytes] = {}
 
     def add(data: bytes) -> dict[str, Any]:
         blobs[digest_of(data)] = data
         return {"digest": digest_of(data), "size": len(data)}
 
-    layers = [add(b"first layer"), add(b"second layer")]
+    def compress(data: bytes) -> bytes:
+        return gzip.compress(data, level, mtime=0) if level else zstd.compress(data)
+
+    kind = "gzip" if level else "zstd"
+    layers = [{"mediaType": f"{OCI}+{kind}", **add(compress(layer_of(name)))} for name in NAMES]
     config = {
         "architecture": architecture,
         "os": "linux",
         "config": {"Labels": {"title": "small"}},
         "created": f"time of {engine}",
-        "rootfs": {"type": "layers", "diff_ids": ["first", "second"]},
+        "rootfs": {"type": "layers", "diff_ids": [digest_of(layer_of(name)) for name in NAMES]},
         "history": [{"created": f"time of {engine}", "created_by": f"snapshot of {engine}"}],
     }
     manifest = {
@@ -48,7 +73,7 @@ def write_archive(file: Path, *, engine: str, architecture: str = "amd64", neste
         described = add(json.dumps({"schemaVersion": 2, "manifests": [described]}).encode())
     index = {"schemaVersion": 2, "manifests": [{**described, "annotations": {"created": f"time of {engine}"}}]}
     with tarfile.open(file, "w") as tar:
-        for name, data in {**{f"blobs/{d.replace(':', '/')}": b for d, b in blobs.items()}}.items():
+        for name, data in {f"blobs/{digest.replace(':', '/')}": blob for digest, blob in blobs.items()}.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
@@ -59,16 +84,45 @@ def write_archive(file: Path, *, engine: str, architecture: str = "amd64", neste
     return file
 
 
-def make(folder: Path, *archives: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run the command, and return the image's digest, which it prints first."""
-    arguments = [argument for archive in archives for argument in (str(archive), "-", "{}")]
-    assert layout.main(str(folder), CREATED, *arguments) == 0
-    digest, *lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[1] for line in lines] == ["2"] * len(archives)
-    assert [line.split()[0] for line in lines] == (
-        [digest] if len(archives) == 1 else [found["digest"] for found in read(folder, digest)["manifests"]]
+def write_base(file: Path, blob: bytes, archive: bytes, kind: str = "gzip") -> Path:
+    """A description of a base image with one layer, as its registry has it."""
+    layer = {"mediaType": f"{OCI}+{kind}", "digest": digest_of(blob), "size": len(blob), "diff_id": digest_of(archive)}
+    file.write_text(json.dumps([layer]))
+    return file
+
+
+def assemble(  # noqa: PLR0913  # arguments of the command
+    folder: Path,
+    *archives: Path,
+    capsys: pytest.CaptureFixture[str],
+    base: Path | str = "-",
+    packed: Path | str = "-",
+    settings: Mapping[str, Any] | None = None,
+    compression: str = "gzip",
+) -> Assembly:
+    """Run the command, and return its output."""
+    rest = (base, packed, json.dumps(settings or {}))
+    arguments = [str(argument) for archive in archives for argument in (archive, *rest)]
+    store = folder.with_name(f"store of {folder.name}")
+    assert layout.main(str(folder), CREATED, compression, str(store), *arguments) == 0
+    return Assembly(**json.loads(capsys.readouterr().out))
+
+
+def make(folder: Path, *archives: Path, capsys: pytest.CaptureFixture[str], base: Path | str = "-") -> str:
+    """Run the command, and return the image's digest."""
+    made = assemble(folder, *archives, capsys=capsys, base=base)
+    assert not any(made.missing)
+    assert made.layers == [2] * len(archives)
+    assert made.manifests == (
+        [made.digest] if len(archives) == 1 else [found["digest"] for found in read(folder, made.digest)["manifests"]]
     )
-    return digest
+    return made.digest
+
+
+def layers_of(folder: Path, digest: str) -> Sequence[dict[str, Any]]:
+    """The descriptors of an image's layers."""
+    layers: Sequence[dict[str, Any]] = read(folder, digest)["layers"]
+    return layers
 
 
 def read(folder: Path, digest: str) -> Any:  # noqa: ANN401  # JSON
@@ -79,12 +133,58 @@ def read(folder: Path, digest: str) -> Any:  # noqa: ANN401  # JSON
 
 
 def test_the_engine_leaves_no_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The same container from two engines has one digest."""
-    found = {
-        make(tmp_path / engine, write_archive(tmp_path / f"{engine}.tar", engine=engine, nested=nested), capsys=capsys)
-        for engine, nested in (("one", False), ("two", False), ("three", True))
-    }
-    assert len(found) == 1
+    """The same container from engines that name, nest and compress otherwise has one digest."""
+    archives = [
+        write_archive(tmp_path / f"{engine}.tar", engine=engine, nested=nested, level=level)
+        for engine, nested, level in (("one", False, 6), ("two", False, 1), ("three", True, 9), ("four", False, 0))
+    ]
+    assert len({make(tmp_path / archive.stem, archive, capsys=capsys) for archive in archives}) == 1
+
+
+@pytest.mark.parametrize("level", [1, 6, 9, 0])
+def test_layers_of_the_base_image_are_those_of_its_registry(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], level: int
+) -> None:
+    """However the engine compressed them: what differs is named, and nothing else is fetched."""
+    theirs = gzip.compress(layer_of("first"), 9, mtime=0)
+    base = write_base(tmp_path / "base.json", theirs, layer_of("first"))
+    archive, out = write_archive(tmp_path / "a.tar", engine="one", level=level), tmp_path / "out"
+    made = assemble(out, archive, capsys=capsys, base=base)
+    if level == 9:
+        assert made.missing == []
+    else:
+        assert (made.digest, made.missing) == ("", [[digest_of(theirs)]])
+        assert not (out / "index.json").exists()
+        assert list((out / "blobs/sha256").iterdir()) == []
+        (out / "blobs/sha256" / digest_of(theirs).removeprefix("sha256:")).write_bytes(theirs)
+        made = assemble(out, archive, capsys=capsys, base=base)
+    assert made.based == [1]
+    lowest, own = layers_of(out, made.digest)
+    assert lowest == {"mediaType": f"{OCI}+gzip", "digest": digest_of(theirs), "size": len(theirs)}
+    assert (out / "blobs/sha256" / lowest["digest"].removeprefix("sha256:")).read_bytes() == theirs
+    blobs = {path.name for path in (out / "blobs/sha256").iterdir()}
+    config = read(out, made.digest)["config"]["digest"]
+    names = (lowest["digest"], own["digest"], config, made.digest)
+    assert blobs == {name.removeprefix("sha256:") for name in names}
+    as_pulled = write_archive(tmp_path / "pulled.tar", engine="two", level=9)
+    assert make(tmp_path / "pulled", as_pulled, capsys=capsys, base=base) == made.digest
+
+
+def test_a_base_image_keeps_its_compression(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A node that has the base image need not pull it again for an image in zstd."""
+    theirs = gzip.compress(layer_of("first"), 6, mtime=0)
+    base = write_base(tmp_path / "base.json", theirs, layer_of("first"))
+    archive = write_archive(tmp_path / "a.tar", engine="one")
+    made = assemble(tmp_path / "out", archive, capsys=capsys, base=base, compression="zstd")
+    assert [layer["mediaType"] for layer in layers_of(tmp_path / "out", made.digest)] == [f"{OCI}+gzip", f"{OCI}+zstd"]
+
+
+def test_another_image_is_no_base(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The layers of an image that does not begin with those of the base image are all made here."""
+    base = write_base(tmp_path / "base.json", b"blob", layer_of("second"))
+    archive = write_archive(tmp_path / "a.tar", engine="one")
+    made = assemble(tmp_path / "out", archive, capsys=capsys, base=base)
+    assert (made.based, made.digest) == ([0], make(tmp_path / "other", archive, capsys=capsys))
 
 
 def test_one_archive_is_a_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,14 +202,13 @@ def test_settings_that_the_engine_drops_are_added(tmp_path: Path, capsys: pytest
     """They are in the configuration beside those that the archive has."""
     archive = write_archive(tmp_path / "a.tar", engine="one")
     health = {"Healthcheck": {"Test": ["NONE"]}}
-    assert layout.main(str(tmp_path / "out"), CREATED, str(archive), "-", json.dumps(health)) == 0
-    manifest = read(tmp_path / "out", capsys.readouterr().out.split()[0])
-    config = read(tmp_path / "out", manifest["config"]["digest"])
+    made = assemble(tmp_path / "out", archive, capsys=capsys, settings=health)
+    config = read(tmp_path / "out", read(tmp_path / "out", made.digest)["config"]["digest"])
     assert config["config"] == {"Labels": {"title": "small"}, **health}
 
 
-def test_layers_are_copied_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each blob of the layout is what its name says, and nothing of the archive's own is left."""
+def test_each_blob_is_named_by_its_digest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And nothing of the archive's own is left."""
     digest = make(tmp_path / "out", write_archive(tmp_path / "a.tar", engine="one"), capsys=capsys)
     blobs = list((tmp_path / "out/blobs/sha256").iterdir())
     assert len(blobs) == 4  # two layers, a configuration, a manifest
@@ -119,7 +218,9 @@ def test_layers_are_copied_as_they_are(tmp_path: Path, capsys: pytest.CaptureFix
     assert json.loads((tmp_path / "out/oci-layout").read_bytes()) == {"imageLayoutVersion": "1.0.0"}
 
 
-def test_layers_of_an_environment_come_below_the_topmost_one(tmp_path: Path) -> None:
+def test_layers_of_an_environment_come_below_the_topmost_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """In the manifest and in the configuration, in their order; the topmost layer changes with each commit."""
     packed = [
         {"mediaType": "archive", "digest": f"sha256:{name}", "size": size, "diff_id": f"plain {name}"}
@@ -127,14 +228,16 @@ def test_layers_of_an_environment_come_below_the_topmost_one(tmp_path: Path) -> 
     ]
     (tmp_path / "packed.json").write_text(json.dumps(packed))
     archive = write_archive(tmp_path / "a.tar", engine="one")
-    assert layout.main(str(tmp_path / "out"), CREATED, str(archive), str(tmp_path / "packed.json"), "{}") == 0
-    index = json.loads((tmp_path / "out/index.json").read_bytes())
-    manifest = read(tmp_path / "out", index["manifests"][0]["digest"])
-    first, *environment, last = manifest["layers"]
-    assert (first["digest"], last["digest"]) == (digest_of(b"first layer"), digest_of(b"second layer"))
-    assert environment == [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in packed]
+    made = assemble(tmp_path / "out", archive, capsys=capsys, packed=tmp_path / "packed.json")
+    assert made.layers == [4]
+    manifest = read(tmp_path / "out", made.digest)
+    assert manifest["layers"][1:-1] == [
+        {key: layer[key] for key in ("mediaType", "digest", "size")} for layer in packed
+    ]
     config = read(tmp_path / "out", manifest["config"]["digest"])
-    assert config["rootfs"]["diff_ids"] == ["first", "plain large", "plain small", "second"]
+    first, *environment, last = config["rootfs"]["diff_ids"]
+    assert (first, last) == tuple(digest_of(layer_of(name)) for name in NAMES)
+    assert environment == ["plain large", "plain small"]
     assert config["history"] == [{"created": CREATED}] * 4
 
 
@@ -158,4 +261,4 @@ def test_an_archive_with_two_images_is_refused(tmp_path: Path) -> None:
         entry.size = len(data)
         tar.addfile(entry, io.BytesIO(data))
     with pytest.raises(SystemExit, match=r"^a\.tar has 2 images instead of one$"):
-        layout.main(str(tmp_path / "out"), CREATED, str(file), "-", "{}")
+        layout.main(str(tmp_path / "out"), CREATED, "gzip", str(tmp_path / "store"), str(file), "-", "-", "{}")

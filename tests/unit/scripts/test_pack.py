@@ -176,14 +176,14 @@ def test_a_layer_is_compressed_once(tmp_path: Path, compression: str, monkeypatc
     (root / "app/env/lib/large-notes").write_text("changed")
     os.utime(root / "app/env/lib/large-notes", (TIME, TIME))
     compressed: list[BinaryIO] = []
-    compress = pack.Packer.compressed
+    compress = pack.Compressor.compressed
 
-    def noted(packer: pack.Packer, target: BinaryIO) -> BinaryIO:
+    def noted(compressor: pack.Compressor, target: BinaryIO) -> BinaryIO:
         compressed.append(target)
-        return compress(packer, target)
+        return compress(compressor, target)
 
     monkeypatch.setattr(pack, "ProcessPoolExecutor", ThreadPoolExecutor)
-    monkeypatch.setattr(pack.Packer, "compressed", noted)
+    monkeypatch.setattr(pack.Compressor, "compressed", noted)
     second = packed(root, compression, "second")
     assert len(compressed) == 1
     assert (second[0], second[1]["diff_id"] == first[1]["diff_id"]) == (first[0], False)
