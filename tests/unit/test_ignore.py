@@ -13,7 +13,7 @@ from pipeline.main import Pipeline
 from tests.unit.refusals import refused
 
 #: Functions that pass credentials to the functions after them, and read no folder.
-READS_NOTHING = {"with_registry_auth", "with_channel_auth"}
+READS_NOTHING = {"with_build_secret", "with_registry_auth", "with_channel_auth"}
 
 
 def functions() -> dict[str, Function[Any, Any]]:
