@@ -24,7 +24,7 @@ GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 #: Limits for an image: unpacked bytes of all layers that are read, and memory of the process that reads them.
 UNPACKED: Final = 50_000_000_000
-MEMORY: Final = 2_000_000_000
+MEMORY: Final = 1_000_000_000
 #: Bytes of a file that are hashed at once.
 BUFFER: Final = 1024 * 1024
 
