@@ -22,6 +22,7 @@ from pipeline.build.image import Image
 from pipeline.checkout import ImageSource
 from pipeline.concurrency import results_of
 from pipeline.config.image_toml import Platform
+from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.locks import base_images
 from pipeline.locks.digests import has_digest
@@ -178,7 +179,8 @@ async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[
             found.append(provenance.of_image(await base.image_ref()))
         except dagger.QueryError as error:
             raise PipelineError(
-                Code.BASE_IMAGE_UNAVAILABLE, f"{image}: base image {address} cannot be found: {error}; try again later"
+                Code.BASE_IMAGE_UNAVAILABLE,
+                f"{image}: base image {address} cannot be found: {reason_of(error)}; try again later",
             ) from error
     found += [provenance.of_download(file.url, file.sha256) for file in spec.files if file.url and file.sha256]
     if has_digest(settings.fetch_base):

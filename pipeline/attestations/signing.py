@@ -15,6 +15,7 @@ from pipeline.attestations.signer import PROGRAM, Signer, Signing
 from pipeline.attestations.sigstore import SIGNING_CONFIG, require_usable
 from pipeline.attestations.statements import SignedDocument
 from pipeline.config.settings import SETTINGS, Settings
+from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 
 #: Path of cosign in its own image.
@@ -98,7 +99,7 @@ async def _read(token: dagger.Secret) -> str:
     except dagger.QueryError as error:
         raise PipelineError(
             Code.IDENTITY_TOKEN_INVALID,
-            f"--identity-token cannot be read: {error}; give another file, variable or command",
+            f"--identity-token cannot be read: {reason_of(error)}; give another file, variable or command",
         ) from error
 
 

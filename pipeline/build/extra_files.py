@@ -9,6 +9,7 @@ import dagger
 from dagger import dag
 
 from pipeline.config.files import ImageFile
+from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError, SpecError
 
 
@@ -75,7 +76,7 @@ async def _fetch(file: ImageFile, key: str, copy: Path) -> dagger.File:
     except dagger.QueryError as error:
         raise PipelineError(
             Code.DOWNLOAD_FAILED,
-            f"{key}.url': {file.url} cannot be fetched: {error}; correct it, or run the same command again",
+            f"{key}.url': {file.url} cannot be fetched: {reason_of(error)}; correct it, or run the same command again",
         ) from error
     if actual != file.sha256:
         raise PipelineError(

@@ -24,6 +24,7 @@ from pipeline.build.install import LAYERS, POST_LINK, install
 from pipeline.build.permissions import with_git_modes
 from pipeline.build.pixi_list import with_inputs
 from pipeline.credentials.registry_auth import explain_rejected_pull
+from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.locks.base_images import REMEDY, to_lock
 from pipeline.locks.cuda import check_base
@@ -172,7 +173,8 @@ async def pull(inputs: BuildInputs, key: str, address: str) -> dagger.Container:
         refused = explain_rejected_pull(str(error), address, inputs.logins.registries)
         remedy = refused or f"check '{key}' in {inputs.file}, and that the registry can be reached{gone}"
         raise PipelineError(
-            Code.BASE_IMAGE_UNAVAILABLE, f"{inputs.image}: base image {pinned} cannot be pulled: {error}; {remedy}"
+            Code.BASE_IMAGE_UNAVAILABLE,
+            f"{inputs.image}: base image {pinned} cannot be pulled: {reason_of(error)}; {remedy}",
         ) from error
     check_base(inputs.image, inputs.spec, address, cuda)
     return base

@@ -19,7 +19,7 @@ from pipeline.config.image_toml import FILE
 from pipeline.config.toml_locations import located
 from pipeline.config.validation import listed
 from pipeline.credentials.registry_auth import explain_rejected_pull
-from pipeline.engine_errors import explain
+from pipeline.engine_errors import explain, reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.git.commit import Commit
 from pipeline.inspection import (
@@ -196,5 +196,5 @@ async def _cuda_of(inputs: BuildInputs, key: str, name: str) -> str | None:
         remedy = refused or "correct it there, or try again when the registry can be reached"
         raise PipelineError(
             Code.BASE_IMAGE_UNAVAILABLE,
-            f"{inputs.file}: key '{key}': image {address} cannot be pulled: {error}; {remedy}",
+            f"{inputs.file}: key '{key}': image {address} cannot be pulled: {reason_of(error)}; {remedy}",
         ) from error

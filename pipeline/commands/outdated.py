@@ -170,7 +170,7 @@ class Sources:
             output = await container.with_exec(["pixi", "--version"]).stdout()
         except dagger.QueryError as error:
             raise OutdatedError(
-                Code.BASE_IMAGE_UNSUITABLE, f"'pixi --version' failed in {base.reference}: {error}"
+                Code.BASE_IMAGE_UNSUITABLE, f"'pixi --version' failed in {base.reference}: {reason_of(error)}"
             ) from error
         return read_version(output, base.reference)
 

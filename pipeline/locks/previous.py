@@ -21,6 +21,7 @@ from dulwich.repo import Repo
 from pipeline.config.validation import nearest
 from pipeline.credentials.logins import Logins
 from pipeline.credentials.registry_auth import explain_rejected_pull
+from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PreviousLockError
 from pipeline.git.commit import open_repository
 from pipeline.locks import base_images
@@ -154,7 +155,7 @@ async def _export_published(reference: str, path: Path, known: Collection[str]) 
     except dagger.QueryError as error:
         remedy = explain_rejected_pull(str(error), reference, known) or "correct the reference, or try again"
         raise PreviousLockError(
-            Code.PREVIOUS_LOCK_MISSING, f"image {reference} cannot be pulled: {error}; {remedy}"
+            Code.PREVIOUS_LOCK_MISSING, f"image {reference} cannot be pulled: {reason_of(error)}; {remedy}"
         ) from error
     try:
         await published.file(PUBLISHED).export(str(path))

@@ -131,7 +131,7 @@ class Registry:
         except dagger.QueryError as error:
             # The step's own images come from registries too, and are pulled with the same credentials.
             if refused := explain_rejected_pull(str(error), None, [to.host] if to.login.secret else []):
-                return _not_run(Kind.REJECTED, f"{error}; {refused}")
+                return _not_run(Kind.REJECTED, f"{reason_of(error)}; {refused}")
             return _not_run(Kind.TRANSIENT, str(error))
 
 
