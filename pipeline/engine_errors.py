@@ -63,6 +63,12 @@ def reason_of(error: dagger.DaggerError) -> str:
     return pull["reason"].removeprefix(f"{pull['address']}: ") if pull else text
 
 
+def unpulled_image(error: dagger.DaggerError) -> str:
+    """Return the image that the engine could not pull; empty where the error is another one."""
+    pull = _PULL.search(_one_line(error))
+    return pull["address"] if pull else ""
+
+
 def _one_line(error: dagger.DaggerError) -> str:
     return " ".join(_TRACE.sub("", str(error)).split())
 

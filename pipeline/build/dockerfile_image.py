@@ -11,7 +11,7 @@ from pipeline.build.permissions import has_git_modes, with_git_modes, with_prote
 from pipeline.config.docker_settings import describe, docker_settings
 from pipeline.credentials.build_secrets import choose_secrets, describe_missing, explain_missing, mounted_ids
 from pipeline.credentials.registry_auth import explain_rejected_pull
-from pipeline.engine_errors import reason_of
+from pipeline.engine_errors import reason_of, unpulled_image
 from pipeline.errors import Code, PipelineError
 from pipeline.output.console import log
 
@@ -58,6 +58,8 @@ async def build(inputs: BuildInputs, path: Path, text: str) -> Built:
                 raise PipelineError(Code.BUILD_SECRET_MISSING, f"{name} was not built: {required}") from error
             remedy = explain_rejected_pull(str(error), None, inputs.logins.registries) or remedy
         reason = inputs.logins.hide(reason_of(error))
+        if image := unpulled_image(error):
+            reason = f"{image} cannot be pulled: {reason}"
         raise PipelineError(Code.DOCKERFILE_FAILED, f"{name} was not built: {reason}; {remedy}") from error
     settings = docker_settings(text)
     log(describe(inputs.image, str(inputs.spec.dockerfile), settings))

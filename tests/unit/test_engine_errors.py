@@ -7,7 +7,7 @@ import dagger
 import pytest
 
 from pipeline.credentials.registry_auth import RegistryAuth
-from pipeline.engine_errors import explain, explained
+from pipeline.engine_errors import explain, explained, unpulled_image
 from pipeline.errors import Code, PipelineError
 from tests.unit.steps import engine_error, exec_error
 
@@ -72,6 +72,12 @@ def test_an_error_becomes_a_sentence(text: str, code: Code, parts: list[str]) ->
     assert all(part in error.message for part in parts), error.message
     assert "\n" not in error.message
     assert "traceparent" not in error.message
+
+
+def test_the_image_that_cannot_be_pulled_is_known() -> None:
+    """For a message that does not have it already, such as that of a Dockerfile."""
+    assert unpulled_image(engine_error(LIMITED)) == "docker.io/library/python:3.12-slim"
+    assert unpulled_image(engine_error("something new")) == ""
 
 
 def test_credentials_that_a_registry_rejects_are_named() -> None:
