@@ -22,14 +22,13 @@ from pipeline.build.image import Image
 from pipeline.checkout import ImageSource
 from pipeline.concurrency import results_of
 from pipeline.config.image_toml import Platform
-from pipeline.engine_errors import reason_of
-from pipeline.errors import Code, PipelineError
 from pipeline.locks import base_images
 from pipeline.locks.digests import has_digest
 from pipeline.locks.image_lock import LOCK
 from pipeline.output.formats import SbomFormat
 from pipeline.registry.artifact import Artifact
 from pipeline.registry.attachment import Attachment
+from pipeline.registry.base_layers import resolve
 
 
 class DocumentKind(NamedTuple):
@@ -172,16 +171,9 @@ async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[
         found.append(provenance.of_file(f"{image}/{LOCK}", hashlib.sha256((folder / LOCK).read_bytes()).hexdigest()))
     else:
         addresses = [image.name for image in source.named_images()]
-    for address in dict.fromkeys(addresses):
-        # Each tag is resolved once for all platforms: to the index, if there is one.
-        base = dag.container(platform=dagger.Platform(platforms[0])).from_(address)
-        try:
-            found.append(provenance.of_image(await base.image_ref()))
-        except dagger.QueryError as error:
-            raise PipelineError(
-                Code.BASE_IMAGE_UNAVAILABLE,
-                f"{image}: base image {address} cannot be found: {reason_of(error)}; try again later",
-            ) from error
+    # Each tag is resolved once for all platforms: to the index, if there is one.
+    first = dagger.Platform(platforms[0])
+    found += [provenance.of_image(await resolve(image, address, first)) for address in dict.fromkeys(addresses)]
     found += [provenance.of_download(file.url, file.sha256) for file in spec.files if file.url and file.sha256]
     if has_digest(settings.fetch_base):
         found.append(provenance.of_image(settings.fetch_base))

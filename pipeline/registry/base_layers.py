@@ -63,6 +63,26 @@ class BaseLayers:
         return client(settings).with_(with_scripts("base_layers.py")).with_(job).with_exec(command)
 
 
+async def resolve(image: str, address: str, platform: dagger.Platform) -> str:
+    """Return a base image with its registry and its digest: that of the index, if there is one.
+
+    Args:
+        image: name of the image that is built on it.
+        address: the base image.
+        platform: a platform that it must have.
+
+    Raises:
+        PipelineError: it cannot be found.
+    """
+    try:
+        return await dag.container(platform=platform).from_(address).image_ref()
+    except dagger.QueryError as error:
+        raise PipelineError(
+            Code.BASE_IMAGE_UNAVAILABLE,
+            f"{image}: base image {address} cannot be found: {reason_of(error)}; try again later",
+        ) from error
+
+
 async def find_base(image: Image, logins: Logins) -> BaseLayers | None:
     """Return the base image of an image by its digest; None where it has none, or it is unknown.
 
@@ -72,13 +92,7 @@ async def find_base(image: Image, logins: Logins) -> BaseLayers | None:
     if not image.base:
         return None
     platform = await image.without_environment.platform()
-    try:
-        reference = await dag.container(platform=platform).from_(image.base).image_ref()
-    except dagger.QueryError as error:
-        raise PipelineError(
-            Code.BASE_IMAGE_UNAVAILABLE,
-            f"{image.name}: base image {image.base} cannot be found: {reason_of(error)}; try again later",
-        ) from error
+    reference = await resolve(image.name, image.base, platform)
     repository = repository_of(reference)
     to = Destination(repository, login_for(repository, logins.registries))
     return BaseLayers(image.name, reference, to, reference.rpartition("@")[2], platform)

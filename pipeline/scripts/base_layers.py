@@ -36,13 +36,6 @@ class BaseImage:
         self.job = job
         self.client = client
 
-    def log_in(self, password: str) -> None:
-        """Give regctl the credentials, if there are any."""
-        job = self.job
-        if job.username:
-            login = ("registry", "login", job.host, "--user", job.username, "--pass-stdin", "--skip-check")
-            self.client.run(*login, stdin=password.encode())
-
     def describe(self) -> list[Json]:
         """Return its layers on the job's platform."""
         manifest = self._document(self.job.digest)
@@ -91,7 +84,7 @@ def main(file: str, folder: str) -> int:
     limits = Limits(timeout=job.timeout, tries=job.tries, seconds=job.seconds)
     image = BaseImage(job, Client(limits, program=job.program, name=job.repository))
     try:
-        image.log_in(password)
+        image.client.log_in(job, password)
         if job.action == "fetch":
             image.fetch(output)
         else:

@@ -38,13 +38,6 @@ class Published:
         self.job = job
         self.client = client
 
-    def log_in(self, password: str) -> None:
-        """Give regctl the credentials, if there are any."""
-        job = self.job
-        if job.username:
-            login = ("registry", "login", job.host, "--user", job.username, "--pass-stdin", "--skip-check")
-            self.client.run(*login, stdin=password.encode())
-
     def manifest(self, digest: str) -> Json:
         """Return a manifest or index."""
         name = f"{self.job.repository}@{digest}"
@@ -153,7 +146,7 @@ def main(file: str, layout: str) -> int:
     limits = Limits(timeout=job.timeout, tries=job.tries, seconds=job.seconds)
     published = Published(job, Client(limits, program=job.program, name=job.repository))
     try:
-        published.log_in(os.environ.get("REGISTRY_PASSWORD", ""))
+        published.client.log_in(job, os.environ.get("REGISTRY_PASSWORD", ""))
         differences = iter(compare(published, job.digest, Layout(Path(layout))))
         # Further ones are counted one by one, since there may be any number.
         comparison = Comparison(list(islice(differences, REPORTED)), sum(1 for _ in differences))

@@ -21,7 +21,7 @@ from typing import IO, Final, Self
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from pipeline.scripts.answers import Failure, Request, evaluate
-from pipeline.scripts.messages import Kind
+from pipeline.scripts.messages import Job, Kind
 
 #: Bytes that have to move within the timeout, or the registry counts as silent.
 PART: Final = 1_000_000
@@ -79,6 +79,12 @@ class Client:
         """The prefix of progress lines."""
         self.anonymous = anonymous
         """Whether regctl runs without credentials."""
+
+    def log_in(self, job: Job, password: str, *, checked: bool = False) -> None:
+        """Give regctl the credentials of a job, if there are any; if ``checked``, the registry has to accept them."""
+        if job.username:
+            login = ("registry", "login", job.host, "--user", job.username, "--pass-stdin")
+            self.run(*login, *([] if checked else ["--skip-check"]), stdin=password.encode())
 
     def without_credentials(self) -> Self:
         """Return a client as everybody has it, for a question that may remain open."""

@@ -67,9 +67,7 @@ class Repository:
         if not self.job.username:
             return
         self.doing = "logging in"
-        unchecked = [] if self.job.action == "ask" else ["--skip-check"]
-        login = ("registry", "login", self.job.host, "--user", self.job.username, "--pass-stdin", *unchecked)
-        self.client.run(*login, stdin=password.encode())
+        self.client.log_in(self.job, password, checked=self.job.action == "ask")
 
     def ask(self) -> None:
         """Report the tags, and the digests of the job's tags; check the permission to push if one is missing."""
