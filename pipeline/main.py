@@ -320,6 +320,18 @@ class Pipeline:
 
         return await make((await self._open()).image(image), platform, format)
 
+    @function
+    @explained
+    async def sif(
+        self,
+        image: Annotated[str, Doc("Name of the image")],
+        platform: Annotated[str | None, Doc("Platform, such as linux/arm64; default: the first in image.toml")] = None,
+    ) -> dagger.File:
+        """Build an image, and return it as a SIF file, which Apptainer runs"""
+        from pipeline.commands.sif import make
+
+        return await make(await self._open(), image, platform)
+
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
     @explained
     async def report(

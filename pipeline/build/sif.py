@@ -1,0 +1,146 @@
+"""SIF file of an image, which Apptainer runs: the image's root file system in one file, the same at each build.
+
+Nothing is mounted and no container is started in the engine: mksquashfs reads the root file system as the engine has
+it, with the owners that the image gives. Apptainer itself writes the files that it adds to an image (``/.singularity.d``
+and links to it) for an image without content, which needs no privileges. Its own ``build`` of the whole image writes
+the time of day and a random identifier into the file.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import dagger
+from dagger import dag
+
+from pipeline.build.image import Image
+from pipeline.build.tool_container import read_script, with_scripts
+from pipeline.concurrency import results_of
+from pipeline.config.settings import Settings
+from pipeline.engine_errors import reason_of
+from pipeline.errors import Code, PipelineError
+
+#: PATH in the tool image, which sets none: it is made without a base image.
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: Paths in the containers: the image, the image without content, its name there, and the parts of the SIF file.
+ROOT: Final = "/image"
+_EMPTY: Final = "/empty"
+PARTS: Final = "/parts"
+_SIF: Final = "/image.sif"
+#: Digest of the archive without content that ``squash.sh`` writes as the layer of the image without content.
+NO_FILES: Final = f"sha256:{hashlib.sha256(bytes(1024)).hexdigest()}"
+
+
+async def sif_file(settings: Settings, image: Image, made: datetime | None) -> dagger.File:
+    """Make the SIF file of an image.
+
+    Args:
+        settings: the settings.
+        image: the image for one platform.
+        made: creation time of the image; the start of 1970 if None.
+
+    Raises:
+        PipelineError: the file cannot be made.
+    """
+    architecture = (await image.container.platform()).split("/")[1]
+    config = await read_config(image)
+    created = str(int(made.timestamp()) if made else 0)
+    prefix = image.environment.prefix if image.environment else ""
+    squash = ["sh", "-euc", read_script("squash.sh"), "sh", image.name, architecture, created, prefix]
+    parts = (
+        apptainer(settings)
+        .with_directory(f"{_EMPTY}/{image.name}", empty_image(config, architecture))
+        .with_mounted_directory(ROOT, image.container.rootfs())
+        .with_exec(squash)
+        .directory(PARTS)
+        .with_new_file("oci-config.json", encode(config))
+    )
+    made_file = (
+        dag.container()
+        .from_(settings.fetch_base)
+        .with_(with_scripts("sif.py"))
+        .with_mounted_directory(PARTS, parts)
+        .with_exec(["python", "-m", "pipeline.scripts.sif", PARTS, architecture, created, _SIF])
+        .file(_SIF)
+    )
+    try:
+        return await made_file.sync()
+    except dagger.QueryError as error:
+        raise PipelineError(
+            Code.STEP_FAILED,
+            f"{image.name}: its SIF file was not made: {reason_of(error)}; see that the engine has room on its disk, "
+            "and run the same command again",
+        ) from error
+
+
+def apptainer(settings: Settings) -> dagger.Container:
+    """Return a container with Apptainer, mksquashfs and unsquashfs."""
+    return (
+        dag.container()
+        .from_(settings.apptainer)
+        .with_user("root")
+        .with_env_variable("PATH", _PATH)
+        .with_env_variable("LC_ALL", "C")
+    )
+
+
+async def read_config(image: Image) -> dict[str, Any]:
+    """Read an image's configuration: its variables, entrypoint, arguments, labels, user and folder."""
+    container = image.container
+
+    async def variable(each: dagger.EnvVariable) -> str:
+        return f"{await each.name()}={await each.value()}"
+
+    async def label(each: dagger.Label) -> tuple[str, str]:
+        return await each.name(), await each.value()
+
+    config = {
+        "Env": await results_of(variable, await container.env_variables()),
+        "Entrypoint": await container.entrypoint(),
+        "Cmd": await container.default_args(),
+        "Labels": dict(await results_of(label, await container.labels())),
+        "User": await container.user(),
+        "WorkingDir": await container.workdir(),
+    }
+    return {key: value for key, value in {**config, **image.settings}.items() if value}
+
+
+def empty_image(config: Mapping[str, Any], architecture: str) -> dagger.Directory:
+    """Return an OCI layout with a configuration and an empty layer, whose blob ``squash.sh`` adds."""
+    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": NO_FILES, "size": 1024}
+    document = {
+        "architecture": architecture,
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [NO_FILES]},
+    }
+    blobs: dict[str, str] = {}
+
+    def add(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        text = encode(content)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        blobs[f"blobs/sha256/{digest}"] = text
+        return {"mediaType": kind, "digest": f"sha256:{digest}", "size": len(text.encode())}
+
+    manifest = add(
+        "application/vnd.oci.image.manifest.v1+json",
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": add("application/vnd.oci.image.config.v1+json", document),
+            "layers": [layer],
+        },
+    )
+    blobs["index.json"] = encode({"schemaVersion": 2, "manifests": [manifest]})
+    blobs["oci-layout"] = encode({"imageLayoutVersion": "1.0.0"})
+    folder = dag.directory()
+    for path, text in blobs.items():
+        folder = folder.with_new_file(path, text)
+    return folder
+
+
+def encode(content: Mapping[str, Any]) -> str:
+    """Return a document as text, the same for the same content."""
+    return json.dumps(content, separators=(",", ":"), sort_keys=True)
