@@ -29,8 +29,10 @@ ROOT: Final = "/image"
 _EMPTY: Final = "/empty"
 PARTS: Final = "/parts"
 _SIF: Final = "/image.sif"
-#: Digest of the archive without content that ``squash.sh`` writes as the layer of the image without content.
-NO_FILES: Final = f"sha256:{hashlib.sha256(bytes(1024)).hexdigest()}"
+_OCI: Final = "application/vnd.oci.image"
+#: Size and digest of an archive of no files, which ``squash.sh`` writes as the layer of the image without content.
+NO_BYTES: Final = 1024
+NO_FILES: Final = f"sha256:{hashlib.sha256(bytes(NO_BYTES)).hexdigest()}"
 
 
 async def sif_file(settings: Settings, image: Image, made: datetime | None) -> dagger.File:
@@ -48,10 +50,13 @@ async def sif_file(settings: Settings, image: Image, made: datetime | None) -> d
     config = await read_config(image)
     created = str(int(made.timestamp()) if made else 0)
     prefix = image.environment.prefix if image.environment else ""
+    empty = dag.directory()
+    for path, text in empty_image(config, architecture).items():
+        empty = empty.with_new_file(path, text)
     squash = ["sh", "-euc", read_script("squash.sh"), "sh", image.name, architecture, created, prefix]
     parts = (
         apptainer(settings)
-        .with_directory(f"{_EMPTY}/{image.name}", empty_image(config, architecture))
+        .with_directory(f"{_EMPTY}/{image.name}", empty)
         .with_mounted_directory(ROOT, image.container.rootfs())
         .with_exec(squash)
         .directory(PARTS)
@@ -107,38 +112,27 @@ async def read_config(image: Image) -> dict[str, Any]:
     return {key: value for key, value in {**config, **image.settings}.items() if value}
 
 
-def empty_image(config: Mapping[str, Any], architecture: str) -> dagger.Directory:
-    """Return an OCI layout with a configuration and an empty layer, whose blob ``squash.sh`` adds."""
-    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": NO_FILES, "size": 1024}
-    document = {
-        "architecture": architecture,
-        "os": "linux",
-        "config": config,
-        "rootfs": {"type": "layers", "diff_ids": [NO_FILES]},
-    }
-    blobs: dict[str, str] = {}
+def empty_image(config: Mapping[str, Any], architecture: str) -> dict[str, str]:
+    """Return the files of an OCI layout with a configuration and an empty layer, whose blob ``squash.sh`` adds."""
+    files: dict[str, str] = {}
 
     def add(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
-        text = encode(content)
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        blobs[f"blobs/sha256/{digest}"] = text
-        return {"mediaType": kind, "digest": f"sha256:{digest}", "size": len(text.encode())}
+        data = encode(content).encode()
+        digest = hashlib.sha256(data).hexdigest()
+        files[f"blobs/sha256/{digest}"] = data.decode()
+        return {"mediaType": f"{_OCI}.{kind}", "digest": f"sha256:{digest}", "size": len(data)}
 
-    manifest = add(
-        "application/vnd.oci.image.manifest.v1+json",
-        {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": add("application/vnd.oci.image.config.v1+json", document),
-            "layers": [layer],
-        },
-    )
-    blobs["index.json"] = encode({"schemaVersion": 2, "manifests": [manifest]})
-    blobs["oci-layout"] = encode({"imageLayoutVersion": "1.0.0"})
-    folder = dag.directory()
-    for path, text in blobs.items():
-        folder = folder.with_new_file(path, text)
-    return folder
+    rootfs = {"type": "layers", "diff_ids": [NO_FILES]}
+    document = {"architecture": architecture, "os": "linux", "config": config, "rootfs": rootfs}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{_OCI}.manifest.v1+json",
+        "config": add("config.v1+json", document),
+        "layers": [{"mediaType": f"{_OCI}.layer.v1.tar", "digest": NO_FILES, "size": NO_BYTES}],
+    }
+    files["index.json"] = encode({"schemaVersion": 2, "manifests": [add("manifest.v1+json", manifest)]})
+    files["oci-layout"] = encode({"imageLayoutVersion": "1.0.0"})
+    return files
 
 
 def encode(content: Mapping[str, Any]) -> str:

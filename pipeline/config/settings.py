@@ -91,7 +91,7 @@ class Settings(FileSettings):
     """Image with ``/ko-app/cosign``, which signs images and verifies signatures."""
 
     apptainer: str = "ghcr.io/apptainer/apptainer:1.4.5"
-    """Image with Apptainer and mksquashfs, which make SIF files; nothing is built in a container of Apptainer's."""
+    """Image with Apptainer, mksquashfs and unsquashfs, which make and compare SIF files."""
 
     signing_config: str = ""
     """Path of cosign's signing config in the checkout, which lists the services for signing without a key; defaults to
