@@ -1,9 +1,9 @@
 """SIF file of an image, which Apptainer runs: the image's root file system in one file, the same at each build.
 
-Nothing is mounted and no container is started in the engine: mksquashfs reads the root file system as the engine has
-it, with the owners that the image gives. Apptainer itself writes the files that it adds to an image (``/.singularity.d``
-and links to it) for an image without content, which needs no privileges. Its own ``build`` of the whole image writes
-the time of day and a random identifier into the file.
+mksquashfs reads the root file system as the engine has it, with the owners that the image gives. Apptainer itself
+writes the files that it adds to an image (``/.singularity.d`` and links to it) for an image without content: it mounts
+and starts nothing then, and needs no privileges. Its own ``build`` of the whole image writes the time of day and a
+random identifier into the file.
 """
 
 import hashlib

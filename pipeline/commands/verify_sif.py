@@ -53,10 +53,10 @@ async def verify_sif(checkout: Checkout, image: str, file: dagger.File) -> str:
         raise PipelineError(
             Code.STEP_FAILED, f"{image}: its SIF file was not compared: {reason}; see that the engine has room"
         ) from error
-    hashes = [line.split()[0] for line in (given, own)]
-    if hashes[0] == hashes[1]:
-        return f"{image}: its SIF file has the SHA-256 {hashes[0]}; built here, it is the same bytes\n"
-    raise PipelineError(Code.DIGEST_MISMATCH, explain(image, *hashes, list(differences(lines))))
+    theirs, ours = given.split()[0], own.split()[0]
+    if theirs == ours:
+        return f"{image}: its SIF file has the SHA-256 {ours}; built here, it is the same bytes\n"
+    raise PipelineError(Code.DIGEST_MISMATCH, explain(image, theirs, ours, list(differences(lines))))
 
 
 def explain(image: str, given: str, built: str, found: list[Difference]) -> str:

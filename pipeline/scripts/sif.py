@@ -1,7 +1,7 @@
 """Write a SIF file, the format of Apptainer's images, in which nothing depends on the time of day or on chance.
 
-Usage: python -m pipeline.scripts.sif PARTS ARCHITECTURE CREATED SIF. PARTS is the folder that ``squash.sh`` writes, with
-oci-config.json, CREATED the time of the image in seconds since 1970.
+Usage: python -m pipeline.scripts.sif PARTS ARCHITECTURE CREATED SIF. PARTS is the folder that ``squash.sh`` writes,
+with the image's configuration in oci-config.json; CREATED is the time of the image in seconds since 1970.
 
 A SIF file is a header, a table with 48 descriptors, and the content of the objects, the file system at a multiple of
 4096 bytes. The fields are those of ``header`` and ``rawDescriptor`` in github.com/apptainer/sif/v2 (``pkg/sif``,
@@ -62,7 +62,7 @@ def write(target: Path, parts: Sequence[Part], architecture: str, created: int) 
             place = -(-end // ALIGNMENT) * ALIGNMENT if part.kind == PARTITION else end
             size = part.file.stat().st_size
             descriptors += DESCRIPTOR.pack(
-                part.kind, True, number, GROUP, 0, place, size, place - end + size,
+                part.kind, 1, number, GROUP, 0, place, size, place - end + size,
                 created, created, 0, 0, part.name, part.details,
             )  # fmt: skip
             file.seek(place)

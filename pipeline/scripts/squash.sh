@@ -9,10 +9,10 @@ umask 022
 mkdir /parts
 
 # Apptainer's own files for this configuration. It mounts and starts nothing for it.
-cd /empty
+cd /empty || exit
 head -c 1024 /dev/zero > "$name/blobs/sha256/$(head -c 1024 /dev/zero | sha256sum | cut -d ' ' -f 1)"
 apptainer --quiet build --disable-cache --arch "$architecture" --sandbox /added "oci:$name"
-cd /added
+cd /added || exit
 date=$(date -u -d "@$created" +%A_%-d_%B_%Y_%-H:%-M:%-S_UTC)
 sed -i "s/\(\"org.label-schema.build-date\": \"\)[^\"]*/\1$date/" .singularity.d/labels.json
 

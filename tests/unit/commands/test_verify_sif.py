@@ -29,7 +29,7 @@ def test_a_link_is_compared_by_its_target() -> None:
 
 
 def test_other_differences_are_named() -> None:
-    """A path that one file has, content that a listing does not show, and parts of the format."""
+    """A path in one of the files, content that a listing does not show, and parts of the format."""
     found = list(differences([f"built\t{BUILT}", f"given\t{GIVEN}x", "content\t/etc/issue", "object\t1"]))
     assert found == [
         ("/etc/issue", "content", "", ""),

@@ -129,7 +129,11 @@ async def test_a_tool_that_is_set_with_a_digest_needs_no_line(checkout: Checkout
 @pytest.mark.parametrize(
     ("held", "where", "facts"),
     [
-        ({PYTHON: ONE, COSIGN: THREE, APPTAINER: FOUR}, "pyproject.toml:2", [f"lacks {REGCTL}.9", "'regctl' in pyproject.toml"]),
+        (
+            {PYTHON: ONE, COSIGN: THREE, APPTAINER: FOUR},
+            "pyproject.toml:2",
+            [f"lacks {REGCTL}.9", "'regctl' in pyproject.toml"],
+        ),
         (HELD, "tools.lock:6", [f"has {REGCTL}, which is none of the pipeline's tools"]),
     ],
     ids=["missing", "superfluous"],
