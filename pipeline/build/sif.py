@@ -88,6 +88,7 @@ def apptainer(settings: Settings) -> dagger.Container:
         .with_user("root")
         .with_env_variable("PATH", _PATH)
         .with_env_variable("LC_ALL", "C")
+        .with_env_variable("APPTAINER_TMPDIR", "/var/tmp")  # noqa: S108  # of the container, where /tmp is in memory
     )
 
 

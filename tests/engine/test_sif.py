@@ -15,7 +15,7 @@ from dagger import dag
 from pipeline.build import sif
 from pipeline.build.image import Environment, Image
 from pipeline.config.settings import Settings
-from tests.engine.conftest import Checkout, answer, copy_module, refused
+from tests.engine.conftest import Checkout, answer, copy_module, failure, refused
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("connection")]
 MADE: Final = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -24,29 +24,37 @@ PREFIX: Final = "/app/envs/own"
 LINE: Final = re.compile(r"(\S+) (\S+) +\d+ (\S+ \S+) (/.*)")
 
 
-def tiny(*, entrypoint: bool = True) -> Image:
+#: Makes the files of an image in /made.
+FILES: Final = """
+mkdir -p /made/app/envs/own/bin /made/app/envs/own/share /made/workspace
+cd /made/app/envs/own
+echo '#!/bin/sh' > bin/program
+chmod 0755 bin/program
+ln -s program bin/link
+echo x > share/private
+chmod 0640 share/private
+echo 1 > '/made/workspace/a name'
+chown -R 1000:100 /made/workspace
+chmod 1777 /made/workspace
+find /made -exec touch -h -d @315532800 {} +
+"""
+
+
+def tiny() -> Image:
     """An image of a few files, made in another way each time: folders above the environment have the time of now."""
-    files = (
-        dag.directory()
-        .with_new_file("bin/program", "#!/bin/sh\n", permissions=0o755)
-        .with_new_file("share/private", "x", permissions=0o640)
-        .with_timestamps(315532800)
-    )
-    link = dag.directory().with_symlink("program", "link").with_timestamps(315532800)
     token = secrets.token_hex(4)
+    made = dag.container().from_(Settings().fetch_base).with_exec(["sh", "-euc", FILES]).directory("/made")
     container = (
         dag.container()
+        .with_directory("/", made)
         .with_new_file(f"/app/envs/{token}", token)
-        .with_directory(PREFIX, files)
-        .with_directory(f"{PREFIX}/bin", link)
-        .with_directory("/workspace", dag.directory().with_new_file("a name", "1").with_timestamps(0), owner="1000:100")
         .without_file(f"/app/envs/{token}")
         .with_env_variable("WORD", "one two")
         .with_label("org.opencontainers.image.title", "tiny")
+        .with_entrypoint([f"{PREFIX}/bin/program"])
+        .with_default_args(["a b"])
     )
-    if entrypoint:
-        container = container.with_entrypoint(["/app/envs/own/bin/program"]).with_default_args(["a b"])
-    return Image("tiny", container, container, Environment(files, PREFIX, dag.file("layers", "{}")))
+    return Image("tiny", container, container, Environment(made, PREFIX, dag.file("layers", "{}")))
 
 
 async def listed(file: dagger.File) -> dict[str, tuple[str, str, str]]:
@@ -81,7 +89,8 @@ async def test_a_file_has_the_image_and_what_apptainer_adds() -> None:
     assert found[f"{PREFIX}/bin/program"] == ("-rwxr-xr-x", "0/0", "1980-01-01 00:00")
     assert found[f"{PREFIX}/share/private"] == ("-rw-r-----", "0/0", "1980-01-01 00:00")
     assert found[f"{PREFIX}/bin/link -> program"][:2] == ("lrwxrwxrwx", "0/0")
-    assert found["/workspace/a name"] == ("-rw-r--r--", "1000/100", "1970-01-01 00:00")
+    assert found["/workspace"] == ("drwxrwxrwt", "1000/100", "1980-01-01 00:00")
+    assert found["/workspace/a name"] == ("-rw-r--r--", "1000/100", "1980-01-01 00:00")
     added = {path: entry for path, entry in found.items() if not path.startswith(("/app", "/workspace"))}
     assert {"/.run -> .singularity.d/actions/run", "/.singularity.d/libs", "/dev", "/proc", "/sys"} <= added.keys()
     assert added["/.singularity.d/actions/exec"] == ("-rwxr-xr-x", "0/0", "2026-02-03 04:05")
@@ -118,8 +127,10 @@ async def test_a_file_is_exported_and_verified(tmp_path: Path) -> None:
     given = dag.host().file(str(file))
     assert digest in await answer(checkout, "verify", image="plain", sif=given)
     checkout.write("plain/greeting", "goodbye, all of you\n")
-    message = await refused(checkout, "verify", image="plain", sif=given)
+    message = (await failure(checkout, "verify", image="plain", sif=given)).message
     assert digest in message
+    rows = [line for line in message.splitlines() if "/usr/local/share/greeting" in line]
+    assert [row.split("│")[2].strip() for row in rows] == ["size"]
 
 
 async def test_what_is_no_sif_file_is_refused(checkout: Checkout) -> None:
