@@ -81,7 +81,7 @@ def differences(lines: list[str]) -> Iterator[Difference]:
         elif match := _FILE.fullmatch(text):
             *values, name = match.groups()
             path, _, link = name.partition(" -> ")
-            listed[side][path] = dict(zip(ATTRIBUTES, [*values, link], strict=True))
+            listed[side][path or "/"] = dict(zip(ATTRIBUTES, [*values, link], strict=True))
     for path in sorted(listed["given"].keys() | listed["built"].keys()):
         old, new = listed["given"].get(path), listed["built"].get(path)
         if old is None or new is None:

@@ -28,6 +28,14 @@ def test_a_link_is_compared_by_its_target() -> None:
     ]
 
 
+def test_the_root_is_a_path() -> None:
+    """Programs list it without a name."""
+    line = "drwxr-xr-x 0/0                120 1980-01-01 00:0"
+    assert list(differences([f"given\t{line}0 ", f"built\t{line}1 "])) == [
+        ("/", "time", "1980-01-01 00:00", "1980-01-01 00:01")
+    ]
+
+
 def test_other_differences_are_named() -> None:
     """A path in one of the files, content that a listing does not show, and parts of the format."""
     found = list(differences([f"built\t{BUILT}", f"given\t{GIVEN}x", "content\t/etc/issue", "object\t1"]))
