@@ -12,8 +12,8 @@ from tests.sandbox.clients import HOME
 
 #: Lists what an image has: kind, mode, link, size of files, and path. Apptainer mounts its own over the others.
 LIST: Final = """
-find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /var/tmp -o -path /home -o -path /root \\) \\
-    -prune -o -type f -printf 'f %m %s %p\\n' -o -printf '%y %m %l %p\\n' | sort
+find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /var/tmp -o -path /home \\) -prune \\
+    -o -path /root -prune -o -type f -printf 'f %m %s %p\\n' -o -printf '%y %m %l %p\\n' | sort
 """
 #: Paths of which Apptainer shows its own, or which say how and when a file was made.
 OWN: Final = (
