@@ -218,7 +218,8 @@ class Pipeline:
     async def verify(  # noqa: PLR0913, PLR0917  # options of the CLI
         self,
         image: Annotated[str, Doc("Name of the image")],
-        digest: Annotated[str, Doc("Digest of the published image, such as sha256:0123…")],
+        digest: Annotated[str | None, Doc("Digest of the published image, such as sha256:0123…")] = None,
+        sif: Annotated[dagger.File | None, Doc("SIF file of the image to compare, instead of --digest")] = None,
         repository: Annotated[
             str | None,
             Doc("Repository of the published image, such as ghcr.io/maniaclab/ml-platform; default: its first one"),
@@ -237,8 +238,12 @@ class Pipeline:
     ) -> str:
         """Build an image again, and fail with a list of differences unless it is the published one"""
         from pipeline.attestations.signer import choose_signer
-        from pipeline.commands.verify import verify
+        from pipeline.commands.verify import choose_digest, verify
+        from pipeline.commands.verify_sif import verify_sif
 
+        digest = choose_digest(digest, sif=sif is not None)
+        if sif:
+            return await verify_sif(await self._open(docker_config), image, sif)
         return await verify(
             await self._open(docker_config),
             image,
@@ -319,6 +324,18 @@ class Pipeline:
         from pipeline.commands.sbom import make
 
         return await make((await self._open()).image(image), platform, format)
+
+    @function
+    @explained
+    async def sif(
+        self,
+        image: Annotated[str, Doc("Name of the image")],
+        platform: Annotated[str | None, Doc("Platform, such as linux/arm64; default: the first in image.toml")] = None,
+    ) -> dagger.File:
+        """Build an image, and return it as a SIF file, which Apptainer runs"""
+        from pipeline.commands.sif import make
+
+        return await make(await self._open(), image, platform)
 
     @function(cache="never")  # type: ignore[call-overload, untyped-decorator]  # its overloads do not know `cache`
     @explained

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
-ENGINE: Final = Path(__file__).parent / "engine"
+ENGINE: Final = tuple(Path(__file__).parent / name for name in ("engine", "clients"))
 #: Tests that need the sandbox for themselves, since they break what others use: one process runs all of them.
 ALONE: Final = "tests/engine/alone/"
+#: Tests that share a login node and what was pulled there.
+CLIENTS: Final = "tests/clients/"
 #: The engine is waited for most of the time, so that this many are worth their memory on two cores.
 WORKERS: Final = 3
 
@@ -22,10 +24,11 @@ settings.load_profile("here")
 
 
 class ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """One process a file, as what a module's tests share is made once; and one for all that are alone."""
+    """One process a file, as what a module's tests share is made once; and one for all of a folder that shares more."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return ALONE if nodeid.startswith(ALONE) else str(super()._split_scope(nodeid))
+        file = str(super()._split_scope(nodeid))
+        return next((folder for folder in (ALONE, CLIENTS) if nodeid.startswith(folder)), file)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,9 +59,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     sizes = {path: path.stat().st_size for path in {item.path for item in items}}
 
-    def turn(item: pytest.Item) -> tuple[bool, bool, int, str]:
-        engine, alone = item.path.is_relative_to(ENGINE), item.nodeid.startswith(ALONE)
-        return not engine, alone, -sizes[item.path], str(item.path)
+    def turn(item: pytest.Item) -> tuple[bool, bool, bool, int, str]:
+        engine, alone = any(map(item.path.is_relative_to, ENGINE)), item.nodeid.startswith(ALONE)
+        return not engine, alone, not item.nodeid.startswith(CLIENTS), -sizes[item.path], str(item.path)
 
     items.sort(key=turn)
 

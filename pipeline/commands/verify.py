@@ -32,6 +32,19 @@ DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 SHOWN = 20
 
 
+def choose_digest(digest: str | None, *, sif: bool) -> str:
+    """Return the digest to verify; an empty string for a SIF file.
+
+    Raises:
+        PipelineError: there is neither, or both.
+    """
+    if (digest is not None) == sif:
+        raise PipelineError(
+            Code.OPTION_CONFLICT, "verify needs --digest of an image or --sif with a SIF file, and not both; name one"
+        )
+    return digest or ""
+
+
 async def verify(  # noqa: PLR0913  # options of the command
     checkout: Checkout,
     image: str,

@@ -35,7 +35,7 @@ REGISTRY: Final = r"^[a-z0-9.-]+(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$"
 LEAST_PARALLELISM: Final = 4
 #: Settings that name a tool image: an image whose programs the pipeline runs, and of which nothing becomes part of an
 #: image.
-TOOLS: Final = ("fetch_base", "regctl", "cosign")
+TOOLS: Final = ("fetch_base", "regctl", "cosign", "apptainer")
 #: Settings that hold the path of a file in the checkout.
 FILES: Final = ("signing_config", "trusted_root")
 
@@ -89,6 +89,9 @@ class Settings(FileSettings):
 
     cosign: str = "ghcr.io/sigstore/cosign/cosign:v3.1.3"
     """Image with ``/ko-app/cosign``, which signs images and verifies signatures."""
+
+    apptainer: str = "ghcr.io/apptainer/apptainer:1.4.5"
+    """Image with Apptainer, mksquashfs and unsquashfs, which make and compare SIF files."""
 
     signing_config: str = ""
     """Path of cosign's signing config in the checkout, which lists the services for signing without a key; defaults to

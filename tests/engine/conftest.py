@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +40,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 CODED = re.compile(r"(?P<sentence>.*) \[(?P<code>[a-z-]+)\]")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def turn(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Share the sandbox with the files of other processes; those in ``alone`` wait until they have it to themselves.
+@contextmanager
+def share_sandbox(*, alone: bool = False) -> Iterator[None]:
+    """Wait until the sandbox can be shared with the tests of other processes, or until this one has it to itself.
 
     Who waits for it alone keeps the next ones at the gate, so that its turn comes.
     """
-    alone = request.path.is_relative_to(Path(__file__).parent / "alone")
     folder = current().folder
     with (folder / "gate.lock").open("w") as gate, (folder / "turn.lock").open("w") as taken:
         fcntl.flock(gate, fcntl.LOCK_EX)
         fcntl.flock(taken, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         fcntl.flock(gate, fcntl.LOCK_UN)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def turn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Share the sandbox with the files of other processes; those in ``alone`` wait until they have it to themselves."""
+    with share_sandbox(alone=request.path.is_relative_to(Path(__file__).parent / "alone")):
         yield
 
 

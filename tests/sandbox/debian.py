@@ -28,6 +28,8 @@ OPTIONS: Final = (
     # OpenSSL would look for them one by one.
     '--customize-hook=ln -sf /etc/ssl/certs/ca-certificates.crt "$1/usr/lib/ssl/cert.pem"',
 )
+#: Options for the suite that changes each day: where it is served as it was on one day, its index has expired.
+UNSTABLE_OPTIONS: Final = ('--aptopt=Acquire::Check-Valid-Until "false"',)
 
 
 def root_layer(suite: str, packages: Sequence[str], say: Callable[[str], None], name: str = "", hook: str = "") -> Path:
@@ -44,7 +46,8 @@ def root_layer(suite: str, packages: Sequence[str], say: Callable[[str], None], 
         SandboxError: Debian's package archive cannot be reached, or a package cannot be installed.
     """
     part_name = f"debian-{name or suite}"
-    options = [*OPTIONS, f"--include={','.join(packages)}", *([f"--customize-hook={hook}"] if hook else [])]
+    more = UNSTABLE_OPTIONS if suite == "sid" else ()
+    options = [*OPTIONS, *more, f"--include={','.join(packages)}", *([f"--customize-hook={hook}"] if hook else [])]
 
     def make(part: Path) -> None:
         log = cache.root() / "sandbox" / "log" / f"make-{part_name}.log"

@@ -26,6 +26,8 @@ COSIGN: Final = oci.Settings(
     entrypoint=["/ko-app/cosign"],
     user="65532",
 )
+#: It has no variables: its project makes it without a base image.
+APPTAINER: Final = oci.Settings(command=["/usr/bin/apptainer"])
 
 #: Each image: its layers, the lowest first, and its settings.
 IMAGES: Final = {
@@ -38,10 +40,12 @@ IMAGES: Final = {
     "docker.io/library/python:3.13-slim": (("trixie-python",), PYTHON),
     "ghcr.io/regclient/regctl:v0.11.7": (("regctl",), REGCTL),
     "ghcr.io/sigstore/cosign/cosign:v3.1.3": (("cosign",), COSIGN),
+    "ghcr.io/apptainer/apptainer:1.4.5": (("sid-apptainer",), APPTAINER),
 }
 
 PIP_SCRIPT: Final = "#!/usr/local/bin/python3\nimport sys\nfrom pip._internal.cli.main import main\nsys.exit(main())\n"
 
+APPTAINER_PACKAGES: Final = ("apptainer", "ca-certificates", "squashfs-tools")
 PYTHON_PACKAGES: Final = ("ca-certificates", "python3", "python3-venv")
 #: Debian's own Python, where that of python.org would be, and willing to have packages installed.
 PYTHON_HOOK: Final = (
@@ -123,6 +127,7 @@ def root_layers(say: Callable[[str], None]) -> dict[str, Path]:
             "trixie-python": pool.submit(
                 debian.root_layer, "trixie", PYTHON_PACKAGES, say, "trixie-python", PYTHON_HOOK
             ),
+            "sid-apptainer": pool.submit(debian.root_layer, "sid", APPTAINER_PACKAGES, say, "sid-apptainer"),
         }
     return {name: root.result() for name, root in roots.items()}
 

@@ -27,9 +27,9 @@ from tests.unit.conftest import CheckoutFolder
 from tests.unit.refusals import refused
 
 ROOT = Path(__file__).parents[3]
-PYTHON, REGCTL, COSIGN = tool_images.used(Settings()).values()
-ONE, TWO, THREE = (f"sha256:{digit * 64}" for digit in "123")
-HELD = {PYTHON: ONE, REGCTL: TWO, COSIGN: THREE}
+PYTHON, REGCTL, COSIGN, APPTAINER = tool_images.used(Settings()).values()
+ONE, TWO, THREE, FOUR = (f"sha256:{digit * 64}" for digit in "1234")
+HELD = {PYTHON: ONE, REGCTL: TWO, COSIGN: THREE, APPTAINER: FOUR}
 RELOCK = "run 'dagger call lock' and commit tools.lock"
 NOTE = "without tools.lock, tool images are what their tags are now; 'dagger call lock' pins them"
 
@@ -117,9 +117,10 @@ async def test_a_tool_that_is_set_with_a_digest_needs_no_line(checkout: Checkout
     """Its own digest counts."""
     settings = f"[tool.pipeline]\nregctl = '{REGCTL}@{ONE}'\n"
     checkout.write("pyproject.toml", settings)
-    checkout.write("tools.lock", tool_images.write({PYTHON: ONE, COSIGN: THREE}))
+    checkout.write("tools.lock", tool_images.write({PYTHON: ONE, COSIGN: THREE, APPTAINER: FOUR}))
     assert (await opened(checkout)).settings.regctl == f"{REGCTL}@{ONE}"
-    checkout.write("pyproject.toml", f"{settings}cosign = 'a/cosign@{ONE}'\nfetch_base = 'a/python@{ONE}'\n")
+    others = ("cosign", "fetch_base", "apptainer")
+    checkout.write("pyproject.toml", settings + "".join(f"{key} = 'a/{key}@{ONE}'\n" for key in others))
     checkout.remove("tools.lock")
     assert tool_images.unpinned((await opened(checkout)).settings) == ""
 
@@ -128,8 +129,12 @@ async def test_a_tool_that_is_set_with_a_digest_needs_no_line(checkout: Checkout
 @pytest.mark.parametrize(
     ("held", "where", "facts"),
     [
-        ({PYTHON: ONE, COSIGN: THREE}, "pyproject.toml:2", [f"lacks {REGCTL}.9", "'regctl' in pyproject.toml"]),
-        (HELD, "tools.lock:5", [f"has {REGCTL}, which is none of the pipeline's tools"]),
+        (
+            {PYTHON: ONE, COSIGN: THREE, APPTAINER: FOUR},
+            "pyproject.toml:2",
+            [f"lacks {REGCTL}.9", "'regctl' in pyproject.toml"],
+        ),
+        (HELD, "tools.lock:6", [f"has {REGCTL}, which is none of the pipeline's tools"]),
     ],
     ids=["missing", "superfluous"],
 )
@@ -223,8 +228,8 @@ def test_the_lock_is_uploaded_and_is_no_part_of_the_module(tmp_path: Path) -> No
 async def test_outdated_knows_the_tools(checkout: CheckoutFolder) -> None:
     """A tag that moved, a newer release, and where each is changed: in the lock, or in the settings."""
     checkout.write("pyproject.toml", f"[tool.pipeline]\ncosign = '{COSIGN}@{ONE}'\n")
-    checkout.write("tools.lock", tool_images.write({PYTHON: ONE, REGCTL: TWO}))
-    python, regctl, cosign = find_tools(await opened(checkout))
+    checkout.write("tools.lock", tool_images.write({PYTHON: ONE, REGCTL: TWO, APPTAINER: FOUR}))
+    python, regctl, cosign, _ = find_tools(await opened(checkout))
     assert (python.reference, python.digest, python.remedy) == (PYTHON, ONE, "dagger call lock")
     assert (cosign.reference, cosign.digest, cosign.remedy) == (f"{COSIGN}@{ONE}", ONE, "'cosign' in pyproject.toml")
     moved = RepositoryReport(tags=["3.12-slim", "3.14-slim", "3.14.1"], digests={"3.12-slim": TWO})

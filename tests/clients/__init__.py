@@ -1,0 +1,1 @@
+"""Published images as real Apptainer and Podman run them."""

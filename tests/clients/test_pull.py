@@ -1,0 +1,64 @@
+"""Bytes that an update moves, as the registry counts them."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import pytest
+
+from tests.clients.site import QUICKLY, VERSION, Site
+from tests.sandbox.state import current
+
+NEXT: Final = "2026.3.0"
+#: A line of nginx's log: the path of a blob that was sent, and the number of its bytes.
+SENT: Final = re.compile(r'"GET /v2/(?P<repository>\S+)/blobs/\S+ HTTP/[0-9.]+" 200 (?P<bytes>\d+) ')
+#: Commands that pull an image, by client.
+PULL: Final = {
+    "Podman": ("podman", "pull", "--quiet"),
+    "Apptainer": ("apptainer", "--quiet", "pull", "--force", "pulled.sif"),
+}
+MANIFEST: Final = "Accept: application/vnd.oci.image.manifest.v1+json"
+
+
+@contextmanager
+def counted(site: Site) -> Iterator[list[int]]:
+    """The sizes of the blobs that the registry sends meanwhile, of repositories of this site."""
+    log = current().log / "ghcr.io.access.log"
+    before = log.stat().st_size
+    sizes: list[int] = []
+    yield sizes
+    with log.open() as lines:
+        lines.seek(before)
+        for sent in map(SENT.search, lines):
+            if sent and f"ghcr.io/{sent['repository']}".startswith(site.registry):
+                sizes.append(int(sent["bytes"]))
+
+
+def blobs(site: Site, reference: str) -> dict[str, int]:
+    """The digests of an image's blobs, and their sizes."""
+    repository, _, version = reference.removeprefix("ghcr.io/").rpartition(":")
+    url = f"https://ghcr.io/v2/{repository}/manifests/{version}"
+    manifest = json.loads(site.clients.run("curl", "--silent", "--fail", "--header", MANIFEST, url))
+    return {blob["digest"]: blob["size"] for blob in (manifest["config"], *manifest["layers"])}
+
+
+@pytest.mark.parametrize("client", PULL)
+def test_an_update_moves_what_changed(site: Site, client: str) -> None:
+    """Who has an image gets of its next version what is new, and the layers below it not once more."""
+    old = site.reference("tiny")
+    site.shop.checkout.write("tiny/data", "other data")
+    new = site.reference("tiny", NEXT)
+    before, after = blobs(site, old), blobs(site, new)
+    changed = [size for digest, size in after.items() if digest not in before]
+
+    def pull(reference: str) -> list[int]:
+        source = f"docker://{reference}" if client == "Apptainer" else reference
+        with counted(site) as sizes:
+            site.clients.run(*PULL[client], source, environment=QUICKLY)
+        return sizes
+
+    pull(old)
+    assert sorted(pull(new)) == sorted(changed)
+    assert 0 < sum(changed) < sum(after.values()) / 100
