@@ -8,7 +8,6 @@ from dagger import dag
 
 from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.checkout import Checkout
-from pipeline.commands.publish import repositories
 from pipeline.concurrency import results_of
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import RegistryAuth, known_logins, login_for
@@ -31,6 +30,7 @@ from pipeline.page import (
     newest,
     reference_of,
 )
+from pipeline.publishing.repositories import repositories
 from pipeline.registry.client import Destination, Registry, describe_failure
 from pipeline.smoke.probe_images import probe_images
 
