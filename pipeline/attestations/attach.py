@@ -160,6 +160,8 @@ async def attachments(
         subjects = dict(zip(artifact.manifests, sif.manifests, strict=True))
         for sbom in [each for name, each in attached.items() if name != PROVENANCE.name]:
             attached[_of_sif(sbom.name)] = replace(sbom, name=_of_sif(sbom.name), subject=subjects[sbom.subject])
+        tool = source.settings.apptainer
+        materials += [provenance.of_image(tool)] if has_digest(tool) else []
         statement = provenance.describe_sif(source.name, sif.digest, artifact.digest, materials, builder)
         document = _attach_provenance(f"{source.name}.sif", sif.digest, statement)
         attached[_of_sif(document.name)] = replace(document, name=_of_sif(document.name))

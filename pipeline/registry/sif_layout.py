@@ -22,9 +22,7 @@ from pipeline.scripts.messages import SifAssembly
 _FILES: Final = "/sifs"
 
 
-async def make_sif(
-    settings: Settings, images: Sequence[Image], made: datetime | None, artifact: Artifact
-) -> Artifact:
+async def make_sif(settings: Settings, images: Sequence[Image], made: datetime | None, artifact: Artifact) -> Artifact:
     """Make the SIF of an image for each platform, and put them into an OCI layout.
 
     Args:

@@ -294,7 +294,9 @@ def test_a_sif_has_tags_of_its_own() -> None:
     push_both(one)
     assert found.to_move(one) == ["2026.2", "2026.2-sif", "latest-sif"]
     (note,) = found.notes
-    assert note == f"small as a SIF, whose file has {FILE}: apptainer pull small.sif oras://ghcr.io/lab/small:2026.2.0-sif"
+    assert (
+        note == f"small as a SIF, whose file has {FILE}: apptainer pull small.sif oras://ghcr.io/lab/small:2026.2.0-sif"
+    )
 
 
 def test_a_tag_with_another_sif_is_taken() -> None:

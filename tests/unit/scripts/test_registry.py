@@ -243,9 +243,7 @@ def test_push_never_takes_a_tag_from_another_sif() -> None:
     client = FakeClient({"1.2.3-sif": OTHER})
     failure = run(client, "push", tags=["1.2.3", "1.2.3-sif"], sif=digest_of(SIF)).failure
     assert failure is not None
-    assert failure.reason == (
-        f"1.2.3-sif is there already with {digest_of(OTHER)}, and {digest_of(SIF)} was built"
-    )
+    assert failure.reason == (f"1.2.3-sif is there already with {digest_of(OTHER)}, and {digest_of(SIF)} was built")
     assert client.tags == {"1.2.3": IMAGE, "1.2.3-sif": OTHER}
 
 
