@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import Code
 from pipeline.scripts.sif_layout import CONFIG_TYPE, FILE_TYPE
-from tests.engine.publishing import BOTH_KINDS, FIXED, MOVING, SPEC, Shop, open_shop, skopeo
+from tests.engine.publishing import BOTH_KINDS, FIXED, MOVING, SPEC, Shop, docker_config, open_shop, skopeo
 from tests.engine.test_attestations import CYCLONEDX, IN_TOTO, SPDX, document, get, referrers
 from tests.engine.test_signing import BY_KEY, TYPES, cosign_accepts, make_keys
 from tests.engine.traces import log_sizes, writes
@@ -66,7 +65,9 @@ async def test_a_sif_is_published_beside_its_image(shop: Shop, tmp_path: Path) -
     assert (again.results(), again.notes) == ({"already there"}, outcome.notes)
     assert writes(sizes, shop) == []
 
-    skopeo("copy", f"docker://{repository}:latest", f"docker://{repository}:2026.2.1-sif")
+    skopeo(
+        "copy", f"--authfile={docker_config()}", f"docker://{repository}:latest", f"docker://{repository}:2026.2.1-sif"
+    )
     refused = await shop.publish("v2026.2.1", commit="1" * 40)
     assert refused.failure.startswith("nothing was pushed, because a published tag is never given to another image: ")
     assert f"{repository}:2026.2.1-sif is sha256:" in refused.failure

@@ -12,7 +12,6 @@ from pipeline.attestations import attach
 from pipeline.attestations.attach import names, sign_documents, signed_about_image, signed_sboms
 from pipeline.attestations.signer import Signer, Signing
 from pipeline.attestations.statements import SignedDocument
-from pipeline.build.image import Image
 from pipeline.config.image_toml import ImageSpec, Platform
 from pipeline.registry.artifact import Artifact
 from pipeline.registry.attachment import Attachment
@@ -75,7 +74,7 @@ async def test_documents_of_a_sif_are_about_its_own_digest(
     sif = Artifact(Mock(), SIF_INDEX, (SIF_AMD, SIF_ARM))
     platforms: tuple[Platform, ...] = ("linux/amd64", "linux/arm64")
     source = checkout.source(ImageSpec(description="d", platforms=platforms))
-    built: dict[Platform, Image] = dict.fromkeys(platforms, Mock())
+    built: dict[Platform, Mock] = dict.fromkeys(platforms, Mock())
     found = await attach.attachments(source, built, Artifact(Mock(), INDEX, (AMD, ARM), sif=sif), "nobody")
     assert tuple(each.name for each in found) == names(platforms, signed=False, sif=True)
     assert [each.subject for each in found] == [
