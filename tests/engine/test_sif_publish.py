@@ -74,7 +74,7 @@ async def test_a_sif_is_published_beside_its_image(shop: Shop, tmp_path: Path) -
 
 
 async def test_documents_are_attached_to_the_sif(shop: Shop) -> None:
-    """The SBOMs of its image, and a provenance that names it and the digest of the image; a dry run tells of them."""
+    """The SBOMs of its image, and a provenance with the digest of the image; a dry run lists them."""
     with_sif(shop)
     planned = await shop.publish(dry_run=True)
     outcome = await shop.publish()
