@@ -5,8 +5,8 @@ of the platform, since each platform has its own packages. Provenance and signat
 Where an image is signed, its SBOMs and provenance are too: beside each plain document, which programs find by its media
 type, there is a bundle with a signed statement of the same content.
 
-Who has a SIF's digest has not that of its image, so everything is attached to the SIF as well: the same SBOMs, because
-its files are the image's, and a provenance of its own.
+A user of a SIF does not know the digest of its image, so everything is attached to the SIF as well: the same SBOMs,
+because its files are the image's, and a provenance of its own.
 """
 
 import hashlib
