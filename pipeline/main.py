@@ -116,7 +116,9 @@ class Pipeline:
         from pipeline.publishing import tag_policy
 
         checkout = await self._open()
-        return tag_policy.draw(tag_policy.report(tag, tag_policy.plan_checkout(tag, commit, checkout.commit)), format)
+        tags = tag_policy.plan_checkout(tag, commit, checkout.commit)
+        sifs = [image.name for image in checkout.images() if image.spec.sif]
+        return tag_policy.draw(tag_policy.report(tag, tags, sifs), format)
 
     @function
     def with_registry_auth(

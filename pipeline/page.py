@@ -5,19 +5,18 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.build.layer_plan import Limits, assign
 from pipeline.config.image_toml import ImageSpec
 from pipeline.locks.diff import TargetDiff, compare, summarize, topic
 from pipeline.locks.lockfile import LockTarget, Package, Packages
+from pipeline.registry.tags import USUAL_TAG
+from pipeline.scripts.messages import SIF
 from pipeline.smoke.results import Results
 
 #: Number of tags that the page shows of one repository.
 SHOWN: Final = 10
-#: Tag of an image if no registry listed its tags.
-USUAL_TAG: Final = "latest"
 
 
 class _Frozen(BaseModel):
@@ -61,6 +60,8 @@ class Tag(_Frozen):
 
     name: str
     digest: str
+    sif: str = ""
+    """The digest of the SIF beside it; empty if it has none."""
 
 
 class Repository(_Frozen):
@@ -193,13 +194,14 @@ def describe_facts(spec: ImageSpec, base: str, platform: str, commit: str) -> di
     return {title: text for title, text in facts.items() if text}
 
 
-def commands(image: str, spec: ImageSpec, reference: str) -> tuple[Command, ...]:
+def commands(image: str, spec: ImageSpec, reference: str, sif: str = "") -> tuple[Command, ...]:
     """Return the commands that start an image: a shell in each runtime, and the servers of its probes.
 
     Args:
         image: the image's name.
         spec: its image.toml.
         reference: the published image with its tag.
+        sif: the published SIF with its tag; empty if there is none.
     """
     gpu = spec.cuda is not None
     pod = re.sub(r"[^a-z0-9]+", "-", image.lower()).strip("-") or "image"
@@ -212,27 +214,12 @@ def commands(image: str, spec: ImageSpec, reference: str) -> tuple[Command, ...]
         ],
         "Apptainer": ["apptainer", "exec", *(["--nv"] if gpu else []), f"docker://{reference}", "bash"],
     }  # fmt: skip
+    if sif:
+        lines["Apptainer, as a file"] = ["apptainer", "pull", f"{image}.sif", f"oras://{sif}"]
     for server in spec.probes.servers:
         port = f"{server.port}:{server.port}"
         lines[f"{server.title} (Docker)"] = ["docker", "run", "--rm", "-it", "-p", port, reference, *server.command]
     return tuple(Command(title=title, text=shlex.join(words)) for title, words in lines.items())
-
-
-def newest(tags: Iterable[str]) -> list[str]:
-    """Sort the tags of a repository for people: words, then versions from the newest, then commits."""
-
-    def order(tag: str) -> tuple[bool, bool, Version, str]:
-        version = _version(tag)
-        return tag == USUAL_TAG, version is None and not tag.startswith("sha-"), version or Version("0"), tag
-
-    return sorted(tags, key=order, reverse=True)
-
-
-def _version(tag: str) -> Version | None:
-    try:
-        return Version(tag)
-    except InvalidVersion:
-        return None
 
 
 def reference_of(repositories: Sequence[Repository]) -> str:
@@ -241,3 +228,14 @@ def reference_of(repositories: Sequence[Repository]) -> str:
         if repository.tags:
             return f"{repository.name}:{repository.tags[0].name}"
     return f"{repositories[0].name}:{USUAL_TAG}"
+
+
+def sif_of(repositories: Sequence[Repository], spec: ImageSpec) -> str:
+    """Return the SIF for the commands: the first that a registry listed; empty if there is none.
+
+    If no registry has answered, it is `latest-sif` of the first repository where the image has a SIF.
+    """
+    listed = [f"{each.name}:{tag.name}{SIF}" for each in repositories for tag in each.tags if tag.sif]
+    if listed or not spec.sif or not all(repository.failure for repository in repositories):
+        return listed[0] if listed else ""
+    return f"{repositories[0].name}:{USUAL_TAG}{SIF}"

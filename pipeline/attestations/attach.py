@@ -4,10 +4,14 @@ Clients find them by the image's digest. An image for several platforms has an S
 of the platform, since each platform has its own packages. Provenance and signature are attached to the tagged image.
 Where an image is signed, its SBOMs and provenance are too: beside each plain document, which programs find by its media
 type, there is a bundle with a signed statement of the same content.
+
+A user of a SIF does not know the digest of its image, so everything is attached to the SIF as well: the same SBOMs,
+because its files are the image's, and a provenance of its own.
 """
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import dagger
@@ -55,15 +59,16 @@ PROVENANCE: Final = DocumentKind("provenance", "application/vnd.in-toto+json", p
 SIGNATURE: Final = "signature"
 
 
-def names(platforms: Sequence[Platform], *, signed: bool) -> tuple[str, ...]:
-    """Return the names of an image's attachments, as reports have them."""
+def names(platforms: Sequence[Platform], *, signed: bool, sif: bool = False) -> tuple[str, ...]:
+    """Return the names of an image's attachments, as reports have them; with ``sif``, those of its SIF follow."""
     sboms = (_name(form, platform, platforms) for platform in platforms for form in SBOMS)
     plain = (*sboms, PROVENANCE.name)
-    return (*plain, *map(_signed, plain), SIGNATURE) if signed else plain
+    every = (*plain, *map(_signed, plain), SIGNATURE) if signed else plain
+    return (*every, *map(_of_sif, every)) if sif else every
 
 
 def signed_sboms(platforms: Sequence[Platform], manifests: Iterable[str]) -> list[SignedDocument]:
-    """Return the signed SBOMs of an image.
+    """Return the signed SBOMs of an image, or of its SIF.
 
     Args:
         platforms: the image's platforms.
@@ -77,7 +82,7 @@ def signed_sboms(platforms: Sequence[Platform], manifests: Iterable[str]) -> lis
 
 
 def signed_about_image(digest: str) -> list[SignedDocument]:
-    """Return the signed documents about the digest that an image's tags have: its signature and its provenance."""
+    """Return the signed documents about the digest that tags have, of an image or a SIF: signature and provenance."""
     return [
         SignedDocument(SIGNATURE, SIGNATURE_TYPE, digest),
         SignedDocument(_signed(PROVENANCE.name), PROVENANCE.predicate_type, digest),
@@ -87,7 +92,7 @@ def signed_about_image(digest: str) -> list[SignedDocument]:
 async def sign_documents(
     source: ImageSource, signing: Signing, signer: Signer, artifact: Artifact, plain: Iterable[Attachment]
 ) -> tuple[Attachment, ...]:
-    """Sign an image, its SBOMs and its provenance, and return the attachments.
+    """Sign an image, its SIF, their SBOMs and their provenance, and return the attachments.
 
     Args:
         source: the image.
@@ -101,23 +106,28 @@ async def sign_documents(
     """
     files = {_signed(each.name): each.file for each in plain if each.file}
     statements: dict[SignedDocument, dagger.File] = {}
-    for document in signed_about_image(artifact.digest):
+    about, sboms = signed_about_image(artifact.digest), signed_sboms(source.spec.platforms, artifact.manifests)
+    if sif := artifact.sif:
+        about += map(_signed_of_sif, signed_about_image(sif.digest))
+        sboms += map(_signed_of_sif, signed_sboms(source.spec.platforms, sif.manifests))
+    for document in about:
         # The provenance is a statement already.
         statements[document] = files.get(document.name) or write_signature(document)
-    for document in signed_sboms(source.spec.platforms, artifact.manifests):
+    for document in sboms:
         file = files[document.name]
         statements[document] = write_statement(document, source.name, file, source.settings.fetch_base)
     bundles = await sign(source.settings, signing, signer, statements)
     # A signature says nothing but the digest, so one that cosign itself has made is as good.
     compared = {document: file for document, file in statements.items() if document.predicate_type != SIGNATURE_TYPE}
     attached = {each.name: each.attachment(signer, bundle, compared.get(each)) for each, bundle in bundles.items()}
-    return tuple(attached[name] for name in names(source.spec.platforms, signed=True) if name in attached)
+    every = names(source.spec.platforms, signed=True, sif=artifact.sif is not None)
+    return tuple(attached[name] for name in every if name in attached)
 
 
 async def attachments(
     source: ImageSource, built: Mapping[Platform, Image], artifact: Artifact, builder: str
 ) -> tuple[Attachment, ...]:
-    """Return all attachments of an image that are not signed, in the order of :func:`names`.
+    """Return all attachments of an image and its SIF that are not signed, in the order of :func:`names`.
 
     Args:
         source: the image.
@@ -143,15 +153,29 @@ async def attachments(
 
     for platform, subject in zip(platforms, artifact.manifests, strict=True):
         await add_sboms(platform, subject)
-    statement = provenance.describe(source.name, artifact.digest, await made_from(source, platforms), builder)
-    attached[PROVENANCE.name] = Attachment(
+    materials = await made_from(source, platforms)
+    statement = provenance.describe(source.name, artifact.digest, materials, builder)
+    attached[PROVENANCE.name] = _attach_provenance(source.name, artifact.digest, statement)
+    if sif := artifact.sif:
+        subjects = dict(zip(artifact.manifests, sif.manifests, strict=True))
+        for sbom in [each for name, each in attached.items() if name != PROVENANCE.name]:
+            attached[_of_sif(sbom.name)] = replace(sbom, name=_of_sif(sbom.name), subject=subjects[sbom.subject])
+        tool = source.settings.apptainer
+        materials += [provenance.of_image(tool)] if has_digest(tool) else []
+        statement = provenance.describe_sif(source.name, sif.digest, artifact.digest, materials, builder)
+        document = _attach_provenance(f"{source.name}.sif", sif.digest, statement)
+        attached[_of_sif(document.name)] = replace(document, name=_of_sif(document.name))
+    return tuple(attached[name] for name in names(platforms, signed=False, sif=artifact.sif is not None))
+
+
+def _attach_provenance(name: str, digest: str, statement: str) -> Attachment:
+    return Attachment(
         PROVENANCE.name,
         PROVENANCE.media_type,
-        artifact.digest,
-        dag.file(f"{source.name}.provenance.json", statement),
+        digest,
+        dag.file(f"{name}.provenance.json", statement),
         {"in-toto.io/predicate-type": provenance.PREDICATE_TYPE},
     )
-    return tuple(attached[name] for name in names(platforms, signed=False))
 
 
 async def made_from(source: ImageSource, platforms: Sequence[Platform]) -> list[provenance.Resource]:
@@ -188,3 +212,12 @@ def _name(form: SbomFormat, platform: Platform, platforms: Sequence[Platform]) -
 def _signed(name: str) -> str:
     """Return the name of a document's signed form in reports."""
     return f"signed {name}"
+
+
+def _of_sif(name: str) -> str:
+    """Return the name of a document in reports that is attached to the SIF."""
+    return f"{name} of the SIF"
+
+
+def _signed_of_sif(document: SignedDocument) -> SignedDocument:
+    return replace(document, name=_of_sif(document.name))

@@ -83,9 +83,27 @@ def describe(image: str, digest: str, made_from: Iterable[Resource], builder: st
         made_from: the materials of its build.
         builder: URI of the builder.
     """
-    definition = BuildDefinition(external_parameters={"image": image}, resolved_dependencies=tuple(made_from))
+    return _write(image, digest, {"image": image}, made_from, builder)
+
+
+def describe_sif(image: str, digest: str, made_of: str, made_from: Iterable[Resource], builder: str) -> str:
+    """Return the statement about the SIF of an image, as JSON that is the same for the same facts.
+
+    Args:
+        image: the image's name.
+        digest: of the SIF's manifest, or of its index.
+        made_of: the image's digest, by which a reader of one finds the other.
+        made_from: the materials of the image's build.
+        builder: URI of the builder.
+    """
+    materials = (Resource(name=image, digest=_split(made_of)), *made_from)
+    return _write(f"{image}.sif", digest, {"image": image, "format": "sif"}, materials, builder)
+
+
+def _write(name: str, digest: str, parameters: Mapping[str, str], made_from: Iterable[Resource], builder: str) -> str:
+    definition = BuildDefinition(external_parameters=parameters, resolved_dependencies=tuple(made_from))
     statement = Statement(
-        subject=(Resource(name=image, digest=_split(digest)),),
+        subject=(Resource(name=name, digest=_split(digest)),),
         predicate=Provenance(build_definition=definition, run_details=RunDetails(builder=Builder(id=builder))),
     )
     return statement.model_dump_json(by_alias=True, exclude_none=True, indent=2) + "\n"

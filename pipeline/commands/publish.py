@@ -5,7 +5,6 @@ back, attach SBOMs, provenance and signature, and move the floating tags only wh
 at `latest` always has its SBOMs. The next run completes one that was interrupted at any point.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -20,18 +19,18 @@ from pipeline.attestations.signing import check_tools, find_signer
 from pipeline.attestations.sigstore import find_sigstore
 from pipeline.checkout import Checkout
 from pipeline.concurrency import results_of
-from pipeline.config.image_toml import ImageSpec
-from pipeline.config.settings import REGISTRY, Settings
+from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import RegistryAuth, find_logins
 from pipeline.errors import Code, PipelineError
 from pipeline.git.ancestry import Order, compare_commits
-from pipeline.git.commit import Commit
 from pipeline.output.formats import Format, ResultFormat
 from pipeline.publishing.report import Published, draw, explain
+from pipeline.publishing.repositories import published_commit, repositories
 from pipeline.publishing.state import Publication, RepositoryState
-from pipeline.publishing.tag_policy import plan_checkout
+from pipeline.publishing.tag_policy import plan_checkout, with_sif
 from pipeline.registry.client import Destination, Registry, describe_failure
 from pipeline.registry.oci_layout import make_artifact
+from pipeline.registry.sif_layout import make_sif
 from pipeline.scripts.messages import Kind
 from pipeline.smoke.probe_images import probe_images
 from pipeline.smoke.results import require_passed
@@ -39,30 +38,6 @@ from pipeline.smoke.results import require_passed
 EXAMPLE_SOURCE: Final = "https://github.com/maniaclab/ml_platform"
 #: Tries to move tags in a repository whose tags change at the same time.
 ROUNDS: Final = 5
-
-
-def repositories(image: str, spec: ImageSpec, settings: Settings, given: Sequence[str]) -> list[str]:
-    """Return the repositories of an image: in the given registries, of its image.toml, or in the default registries.
-
-    Raises:
-        PipelineError: a given registry or the image's name is not valid in the name of a repository.
-    """
-    if spec.repositories and not given:
-        return list(spec.repositories)
-    paths = [f"{registry}/{image}" for registry in given or settings.registries]
-    for repository in paths:
-        if not re.fullmatch(REGISTRY, repository):
-            raise PipelineError(
-                Code.REPOSITORY_INVALID,
-                f"'{repository}' is not a repository; name a registry and a path in lower case, as in --registries "
-                f"{settings.registries[0]}, and the image's folder in lower case",
-            )
-    return paths
-
-
-def published_commit(head: Commit | None, commit: str | None) -> Commit | None:
-    """Return the commit that is published; None if it is not that of the checkout, of which nothing is known."""
-    return head if head and head.sha.startswith((commit or "").lower()) else None
 
 
 def _notes(settings: Settings) -> list[str]:
@@ -110,7 +85,10 @@ class Publisher:
             ref=self._ref,
             dry_run=dry_run,
             digests=digests,
-            rows=tuple(row for made in self._publications for row in made.rows(digests.get(made.image, ""))),
+            sifs={
+                made.image: sif.digest for made in self._publications if made.artifact and (sif := made.artifact.sif)
+            },
+            rows=tuple(row for made in self._publications for row in made.rows()),
             notes=tuple(
                 dict.fromkeys(
                     [
@@ -166,6 +144,8 @@ class Publisher:
             built = await source.build_all()
             images = list(built.values())
             artifact = await make_artifact(settings, images, made.made, made.compression, self._checkout.logins)
+            if source.spec.sif:
+                artifact = replace(artifact, sif=await make_sif(settings, images, made.made, artifact))
             # Before anything is pushed: an image that does not hold what was locked must not be published.
             made.attachments = await attachments(source, built, artifact, self._builder)
             if self._signing and self._signer:
@@ -174,7 +154,7 @@ class Publisher:
             made.artifact = artifact
 
         await results_of(export, self._publications)
-        taken = [text for made in self._publications if made.artifact for text in made.conflicts(made.artifact.digest)]
+        taken = [text for made in self._publications for text in made.conflicts()]
         if taken:
             raise PipelineError(
                 Code.TAG_TAKEN,
@@ -199,13 +179,13 @@ class Publisher:
             # Before the moves, which change what was decided about.
             self._warnings += made.warnings
             # Decided for all repositories at once, from the reports of all.
-            moves = [(state, made.to_move(state, artifact.digest)) for state in made.states]
+            moves = [(state, made.to_move(state)) for state in made.states]
             known = made.existing
 
             async def move(step: tuple[RepositoryState, list[str]], known: set[str] = known) -> None:
                 state, tags = step
                 standing = state.report.digests
-                moved = await self._registry.move(state.to, artifact.digest, tags, made.tags.floating, known, standing)
+                moved = await self._registry.move(state.to, artifact, tags, made.tags.floating, known, standing)
                 state.take(moved)
 
             await results_of(move, [(state, tags) for state, tags in moves if tags])
@@ -246,9 +226,9 @@ async def publish(  # noqa: PLR0913  # options of the command
     publications = [
         Publication(
             name,
-            tags,
+            with_sif(tags) if specs[name].sif else tags,
             [RepositoryState(Destination(repository, logins[repository])) for repository in repository_names],
-            documents=names(specs[name].platforms, signed=signing is not None),
+            documents=names(specs[name].platforms, signed=signing is not None, sif=specs[name].sif),
             compression=specs[name].compression,
             commit=published.sha if published else commit or "",
             made=published.time if published else None,

@@ -8,7 +8,6 @@ from dagger import dag
 
 from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.checkout import Checkout
-from pipeline.commands.publish import repositories
 from pipeline.concurrency import results_of
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import RegistryAuth, known_logins, login_for
@@ -28,10 +27,13 @@ from pipeline.page import (
     describe_facts,
     describe_layers,
     describe_packages,
-    newest,
     reference_of,
+    sif_of,
 )
+from pipeline.publishing.repositories import repositories
 from pipeline.registry.client import Destination, Registry, describe_failure
+from pipeline.registry.tags import newest
+from pipeline.scripts.messages import SIF
 from pipeline.smoke.probe_images import probe_images
 
 #: Name of the page's file.
@@ -88,7 +90,7 @@ async def report(  # noqa: PLR0913  # options of the command
         image=image,
         description=spec.description,
         facts=describe_facts(spec, checkout.settings.base, target, source.commit.revision if source.commit else ""),
-        commands=commands(image, spec, reference_of(answers)),
+        commands=commands(image, spec, reference_of(answers), sif_of(answers, spec)),
         dockerfile=spec.dockerfile is not None,
         packages=packages,
         layers=describe_layers(packages),
@@ -119,10 +121,13 @@ async def ask_all(names: Sequence[str], auths: Sequence[RegistryAuth], settings:
         to = Destination(name, login_for(name, logins))
         answer = await registry.ask(to, [], [], writes=False)
         if answer.tags and not answer.failure:
-            answer = await registry.ask(to, newest(answer.tags)[:SHOWN], [], writes=False)
-        tags = tuple(Tag(name=tag, digest=answer.digests[tag]) for tag in newest(answer.digests))
+            shown = newest(answer.tags)[:SHOWN]
+            sifs = [tag for tag in (f"{tag}{SIF}" for tag in shown) if tag in answer.tags]
+            answer = await registry.ask(to, [*shown, *sifs], [], writes=False)
+        digests = answer.digests
+        tags = tuple(Tag(name=tag, digest=digests[tag], sif=digests.get(f"{tag}{SIF}", "")) for tag in newest(digests))
         failure = describe_failure(answer.failure) if answer.failure else ""
-        return Repository(name=name, tags=tags, more=len(answer.tags) - len(tags), failure=failure)
+        return Repository(name=name, tags=tags, more=len(newest(answer.tags)) - len(tags), failure=failure)
 
     return tuple(await results_of(ask, names))
 

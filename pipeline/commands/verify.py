@@ -15,13 +15,13 @@ from pipeline.attestations.sigstore import find_sigstore
 from pipeline.attestations.statements import SignedDocument
 from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.checkout import Checkout
-from pipeline.commands.publish import repositories
 from pipeline.concurrency import results_of
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.output.tables import draw_table
+from pipeline.publishing.repositories import repositories
 from pipeline.registry.artifact import LAYOUT, Artifact
 from pipeline.registry.client import Destination, Registry, client, describe_failure, with_job
 from pipeline.registry.oci_layout import make_artifact

@@ -73,6 +73,9 @@ class ImageSpec(FileSettings):
     compression: Compression = "gzip"
     """Compression of its layers: every client reads gzip; zstd is smaller, but older clients cannot read it."""
 
+    sif: Annotated[bool, Field(strict=True)] = False
+    """Publish a SIF file for Apptainer beside it, under its tags with the ending ``-sif``."""
+
     size_budget: ByteSize | None = None
     """Largest allowed size of its files, uncompressed, such as "9 GB"; unlimited by default."""
 

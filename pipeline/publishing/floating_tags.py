@@ -15,6 +15,7 @@ from pipeline.errors import TagError
 from pipeline.git.ancestry import Order
 from pipeline.git.versions import SHORT, parse_version
 from pipeline.publishing.tag_policy import LATEST, Tags
+from pipeline.scripts.messages import SIF
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,14 @@ def decide(
     """Decide whether a floating tag may move: ``latest`` by history; where that does not say, by numbers and clocks.
 
     Args:
-        tag: one of the floating tags.
+        tag: one of the floating tags; that of a SIF goes where the same tag of its image goes.
         tags: the tags of the ref.
         existing: all tags of the repositories.
         made: time of the published commit; None if unknown.
         currents: the commits of the images that ``latest`` is at now, as far as they are other images.
     """
     stays = f"{tag} stays where it is"
+    tag = tag.removesuffix(SIF)
     currents = currents if tag == LATEST else ()
     if older := [current for current in currents if current.order is Order.OLDER]:
         return Decision(f"{stays}: it is of commit {older[0].revision[:SHORT]}, which comes after this one")

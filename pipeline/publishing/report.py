@@ -46,6 +46,8 @@ class Published(BaseModel):
     dry_run: bool
     digests: dict[str, str]
     """The digest of each built image by its name; empty after a dry run."""
+    sifs: dict[str, str] = {}
+    """The same of each SIF, by the name of its image."""
     rows: tuple[PublicationRow, ...]
     notes: tuple[str, ...] = ()
 

@@ -14,7 +14,7 @@ from pipeline.publishing.tag_policy import LATEST, SHA, Tags, lengthen
 from pipeline.registry.artifact import Artifact
 from pipeline.registry.attachment import Attachment
 from pipeline.registry.client import Destination, describe_failure
-from pipeline.scripts.messages import RepositoryReport
+from pipeline.scripts.messages import SIF, RepositoryReport
 
 MOVING: Final = "other tags came each time that this one was to be moved"
 
@@ -103,18 +103,37 @@ class Publication:
         changed, self.tags = tags != self.tags, tags
         return changed
 
+    def wanted(self, tag: str) -> str:
+        """Return the digest that a tag has to have; empty if nothing was built."""
+        return self.artifact.digest_at(tag) if self.artifact else ""
+
     @property
     def notes(self) -> list[str]:
-        """Notes about tags that are left out, and about repositories that are private."""
+        """Notes about tags that are left out, about repositories that are private, and how to pull the SIF."""
         private = [
             describe_private(state.to.repository, state.report.private) for state in self.states if state.report.private
         ]
-        return [*self.tags.notes, *private]
+        return [*self.tags.notes, *private, *self._pull_sif()]
+
+    def _pull_sif(self) -> Iterable[str]:
+        """Return the command that pulls the SIF from the first repository that has it, with the digest of the file."""
+        sif = self.artifact.sif if self.artifact else None
+        if sif is None:
+            return []
+        places = [
+            f"{state.to.repository}:{tag}"
+            for state in self.states
+            for tag in self.tags.immutable
+            if state.report.digests.get(tag) == sif.digest
+        ]
+        text = f"{self.image} as a SIF, whose file has {', '.join(sif.files)}: apptainer pull {self.image}.sif oras://"
+        return [f"{text}{place}" for place in places[:1]]
 
     @property
     def warnings(self) -> list[str]:
         """The warnings of the decisions, each with the image's name."""
-        return [f"{self.image}: {text}" for tag in self.tags.floating if (text := self.decide(tag).warning)]
+        tags = [tag for tag in self.tags.floating if not tag.endswith(SIF)]
+        return [f"{self.image}: {text}" for tag in tags if (text := self.decide(tag).warning)]
 
     def obstacle(self, tag: str) -> str:
         """Return the reason why a floating tag has to stay where it is; empty if it may move."""
@@ -122,39 +141,40 @@ class Publication:
             return f"{tag} stays where it is until all registries agree: {', '.join(failed)} failed"
         return self.decide(tag).reason
 
-    def to_move(self, state: RepositoryState, digest: str) -> list[str]:
+    def to_move(self, state: RepositoryState) -> list[str]:
         """Return the floating tags to move in one of its repositories."""
         free = [tag for tag in self.tags.floating if not self.obstacle(tag)]
-        return [tag for tag in free if state.report.digests.get(tag) != digest]
+        return [tag for tag in free if state.report.digests.get(tag) != self.wanted(tag)]
 
-    def conflicts(self, digest: str) -> list[str]:
-        """List the immutable tags that are another image already."""
+    def conflicts(self) -> list[str]:
+        """List the immutable tags that are another image or SIF already."""
         return [
-            f"{state.to.repository}:{tag} is {there}, and {digest} was built"
+            f"{state.to.repository}:{tag} is {there}, and {self.wanted(tag)} was built"
             for state in self.states
             for tag in self.tags.immutable
-            if (there := state.report.digests.get(tag, digest)) != digest
+            if (there := state.report.digests.get(tag, self.wanted(tag))) != self.wanted(tag)
         ]
 
-    def rows(self, digest: str) -> list[PublicationRow]:
-        """Return the result of each tag in each repository; without a digest, the expected result."""
-        return [row for state in self.states for row in self._rows(state, digest)]
+    def rows(self) -> list[PublicationRow]:
+        """Return the result of each tag in each repository; if nothing was built, the expected result."""
+        return [row for state in self.states for row in self._rows(state)]
 
-    def _rows(self, state: RepositoryState, digest: str) -> Iterable[PublicationRow]:
+    def _rows(self, state: RepositoryState) -> Iterable[PublicationRow]:
+        built = self.artifact is not None
         for tag in self.tags.immutable:
             there = tag in state.report.digests
-            result: Result = "missing" if digest or state.failure else ("already there" if there else "to push")
+            result: Result = "missing" if built or state.failure else ("already there" if there else "to push")
             yield state.row(tag, result, state.failure)
         for name in self.documents:
-            row = state.row(name, "missing" if digest or state.failure else "to attach", state.failure)
+            row = state.row(name, "missing" if built or state.failure else "to attach", state.failure)
             yield row.model_copy(update={"kind": "attachment"})
         failed = any(other.failure for other in self.states)
         for tag in self.tags.floating:
             reason = self.obstacle(tag)
-            if digest and state.report.digests.get(tag) == digest:
+            if built and state.report.digests.get(tag) == self.wanted(tag):
                 yield state.row(tag, "already there")
             elif not reason:
-                yield state.row(tag, "not moved" if digest else "to push", MOVING if digest else "")
+                yield state.row(tag, "not moved" if built else "to push", MOVING if built else "")
             elif tag in state.rows or not failed:
                 yield state.row(tag, "left", reason)
             else:

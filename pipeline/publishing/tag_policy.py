@@ -5,7 +5,7 @@ when all immutable ones are in place, and never back.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,6 +18,7 @@ from pipeline.git.commit import Commit
 from pipeline.git.versions import BRANCH, SHORT, parse_version
 from pipeline.output.formats import Format
 from pipeline.output.tables import draw_markdown, draw_table
+from pipeline.scripts.messages import SIF
 
 LATEST: Final = "latest"
 #: Beginning of the tag of a commit.
@@ -106,6 +107,12 @@ def plan_checkout(ref: str, commit: str | None, head: Commit | None) -> Tags:
     return plan(ref, head.sha)
 
 
+def with_sif(tags: Tags) -> Tags:
+    """Return the tags of an image that has a SIF: each of them, and the same one of the SIF."""
+    immutable = (*tags.immutable, *(f"{tag}{SIF}" for tag in tags.immutable))
+    return replace(tags, immutable=immutable, floating=(*tags.floating, *(f"{tag}{SIF}" for tag in tags.floating)))
+
+
 def lengthen(tags: Tags, commit: str, others: Iterable[str]) -> Tags:
     """Lengthen the ``sha-…`` tag until it is that of no other commit.
 
@@ -122,7 +129,7 @@ def lengthen(tags: Tags, commit: str, others: Iterable[str]) -> Tags:
     if not short or length <= len(short) - len(SHA):
         return tags
     longer = f"{SHA}{commit[:length]}"
-    immutable = tuple(longer if tag == short else tag for tag in tags.immutable)
+    immutable = tuple(longer + tag.removeprefix(short) if tag.startswith(short) else tag for tag in tags.immutable)
     note = f"{short} is another commit's already, so this one has {longer}"
     return replace(tags, immutable=immutable, notes=(*tags.notes, note))
 
@@ -131,10 +138,17 @@ def _first_difference(one: str, other: str) -> int:
     return next(place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
 
 
-def report(ref: str, tags: Tags) -> TagPlan:
-    """Return the report about the tags of a ref."""
-    rows = [PlannedTag(tag=tag, kind="immutable", meaning=_meaning(tag)) for tag in tags.immutable]
-    rows += [PlannedTag(tag=tag, kind="floating", meaning=_meaning(tag)) for tag in tags.floating]
+def report(ref: str, tags: Tags, sifs: Sequence[str] = ()) -> TagPlan:
+    """Return the report about the tags of a ref.
+
+    Args:
+        ref: the ref.
+        tags: its tags.
+        sifs: the images that have a SIF.
+    """
+    tags = with_sif(tags) if sifs else tags
+    rows = [PlannedTag(tag=tag, kind="immutable", meaning=_meaning(tag, sifs)) for tag in tags.immutable]
+    rows += [PlannedTag(tag=tag, kind="floating", meaning=_meaning(tag, sifs)) for tag in tags.floating]
     return TagPlan(ref=ref, tags=rows, notes=list(tags.notes))
 
 
@@ -151,7 +165,9 @@ def draw(tag_plan: TagPlan, form: Format) -> str:
             return draw_table(COLUMNS, rows) + notes
 
 
-def _meaning(tag: str) -> str:
+def _meaning(tag: str, sifs: Sequence[str]) -> str:
+    if tag.endswith(SIF):
+        return f"the SIF of {tag.removesuffix(SIF)}: {', '.join(sifs)}"
     if tag == LATEST:
         return f"the newest release or commit of {BRANCH}; never moves back"
     if tag.startswith("sha-"):

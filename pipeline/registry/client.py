@@ -18,7 +18,7 @@ from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, explain_rejected_pull
 from pipeline.engine_errors import reason_of
-from pipeline.registry.artifact import LAYOUT, Artifact
+from pipeline.registry.artifact import LAYOUT, SIF_LAYOUT, Artifact
 from pipeline.registry.attachment import Attachment
 from pipeline.scripts.messages import Document, Job, Kind, RegistryFailure, RepositoryReport
 
@@ -57,15 +57,21 @@ class Registry:
     async def push(
         self, to: Destination, artifact: Artifact, immutable: Sequence[str], floating: Sequence[str]
     ) -> RepositoryReport:
-        """Push an image under the missing immutable tags, read all of them back, and report the floating ones."""
+        """Push an image and its SIF under the missing immutable tags, read all back, and report the floating ones."""
         return await self._run(
-            to, "push", layout=artifact.layout, digest=artifact.digest, tags=immutable, floating=floating
+            to,
+            "push",
+            layouts=_layouts(artifact),
+            digest=artifact.digest,
+            sif=artifact.sif_digest,
+            tags=immutable,
+            floating=floating,
         )
 
     async def move(  # noqa: PLR0913, PLR0917  # what was decided, and what it is based on
         self,
         to: Destination,
-        digest: str,
+        artifact: Artifact,
         tags: Sequence[str],
         floating: Sequence[str],
         known: Collection[str],
@@ -73,7 +79,14 @@ class Registry:
     ) -> RepositoryReport:
         """Move tags to an image, unless the repository has other tags than the known ones, or other images there."""
         return await self._run(
-            to, "move", digest=digest, tags=tags, floating=floating, known=sorted(known), standing=standing
+            to,
+            "move",
+            digest=artifact.digest,
+            sif=artifact.sif_digest,
+            tags=tags,
+            floating=floating,
+            known=sorted(known),
+            standing=standing,
         )
 
     async def require(self, to: Destination, digest: str) -> RepositoryReport:
@@ -110,14 +123,14 @@ class Registry:
         to: Destination,
         action: str,
         *,
-        layout: dagger.Directory | None = None,
+        layouts: Mapping[str, dagger.Directory] | None = None,
         files: Mapping[str, dagger.File] | None = None,
         **values: Any,  # noqa: ANN401  # fields of Job
     ) -> RepositoryReport:
         settings = self._settings
         container = client(settings).with_(with_job(settings, to, action, **values))
-        if layout:
-            container = container.with_mounted_directory(LAYOUT, layout)
+        for path, layout in (layouts or {}).items():
+            container = container.with_mounted_directory(path, layout)
         for path, file in (files or {}).items():
             container = container.with_mounted_file(path, file)
         script = "registry" if files is None else "referrers"
@@ -133,6 +146,11 @@ class Registry:
             if refused := explain_rejected_pull(str(error), None, [to.host] if to.login.secret else []):
                 return _not_run(Kind.REJECTED, f"{reason_of(error)}; {refused}")
             return _not_run(Kind.TRANSIENT, str(error))
+
+
+def _layouts(artifact: Artifact) -> dict[str, dagger.Directory]:
+    """Return the OCI layouts of an image and its SIF, by their paths in the container."""
+    return {LAYOUT: artifact.layout} | ({SIF_LAYOUT: artifact.sif.layout} if artifact.sif else {})
 
 
 def _not_run(kind: Kind, reason: str) -> RepositoryReport:

@@ -128,6 +128,10 @@ class Document:
     command accepts."""
 
 
+#: Ending of the tags of an image's SIF.
+SIF: Final = "-sif"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """Work in a repository: the input of ``registry.py``, ``referrers.py``, ``compare.py`` and ``base_layers.py``."""
@@ -147,6 +151,8 @@ class Job:
     """Time in which failed operations are tried again."""
     digest: str = ""
     """The digest of the image to push, to move tags to, to require, or to compare with."""
+    sif: str = ""
+    """The digest of its SIF, to which all tags with the ending of SIFs belong; empty if it has none."""
     tags: Sequence[str] = ()
     """The tags to push or move; for ask, the immutable ones."""
     floating: Sequence[str] = ()
@@ -178,6 +184,17 @@ class Assembly:
     """For each platform: the number of layers that are those of its base image."""
     missing: Sequence[Sequence[str]] = ()
     """For each platform: the digests of its base image's layers that its archive does not have."""
+
+
+@dataclass(frozen=True)
+class SifAssembly:
+    """The output of ``sif_layout.py``."""
+
+    digest: str
+    """The digest that the SIF's tags have."""
+    manifests: Sequence[str]
+    files: Sequence[str]
+    """For each platform: the digest of the file."""
 
 
 @dataclass(frozen=True)

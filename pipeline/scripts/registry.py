@@ -17,14 +17,17 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.scripts.answers import Failure, without_secret
-from pipeline.scripts.messages import Document, Job, Kind, Origin, RegistryFailure, RepositoryReport, TagResult
+from pipeline.scripts.messages import SIF, Document, Job, Kind, Origin, RegistryFailure, RepositoryReport, TagResult
 from pipeline.scripts.regctl import Answer, Client, Limits
 
-#: Path of the image, an OCI layout.
+#: Paths of the image and of its SIF, two OCI layouts.
 LAYOUT: Final = "/layout"
+SIF_LAYOUT: Final = "/sif-layout"
 #: The empty JSON object, OCI's well-known empty blob.
 EMPTY: Final = b"{}"
 EMPTY_DIGEST: Final = f"sha256:{hashlib.sha256(EMPTY).hexdigest()}"
+#: The tag that goes to no older commit.
+LATEST: Final = "latest"
 #: Label of the commit that an image was made from.
 REVISION: Final = "org.opencontainers.image.revision"
 #: Tag of OCI's fallback, an index of the attachments of a digest in a registry without the referrers API; not an image.
@@ -90,7 +93,9 @@ class Repository:
         tags = [*self.job.tags, *self.job.floating]
         digests = {tag: self.digest(tag) for tag in dict.fromkeys(tags)}
         self.report.digests = {tag: digest for tag, digest in digests.items() if digest}
-        contested = [*self.job.floating[-1:], *(tag for tag in self.job.tags if tag.startswith("sha-"))]
+        # A SIF's tags follow those of its image, so nothing is decided about them.
+        images = [tag for tag in tags if not tag.endswith(SIF)]
+        contested = [tag for tag in images if tag == LATEST or tag.startswith("sha-")]
         others = [tag for tag in contested if self.report.digests.get(tag, self.job.digest) != self.job.digest]
         self.report.origins = {tag: self.origin(tag) for tag in others}
 
@@ -100,12 +105,14 @@ class Repository:
         self.client.run("manifest", "head", f"{self.name}@{self.job.digest}")
 
     def push(self) -> None:
-        """Push the image under each missing tag, read all of them back, and report the floating ones."""
-        source = f"ocidir://{LAYOUT}@{self.job.digest}"
+        """Push the image and its SIF under each missing tag, read all of them back, and report the floating ones."""
+        there: set[str] = set()
         for tag in self.job.tags:
-            self.put(tag, source)
+            digest = self.digest_for(tag)
+            layout = SIF_LAYOUT if tag.endswith(SIF) else LAYOUT
             # The next tag is copied within the repository.
-            source = f"{self.name}@{self.job.digest}"
+            self.put(tag, f"{self.name}@{digest}" if digest in there else f"ocidir://{layout}@{digest}")
+            there.add(digest)
         self.look()
         self.look_from_outside()
 
@@ -128,29 +135,31 @@ class Repository:
         """
         for tag in self.job.tags:
             new = not set(self.list_tags()) <= {*self.job.known, *self.job.tags}
-            if new or self.digest(tag) not in (self.job.standing.get(tag, ""), self.job.digest):
+            digest = self.digest_for(tag)
+            if new or self.digest(tag) not in (self.job.standing.get(tag, ""), digest):
                 self.look()
                 self.report.changed = True
                 return
-            self.put(tag, f"{self.name}@{self.job.digest}", over=True)
+            self.put(tag, f"{self.name}@{digest}", over=True)
         self.look()
         self.report.changed = not set(self.report.tags) <= {*self.job.known, *self.job.tags}
 
     def put(self, tag: str, source: str, *, over: bool = False) -> None:
         """Copy an image to a tag that is not at it, and read the tag back."""
         self.tag = tag
+        digest = self.digest_for(tag)
         self.doing = f"reading {tag}"
         there = self.digest(tag)
         answer = Answer(b"", tries=0)
-        if there and there != self.job.digest and not over:
-            raise Failure(Kind.MISMATCH, f"{tag} is there already with {there}, and {self.job.digest} was built")
-        if there != self.job.digest:
+        if there and there != digest and not over:
+            raise Failure(Kind.MISMATCH, f"{tag} is there already with {there}, and {digest} was built")
+        if there != digest:
             self.doing = f"pushing {tag}"
             answer = self.client.run("image", "copy", source, f"{self.name}:{tag}")
         self.doing = f"reading {tag} back"
         there = self.read_back(tag)
-        if there != self.job.digest:
-            raise Failure(Kind.MISMATCH, f"it gives {there} for {tag}, and {self.job.digest} was built")
+        if there != digest:
+            raise Failure(Kind.MISMATCH, f"it gives {there} for {tag}, and {digest} was built")
         row = TagResult(
             tag=tag,
             digest=there,
@@ -160,6 +169,10 @@ class Repository:
             tries=answer.tries,
         )
         self.report.rows = [*self.report.rows, row]
+
+    def digest_for(self, tag: str) -> str:
+        """Return the digest that the job wants for a tag: that of the image, or of its SIF."""
+        return self.job.sif if tag.endswith(SIF) else self.job.digest
 
     def list_tags(self) -> list[str]:
         """List the tags of images; none if the repository does not exist yet."""
@@ -203,9 +216,9 @@ class Repository:
 
 
 def _size(digest: str) -> int:
-    """Return the size of a blob of the mounted image; 0 if it has no such blob."""
-    blob = Path(LAYOUT, "blobs", *digest.split(":"))
-    return blob.stat().st_size if digest and blob.is_file() else 0
+    """Return the size of a blob of the mounted image or SIF; 0 if they have no such blob."""
+    blobs = [Path(layout, "blobs", *digest.split(":")) for layout in (LAYOUT, SIF_LAYOUT)]
+    return next((blob.stat().st_size for blob in blobs if digest and blob.is_file()), 0)
 
 
 def main(file: str, kind: type[Repository] = Repository) -> int:

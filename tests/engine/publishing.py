@@ -1,5 +1,6 @@
 """Publishing for tests: tiny images, repositories of their own, and a client that is not ours to look at them."""
 
+import hashlib
 import json
 import secrets
 import subprocess
@@ -68,7 +69,9 @@ def skopeo(*arguments: str) -> str:
 
 def digest_of(repository: str, tag: str) -> str:
     """The digest of a tag; nothing where it is not there."""
-    return skopeo("inspect", "--no-tags", "--format", "{{.Digest}}", f"docker://{repository}:{tag}").strip()
+    # Of what is no image, such as a SIF, skopeo gives the manifest and nothing else.
+    manifest = skopeo("inspect", "--raw", f"docker://{repository}:{tag}")
+    return f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}" if manifest else ""
 
 
 def names_of(repository: str) -> set[str]:

@@ -13,24 +13,26 @@ from pathlib import Path
 import pytest
 
 from tests.engine.conftest import PATIENCE, a_session
-from tests.engine.publishing import BOTH_KINDS, COMMIT, FIXED, MOVING, Shop, docker_config, names_of, open_shop
+from tests.engine.publishing import BOTH_KINDS, COMMIT, FIXED, MOVING, SPEC, Shop, docker_config, names_of, open_shop
 
 pytestmark = pytest.mark.asyncio
 
-ALL = {*FIXED, *MOVING}
+#: The tags of the image, and those of its SIF.
+PUSHED, MOVED = ({name for tag in tags for name in (tag, f"{tag}-sif")} for tags in (FIXED, MOVING))
 #: Number of interruptions of a publication by Ctrl-C, and by the end of its session with the engine, which follows from
 #: Ctrl-C and takes the containers away that write to the registries.
 INTERRUPTED, ENDED = 3, 7
 
 
 async def test_interrupted_runs_are_finished_by_the_next_one(tmp_path: Path, chance: random.Random) -> None:
-    """At ten moments of chance a publication ends, and no tag moved before all registries had the image.
+    """At ten moments of chance a publication ends, and no tag moved before all registries had the image and its SIF.
 
     Ctrl-C ends the command at three of them, and the session ends at the others. The same command again completes it
     each time.
     """
     shop = open_shop(tmp_path)
     shop.named = True
+    shop.checkout.write("tiny/image.toml", f"sif = true\n{SPEC}")
     lasted = 12.0
     for number in range(INTERRUPTED + ENDED):
         shop.registries = tuple(f"{host}/test-{secrets.token_hex(4)}" for host in BOTH_KINDS)
@@ -41,15 +43,19 @@ async def test_interrupted_runs_are_finished_by_the_next_one(tmp_path: Path, cha
         else:
             await end(shop, moment)
         found = [names_of(repository) for repository in shop.repositories]
-        if any(names & set(MOVING) for names in found):
-            assert all(names >= set(FIXED) for names in found)
+        if any(names & MOVED for names in found):
+            assert all(names >= PUSHED for names in found)
         started = time.monotonic()
         outcome = await shop.publish()
         lasted = min(lasted, time.monotonic() - started)
         assert outcome.failure == ""
         standing = shop.standing()
-        assert [set(tags) for tags in standing] == [ALL] * 2
-        assert len({digest for tags in standing for digest in tags.values()}) == 1
+        assert [set(tags) for tags in standing] == [PUSHED | MOVED] * 2
+        image, sif = (
+            {tags[name] for tags in standing for name in tags if name.endswith("-sif") is is_sif}
+            for is_sif in (False, True)
+        )
+        assert (len(image), len(sif), image & sif) == (1, 1, set())
 
 
 async def end(shop: Shop, moment: float) -> None:

@@ -13,8 +13,8 @@ from pipeline.page import (
     describe_layers,
     describe_packages,
     layers_of,
-    newest,
     reference_of,
+    sif_of,
 )
 from tests.unit.pages import PLACE, package, real
 
@@ -130,14 +130,22 @@ def test_facts_that_are_not_known_are_left_out() -> None:
     }
 
 
-def test_tags_are_ordered_as_a_person_looks_for_them() -> None:
-    """The usual one, branches, versions from the newest on, then ids of commits."""
-    tags = ["2026.2.0", "sha-0a1b2c3", "main", "2026.10.0", "latest", "2026.2.0rc1"]
-    assert newest(tags) == ["latest", "main", "2026.10.0", "2026.2.0", "2026.2.0rc1", "sha-0a1b2c3"]
-
-
 def test_commands_name_an_image_that_is_there() -> None:
     """The first repository that has a tag; the usual tag of the first one where nothing is known."""
     silent, there = Repository(name="a/x", failure="no"), Repository(name="b/x", tags=(Tag(name="main", digest=""),))
     assert reference_of([silent, there]) == "b/x:main"
     assert reference_of([silent]) == "a/x:latest"
+
+
+def test_a_sif_is_pulled_where_there_is_one() -> None:
+    """The first that a registry has; where none has answered, the usual one of an image with `sif = true`."""
+    silent, empty = Repository(name="a/x", failure="no"), Repository(name="b/x")
+    tags = (Tag(name="main", digest="sha256:1"), Tag(name="2026.2.0", digest="sha256:2", sif="sha256:3"))
+    there = Repository(name="c/x", tags=tags)
+    wanted = ImageSpec(description="A", sif=True)
+    assert sif_of([silent, empty, there], PLAIN) == sif_of([there], wanted) == "c/x:2026.2.0-sif"
+    assert sif_of([silent, empty], wanted) == sif_of([silent], PLAIN) == ""
+    assert sif_of([silent], wanted) == "a/x:latest-sif"
+    lines = {command.title: command.text for command in commands("x", wanted, "c/x:main", "c/x:2026.2.0-sif")}
+    assert lines["Apptainer, as a file"] == "apptainer pull x.sif oras://c/x:2026.2.0-sif"
+    assert "Apptainer, as a file" not in {command.title for command in commands("x", wanted, "c/x:main")}

@@ -10,7 +10,16 @@ from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
 
-from pipeline.attestations.provenance import BY_HAND, Resource, describe, of_commit, of_download, of_file, of_image
+from pipeline.attestations.provenance import (
+    BY_HAND,
+    Resource,
+    describe,
+    describe_sif,
+    of_commit,
+    of_download,
+    of_file,
+    of_image,
+)
 from pipeline.git.commit import Commit
 
 DIGEST = "1" * 64
@@ -36,6 +45,18 @@ def test_it_is_a_statement_of_in_toto_with_slsa_s_predicate() -> None:
         {"sha256": "3" * 64},
         {"sha256": "2" * 64},
     ]
+
+
+def test_that_of_a_sif_names_its_image() -> None:
+    """The image is the first of what it is made from, so a reader finds what is known of that."""
+    text = describe_sif("small", f"sha256:{DIGEST}", f"sha256:{'4' * 64}", MADE_FROM, BY_HAND)
+    statement = Parse(text, statement_pb2.Statement())
+    Statement.copy_from_pb(statement).validate()
+    assert [(each.name, dict(each.digest)) for each in statement.subject] == [("small.sif", {"sha256": DIGEST})]
+    found = Parse(json.dumps(json.loads(text)["predicate"]), provenance_pb2.Provenance()).build_definition
+    assert dict(found.external_parameters) == {"image": "small", "format": "sif"}
+    first = found.resolved_dependencies[0]
+    assert (first.name, dict(first.digest), len(found.resolved_dependencies)) == ("small", {"sha256": "4" * 64}, 4)
 
 
 def test_it_has_no_time_and_no_run() -> None:

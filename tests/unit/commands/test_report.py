@@ -16,7 +16,7 @@ from pipeline.scripts.messages import Kind, RegistryFailure, RepositoryReport
 from tests.unit.conftest import CheckoutFolder
 from tests.unit.refusals import refused
 
-TAGS = ("latest", *(f"2026.{number}.0" for number in range(1, 15)))
+TAGS = ("latest", *(f"2026.{number}.0" for number in range(1, 15)), "latest-sif", "2026.1.0-sif")
 
 
 class Registry:
@@ -47,6 +47,7 @@ async def test_a_page_has_the_newest_tags_of_each_registry(monkeypatch: pytest.M
     full, empty, silent = await report.ask_all(["full.org/a", "empty.org/a", "silent.org/a"], [], Settings())
     assert [tag.name for tag in full.tags[:2]] == ["latest", "2026.14.0"]
     assert full.tags[1].digest == "sha256:2026.14.0"
+    assert [tag.sif for tag in full.tags[:2]] == ["sha256:latest-sif", ""]
     assert (len(full.tags), full.more, full.failure) == (10, 5, "")
     assert empty == Repository(name="empty.org/a")
     assert silent == Repository(name="silent.org/a", failure="reading the tags failed: no answer")

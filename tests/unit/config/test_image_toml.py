@@ -55,6 +55,7 @@ def test_an_image_cannot_be_a_path(checkout: CheckoutFolder) -> None:
         ("[[files]]\nsorce = 'a'\npath = '/a'", "files.0.sorce", ["'source'"]),
         ("cuda = 12.8", "cuda", ["string"]),
         ("cuda = 'twelve'", "cuda", ["pattern"]),
+        ("sif = 'yes'", "sif", ["boolean"]),
         ("[probes]\nscripts = ['roott']", "probes.scripts.0", ["'python', 'root' or 'tensorflow'"]),
         ("[[files]]\nsource = '../a'\npath = '/a'", "files.0.source", ["'../a'", "image's folder"]),
         ("[[files]]\nsource = '/etc/passwd'\npath = '/a'", "files.0.source", ["'/etc/passwd'", "image's folder"]),

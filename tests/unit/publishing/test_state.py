@@ -2,18 +2,23 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from unittest.mock import Mock
 
 import pytest
 
 from pipeline.credentials.registry_auth import Login
 from pipeline.git.ancestry import Order
 from pipeline.publishing.state import Publication, RepositoryState
-from pipeline.publishing.tag_policy import plan
+from pipeline.publishing.tag_policy import Tags, plan, with_sif
+from pipeline.registry.artifact import Artifact
 from pipeline.registry.client import Destination
 from pipeline.scripts.messages import Kind, Origin, RegistryFailure, RepositoryReport, TagResult
 
 BUILT = "sha256:built"
 OTHER = "sha256:other"
+FILE = "sha256:file"
+IMAGE = Artifact(Mock(), BUILT, (BUILT,))
+SIF = Artifact(Mock(), "sha256:sif", ("sha256:sif",), (FILE,))
 TAGS = plan("v2026.2.0", "0123456789")
 FIXED = ("2026.2.0", "sha-0123456")
 
@@ -49,18 +54,23 @@ def attach(to: RepositoryState, *names: str) -> None:
 
 def publication(*places: RepositoryState, documents: tuple[str, ...] = ()) -> Publication:
     """An image on its way to its places."""
-    return Publication("small", TAGS, list(places), documents=documents)
+    return Publication("small", TAGS, list(places), documents=documents, artifact=IMAGE)
 
 
-def results(found: Publication, digest: str = BUILT) -> dict[str, str]:
+def results(found: Publication) -> dict[str, str]:
     """The result of each tag."""
-    return {f"{row.repository.partition('/')[0]} {row.tag}": row.result for row in found.rows(digest)}
+    return {f"{row.repository.partition('/')[0]} {row.tag}": row.result for row in found.rows()}
+
+
+def dry(found: Publication) -> Publication:
+    """The same where nothing was built."""
+    return replace(found, artifact=None)
 
 
 def test_a_dry_run_tells_what_would_be_done() -> None:
     """Immutable tags that are there stay; the others would be pushed, and the floating ones moved."""
     found = publication(place(**{"2026_2_0": BUILT, "latest": OTHER}))
-    assert results(found, "") == {
+    assert results(dry(found)) == {
         "ghcr.io 2026.2.0": "already there",
         "ghcr.io sha-0123456": "to push",
         "ghcr.io 2026.2": "to push",
@@ -74,7 +84,7 @@ def test_tags_move_when_all_agree() -> None:
     found = publication(one, two)
     push(one)
     push(two)
-    assert (found.to_move(one, BUILT), found.to_move(two, BUILT)) == (["2026.2", "latest"], ["2026.2"])
+    assert (found.to_move(one), found.to_move(two)) == (["2026.2", "latest"], ["2026.2"])
 
 
 def test_no_tag_moves_while_one_registry_lacks_the_image() -> None:
@@ -83,7 +93,7 @@ def test_no_tag_moves_while_one_registry_lacks_the_image() -> None:
     found = publication(one, two)
     push(one)
     fail(two)
-    assert found.to_move(one, BUILT) == []
+    assert found.to_move(one) == []
     assert results(found) == {
         "ghcr.io 2026.2.0": "pushed",
         "ghcr.io sha-0123456": "pushed",
@@ -94,12 +104,12 @@ def test_no_tag_moves_while_one_registry_lacks_the_image() -> None:
         "docker.io 2026.2": "not moved",
         "docker.io latest": "not moved",
     }
-    reasons = {row.repository: row.reason for row in found.rows(BUILT) if row.tag == "latest"}
+    reasons = {row.repository: row.reason for row in found.rows() if row.tag == "latest"}
     assert reasons["ghcr.io/lab/small"] == (
         "latest stays where it is until all registries agree: docker.io/lab/small failed"
     )
     assert reasons["docker.io/lab/small"] == "pushing 2026.2.0 failed (3 tries in 9 s): 503"
-    standing = {row.repository: row.digest for row in found.rows(BUILT) if row.tag == "latest"}
+    standing = {row.repository: row.digest for row in found.rows() if row.tag == "latest"}
     assert set(standing.values()) == {OTHER}
 
 
@@ -107,12 +117,12 @@ def test_attachments_are_told_beside_the_tags() -> None:
     """A dry run reports that they would be attached; afterwards they have rows of their own kind beside the tags."""
     one = place()
     found = publication(one, documents=("SBOM",))
-    assert results(found, "")["ghcr.io SBOM"] == "to attach"
+    assert results(dry(found))["ghcr.io SBOM"] == "to attach"
     push(one)
     attach(one, "SBOM")
     assert results(found)["ghcr.io SBOM"] == "pushed"
     assert one.report.digests == dict.fromkeys(FIXED, BUILT)
-    assert [row.tag for row in found.rows(BUILT) if row.kind == "attachment"] == ["SBOM"]
+    assert [row.tag for row in found.rows() if row.kind == "attachment"] == ["SBOM"]
 
 
 def test_no_tag_moves_while_one_registry_lacks_an_attachment() -> None:
@@ -127,7 +137,7 @@ def test_no_tag_moves_while_one_registry_lacks_an_attachment() -> None:
     )
     row = TagResult(tag="SBOM", digest=OTHER, pushed=True, bytes=5, seconds=1, tries=1)
     two.take_attached(RepositoryReport(rows=(row,), failure=failed))
-    assert (found.to_move(one, BUILT), found.to_move(two, BUILT)) == ([], [])
+    assert (found.to_move(one), found.to_move(two)) == ([], [])
     attached = results(found)
     assert [attached[f"docker.io {name}"] for name in (*FIXED, "SBOM", "provenance", "latest")] == [
         "pushed",
@@ -136,7 +146,7 @@ def test_no_tag_moves_while_one_registry_lacks_an_attachment() -> None:
         "missing",
         "not moved",
     ]
-    reasons = {row.tag: row.reason for row in found.rows(BUILT) if row.repository == "docker.io/lab/small"}
+    reasons = {row.tag: row.reason for row in found.rows() if row.repository == "docker.io/lab/small"}
     assert reasons["provenance"] == "attaching provenance failed: 403"
 
 
@@ -146,7 +156,7 @@ def test_a_registry_that_comes_back_is_whole_again() -> None:
     found = publication(one)
     fail(one)
     push(one)
-    assert (one.failure, found.to_move(one, BUILT)) == ("", ["2026.2", "latest"])
+    assert (one.failure, found.to_move(one)) == ("", ["2026.2", "latest"])
 
 
 def test_an_older_release_moves_nothing() -> None:
@@ -155,8 +165,8 @@ def test_an_older_release_moves_nothing() -> None:
     found = publication(one, two)
     push(one)
     push(two)
-    assert (found.to_move(one, BUILT), found.to_move(two, BUILT)) == ([], [])
-    assert {row.result for row in found.rows(BUILT) if row.tag == "latest"} == {"left"}
+    assert (found.to_move(one), found.to_move(two)) == ([], [])
+    assert {row.result for row in found.rows() if row.tag == "latest"} == {"left"}
 
 
 def test_a_failed_move_is_told_where_it_failed() -> None:
@@ -179,7 +189,7 @@ def test_a_failed_move_is_told_where_it_failed() -> None:
 def test_a_published_tag_is_never_another_image() -> None:
     """Each place is named where an immutable tag is something else."""
     found = publication(place("ghcr.io", **{"2026_2_0": OTHER}), place("docker.io", **{"2026_2_0": BUILT}))
-    assert found.conflicts(BUILT) == [f"ghcr.io/lab/small:2026.2.0 is {OTHER}, and {BUILT} was built"]
+    assert found.conflicts() == [f"ghcr.io/lab/small:2026.2.0 is {OTHER}, and {BUILT} was built"]
 
 
 def other_commit(origin: Origin) -> Publication:
@@ -189,7 +199,9 @@ def other_commit(origin: Origin) -> Publication:
     orders = {"a" * 40: Order.NEWER, "b" * 40: Order.OLDER, "c" * 40: Order.DIVERGED}
     made = datetime(2026, 2, 2, tzinfo=UTC)
     tags = plan("main", "0123456789")
-    return Publication("small", tags, [one, two], made=made, order=lambda sha: orders.get(sha, Order.UNKNOWN))
+    return Publication(
+        "small", tags, [one, two], artifact=IMAGE, made=made, order=lambda sha: orders.get(sha, Order.UNKNOWN)
+    )
 
 
 @pytest.mark.parametrize("made", ["2026-02-03T00:00:00Z", "2026-02-01T00:00:00Z", "", "yesterday"])
@@ -197,8 +209,8 @@ def test_an_older_commit_does_not_take_latest(made: str) -> None:
     """The label of the image that is there says its commit, and the history which of the two comes first."""
     older, newer = other_commit(Origin("b" * 40, made)), other_commit(Origin("a" * 40, made))
     assert older.obstacle("latest").startswith("latest stays where it is: it is of commit bbbbbbb, ")
-    assert {row.result for row in older.rows(BUILT) if row.tag == "latest"} == {"left"}
-    assert (newer.obstacle("latest"), newer.to_move(newer.states[0], BUILT)) == ("", ["latest"])
+    assert {row.result for row in older.rows() if row.tag == "latest"} == {"left"}
+    assert (newer.obstacle("latest"), newer.to_move(newer.states[0])) == ("", ["latest"])
     assert older.warnings == newer.warnings == []
 
 
@@ -232,7 +244,7 @@ def test_a_rule_of_a_registry_is_told_with_its_remedy() -> None:
         doing="pushing latest", tag="latest", kind=Kind.IMMUTABLE, reason="PRECONDITION: …", tries=1, seconds=1
     )
     two.take(RepositoryReport(failure=failed))
-    rows = {row.repository: row for row in found.rows(BUILT) if row.tag == "latest"}
+    rows = {row.repository: row for row in found.rows() if row.tag == "latest"}
     assert {row.result for row in rows.values()} == {"not moved"}
     assert "on Harbor, Projects > lab > Policy > Tag Immutability" in rows["hub.org/lab/small"].remedy
     assert rows["ghcr.io/lab/small"].remedy == ""
@@ -256,7 +268,73 @@ def test_a_tag_of_another_commit_is_left_to_it() -> None:
     one.report = replace(one.report, origins={"sha-0123456": Origin("0123456f" + "0" * 32, "")})
     assert found.lengthen()
     assert found.tags.immutable == ("2026.2.0", "sha-01234567")
-    assert found.conflicts(BUILT) == []
+    assert found.conflicts() == []
     # latest of another commit takes no tag away.
     two.report = replace(two.report, origins={"latest": Origin("01234567f" + "0" * 31, "")})
     assert not found.lengthen()
+
+
+def sif_on_its_way(*places: RepositoryState, tags: Tags = TAGS) -> Publication:
+    """An image and its SIF on their way to their places."""
+    return Publication("small", with_sif(tags), list(places), artifact=replace(IMAGE, sif=SIF))
+
+
+def push_both(to: RepositoryState) -> None:
+    """Add the report of a push of an image and its SIF."""
+    digests = {**dict.fromkeys(FIXED, BUILT), **{f"{tag}-sif": SIF.digest for tag in FIXED}}
+    to.take(RepositoryReport(tags=(*to.report.tags, *digests), digests=digests))
+
+
+def test_a_sif_has_tags_of_its_own() -> None:
+    """Each tag is compared with what belongs to it, and the note has the command that pulls the file."""
+    one = place(latest=BUILT, **{"latest-sif": BUILT})
+    found = sif_on_its_way(one)
+    assert results(dry(found))["ghcr.io 2026.2.0-sif"] == "to push"
+    assert found.notes == []
+    push_both(one)
+    assert found.to_move(one) == ["2026.2", "2026.2-sif", "latest-sif"]
+    (note,) = found.notes
+    assert (
+        note == f"small as a SIF, whose file has {FILE}: apptainer pull small.sif oras://ghcr.io/lab/small:2026.2.0-sif"
+    )
+
+
+def test_a_tag_with_another_sif_is_taken() -> None:
+    """It is an immutable one, as that of an image."""
+    found = sif_on_its_way(place(**{"2026_2_0": BUILT, "2026_2_0-sif": OTHER}))
+    assert found.conflicts() == [f"ghcr.io/lab/small:2026.2.0-sif is {OTHER}, and {SIF.digest} was built"]
+
+
+def test_no_tag_moves_while_one_registry_lacks_the_sif() -> None:
+    """Neither the image's nor the SIF's: at one version, they are published together."""
+    one, two = place("ghcr.io"), place("docker.io")
+    found = sif_on_its_way(one, two)
+    push_both(one)
+    push(two)
+    fail(two)
+    assert found.to_move(one) == []
+    assert results(found)["docker.io 2026.2.0-sif"] == "missing"
+    push_both(two)
+    assert found.to_move(one) == found.to_move(two) == ["2026.2", "latest", "2026.2-sif", "latest-sif"]
+
+
+def test_the_tags_of_a_sif_go_where_those_of_its_image_go() -> None:
+    """They stay with a newer commit's or release's, and a run that was cut off between the two finishes the second."""
+    older = other_commit(Origin("b" * 40, ""))
+    older.tags = with_sif(older.tags)
+    assert older.obstacle("latest-sif").startswith("latest-sif stays where it is: it is of commit bbbbbbb, ")
+    newer = place(**{"2026_2_1": OTHER, "2026_2_1-sif": OTHER, "2026_3_0-sif": OTHER})
+    found = sif_on_its_way(newer)
+    push_both(newer)
+    assert found.obstacle("2026.2-sif") == "2026.2-sif stays where it is: 2026.2.1 is there, and is newer than 2026.2.0"
+    half = place(**{"2026_2": BUILT, "latest": BUILT, "latest-sif": OTHER})
+    found = sif_on_its_way(half)
+    push_both(half)
+    assert found.to_move(half) == ["2026.2-sif", "latest-sif"]
+
+
+def test_a_warning_about_latest_is_there_once() -> None:
+    """The SIF's tag follows without one of its own."""
+    found = other_commit(Origin("", ""))
+    found.tags = with_sif(found.tags)
+    assert len(found.warnings) == 1

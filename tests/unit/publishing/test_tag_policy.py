@@ -16,6 +16,7 @@ from pipeline.publishing.tag_policy import (
     plan,
     plan_checkout,
     report,
+    with_sif,
 )
 from tests.unit.refusals import refused, require_facts
 
@@ -158,6 +159,13 @@ def test_a_tag_that_another_commit_has_is_lengthened(commit: str, others: list[s
     assert lengthen(tags, commit, others) == tags
 
 
+def test_the_tag_of_a_sif_is_lengthened_with_that_of_its_image() -> None:
+    """The two belong together."""
+    tags = lengthen(with_sif(plan("2026.2.0", SHA)), SHA, ["0123456f" + "0" * 32])
+    assert tags.immutable == ("2026.2.0", "sha-01234567", "2026.2.0-sif", "sha-01234567-sif")
+    assert tags.floating == ("2026.2", "latest", "2026.2-sif", "latest-sif")
+
+
 def test_without_a_tag_of_a_commit_nothing_is_lengthened() -> None:
     """A version may be published without a commit."""
     tags = plan("2026.2.0", None)
@@ -183,3 +191,17 @@ def test_the_report_has_all_tags_and_notes() -> None:
         assert "sha-… is left out: no commit is known; give one with --commit" in text
     assert TagPlan.model_validate_json(draw(found, Format.JSON)) == found
     assert draw(found, Format.MARKDOWN).splitlines()[5:] == ["", *found.notes]
+
+
+def test_the_report_has_the_tags_of_sifs() -> None:
+    """With the images that have one; images without one have only the others."""
+    found = report("v2026.2.0", plan("v2026.2.0", None), ["large", "small"])
+    assert [(row.tag, row.kind) for row in found.tags] == [
+        ("2026.2.0", "immutable"),
+        ("2026.2.0-sif", "immutable"),
+        ("2026.2", "floating"),
+        ("latest", "floating"),
+        ("2026.2-sif", "floating"),
+        ("latest-sif", "floating"),
+    ]
+    assert found.tags[1].meaning == "the SIF of 2026.2.0: large, small"

@@ -14,6 +14,7 @@ from pipeline.scripts.registry import Repository
 
 IMAGE = b'{"an": "image"}'
 OTHER = b'{"another": "image"}'
+SIF = b'{"a": "SIF"}'
 NAME = "ghcr.io/maniaclab/small"
 CONFIGURATION = {
     "created": "2026-01-02T03:04:05Z",
@@ -34,6 +35,8 @@ class FakeClient(Client):
         self.tags = tags
         self.broken = broken or {}
         self.asked: list[str] = []
+        #: The places that images were copied from.
+        self.sources: list[str] = []
         self.configuration = json.dumps(CONFIGURATION)
         #: Tags that somebody else pushes, by what we do when they come.
         self.meanwhile: dict[str, str] = {}
@@ -65,7 +68,8 @@ class FakeClient(Client):
             case "image inspect":
                 output = self.configuration
             case "image copy":
-                self.tags[tag] = IMAGE
+                self.tags[tag] = SIF if digest_of(SIF) in arguments[2] else IMAGE
+                self.sources.append(arguments[2].partition("@")[0])
                 output = ""
             case _:
                 output = ""
@@ -220,6 +224,37 @@ def test_what_is_read_back_has_to_be_what_was_built() -> None:
     failure = run(Lying({}), "push").failure
     assert failure is not None
     assert (failure.doing, failure.kind) == ("reading 1.2.3 back", "mismatch")
+
+
+def test_an_image_and_its_sif_are_pushed_under_their_tags() -> None:
+    """Each from its own layout once, then within the repository; nothing is decided about tags of SIFs."""
+    client = FakeClient({"latest-sif": OTHER, "sha-abc1234-sif": SIF})
+    tags = ["1.2.3", "sha-abc1234", "1.2.3-sif", "sha-abc1234-sif", "1-sif"]
+    report = run(client, "push", tags=tags, floating=["latest", "latest-sif"], sif=digest_of(SIF))
+    assert [(row.tag, row.pushed) for row in report.rows] == [(tag, tag != "sha-abc1234-sif") for tag in tags]
+    assert client.sources == ["ocidir:///layout", NAME, "ocidir:///sif-layout", NAME]
+    wanted = {tag: SIF if tag.endswith("-sif") else IMAGE for tag in tags}
+    assert client.tags == {**wanted, "latest-sif": OTHER}
+    assert report.origins == {}
+
+
+def test_push_never_takes_a_tag_from_another_sif() -> None:
+    """The image is there then, under its own tags, and the failure names the tag."""
+    client = FakeClient({"1.2.3-sif": OTHER})
+    failure = run(client, "push", tags=["1.2.3", "1.2.3-sif"], sif=digest_of(SIF)).failure
+    assert failure is not None
+    assert failure.reason == (f"1.2.3-sif is there already with {digest_of(OTHER)}, and {digest_of(SIF)} was built")
+    assert client.tags == {"1.2.3": IMAGE, "1.2.3-sif": OTHER}
+
+
+def test_move_puts_a_sif_at_its_own_tags() -> None:
+    """One job moves the tags of both."""
+    client = FakeClient({"1.2.3": IMAGE, "1.2.3-sif": SIF, "latest": OTHER, "latest-sif": OTHER})
+    moved = ["latest", "latest-sif"]
+    standing = dict.fromkeys(moved, digest_of(OTHER))
+    report = run(client, "move", tags=moved, known=list(client.tags), standing=standing, sif=digest_of(SIF))
+    assert report.changed is False
+    assert (client.tags["latest"], client.tags["latest-sif"]) == (IMAGE, SIF)
 
 
 def test_move_puts_tags_over_others() -> None:

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from pipeline.locks.lockfile import Package
+from pipeline.page import Repository, Tag
 from pipeline.scripts.report import render
 from pipeline.scripts.treemap import SVG, Box, Tile, draw, fit, lay_out
 from tests.unit.pages import package, page, real
@@ -166,3 +167,14 @@ def test_a_name_is_cut_or_left_out() -> None:
     assert re.fullmatch(r"tensor.*…", shown[0])
     assert fit("tensorflow", Box(0, 0, 12, 60), (15, 8)) is None
     assert fit("tensorflow", Box(0, 0, 300, 6), (15, 8)) is None
+
+
+def test_the_digest_of_a_sif_stands_beside_its_image() -> None:
+    """A repository without one has no column for it."""
+    tags = [Tag(name="2026.2.0", digest="sha256:1", sif="sha256:2"), Tag(name="main", digest="sha256:3")]
+    with_sif = Repository(name="ghcr.io/lab/small", tags=tuple(tags))
+    text = render(page([package("a")], repositories=(with_sif,)))
+    assert '<td class="digest">sha256:1</td><td class="digest">sha256:2</td>' in text
+    assert '<td class="digest">sha256:3</td><td class="digest"></td>' in text
+    without = Repository(name="ghcr.io/lab/small", tags=tuple(tags[1:]))
+    assert "Digest of the SIF" not in render(page([package("a")], repositories=(without,)))
