@@ -144,13 +144,15 @@ def test_every_user_can_read_an_environment(root: Path) -> None:
         (0o040700, 0o755),
         (0o104755, 0o4755),
         (0o104711, 0o4755),
-        (0o040555, 0o555),
+        (0o040555, 0o755),
+        (0o040000, 0o755),
+        (0o100555, 0o555),
         (0o042775, 0o2755),
         (0o100400, 0o444),
     ],
 )
 def test_modes_are_opened(mode: int, expected: int) -> None:
-    """All may read, and run what anybody may; only the owner may write; a mode's other bits are left."""
+    """All may read, and run what anybody may; only the owner may write, to folders always; other bits are left."""
     assert divide.opened(mode) == expected
 
 
