@@ -1,6 +1,6 @@
 """CVMFS: findings about an image that its unpackers do not take, and the lines that propose it to them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pipeline.config.image_toml import FILE, ImageSpec
@@ -38,21 +38,21 @@ ENTRIES: Final = {
     "reserved": ("have a name that CVMFS keeps for itself ('.cvmfs…')", "remove or rename them"),
     "variable": ("are links whose target has '$(…)', which CVMFS replaces by a variable", "name another target"),
 }
-#: What to do about an image that is not meant for CVMFS.
+#: Remedy for an image that is not meant for CVMFS.
 ELSE: Final = "or say with 'no_cvmfs' why the image does not go to CVMFS"
 #: The platform that unpackers take from an index.
 TAKEN: Final = "linux/amd64"
 GZIP: Final = "gzip"
 
 
-def find_unready(image: str, spec: ImageSpec, text: str, reports: Mapping[str, LayerReport]) -> list[str]:
+def find_unready(image: str, spec: ImageSpec, text: str, reports: Iterable[LayerReport]) -> list[str]:
     """Return a finding for each property of an image that keeps it from CVMFS.
 
     Args:
         image: its name.
         spec: its image.toml.
         text: the text of image.toml.
-        reports: the findings in its layers, by platform.
+        reports: the findings in its layers, for each platform.
     """
     findings = []
     if spec.compression != GZIP:
@@ -65,7 +65,7 @@ def find_unready(image: str, spec: ImageSpec, text: str, reports: Mapping[str, L
         where = format_location(f"{image}/{FILE}", first_line_of(text, (("platforms",),)))
         findings.append(f"{where}: image {image} has several platforms without {TAKEN}; add it, {ELSE}")
     found: dict[str, str] = {}
-    for report in reports.values():
+    for report in reports:
         # Platforms have the same findings, as a rule; each is reported once.
         for finding in (*_own(image, spec, text, report), *_of_base(image, spec, report)):
             found.setdefault(finding, finding)

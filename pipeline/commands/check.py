@@ -146,11 +146,11 @@ class Checker:
             image, spec = source.name, source.spec
             if spec.no_cvmfs:
                 return [], f"does not go to CVMFS: {spec.no_cvmfs}"
-            reports = {
-                platform: await check_layers(source.settings, built, source.logins)
-                for platform, built in (await source.build_all()).items()
-            }
-            return find_unready(image, spec, _text(source), reports), describe_ready(next(iter(reports.values())))
+            reports = [
+                await check_layers(source.settings, built, source.logins)
+                for built in (await source.build_all()).values()
+            ]
+            return find_unready(image, spec, _text(source), reports), describe_ready(reports[0])
 
         return await self._each(check)
 

@@ -99,7 +99,8 @@ def find(layers: Iterable[Layer]) -> LayerReport:
     """Check the layers of an image, the lowest first."""
     root, own, base = Root(), dict[str, set[str]](), dict[str, set[str]]()
     number = 0
-    for number, layer in enumerate(layers, 1):
+    for layer in layers:
+        number += 1
         for kind, path in _check(layer, root):
             (base if layer.of_base else own).setdefault(kind, set()).add(f"/{path}")
     paths = [*root.links, *root.others, *root.folders]
@@ -138,16 +139,21 @@ def _check(layer: Layer, root: Root) -> Iterator[tuple[str, str]]:
         yield from ((kind, path) for kind in _kinds(entry, modes=not layer.of_base))
         if entry.islnk() and not _is_file(members.get(clean(entry.linkname))):
             yield "hardlink", path
-        for folder in parents(path):
-            if folder in members:
-                if members[folder].issym():
-                    yield "through", path
-            elif folder in root.links:
-                yield "through", path
-            elif root.folders.get(folder, MADE) != MADE:
-                yield "parent", folder
+        yield from _about_parents(path, members, root)
     for path, entry in members.items():
         root.add(path, entry)
+
+
+def _about_parents(path: str, members: dict[str, tarfile.TarInfo], root: Root) -> Iterator[tuple[str, str]]:
+    """Yield the findings about the folders above a path of a layer."""
+    for folder in parents(path):
+        if folder in members:
+            if members[folder].issym():
+                yield "through", path
+        elif folder in root.links:
+            yield "through", path
+        elif root.folders.get(folder, MADE) != MADE:
+            yield "parent", folder
 
 
 def _is_file(entry: tarfile.TarInfo | None) -> bool:
@@ -156,9 +162,9 @@ def _is_file(entry: tarfile.TarInfo | None) -> bool:
 
 def _kinds(entry: tarfile.TarInfo, *, modes: bool) -> Iterator[str]:
     """Yield the kinds of findings about an entry by itself."""
-    if modes and entry.isdir() and entry.mode & 0o700 != 0o700:
+    if modes and entry.isdir() and entry.mode & stat.S_IRWXU != stat.S_IRWXU:
         yield "folder"
-    if modes and entry.isreg() and not entry.mode & 0o400:
+    if modes and entry.isreg() and not entry.mode & stat.S_IRUSR:
         yield "file"
     if max(entry.uid, entry.gid) >= IDS:
         yield "id"

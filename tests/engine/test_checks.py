@@ -11,7 +11,15 @@ from pipeline.config.image_kind import ImageKind
 from tests.engine.conftest import CODED, Checkout, apply, failure, refused
 from tests.unit.repository import Repository
 
-CHECKS = ["cuda-consistent", "cvmfs-ready", "images-sound", "locks-fresh", "probes-pass", "sizes-in-budget", "specs-valid"]
+CHECKS = [
+    "cuda-consistent",
+    "cvmfs-ready",
+    "images-sound",
+    "locks-fresh",
+    "probes-pass",
+    "sizes-in-budget",
+    "specs-valid",
+]
 DESCRIPTION = 'description = "A small image"\n'
 DOCKERFILE = """
 FROM docker.io/library/python:3.12-slim

@@ -1,4 +1,4 @@
-"""What keeps an image from CVMFS is a finding with its file, its line and what to do."""
+"""Properties that keep an image from CVMFS are findings with their file, their line and what to do."""
 
 import inspect
 
@@ -16,7 +16,7 @@ GZIP = LayerReport(layers=3, paths=7, types_of_base=["application/vnd.oci.image.
 def findings(report: LayerReport = GZIP, text: str = "", **values: object) -> list[str]:
     """The findings about an image."""
     spec = ImageSpec.model_validate({"description": "x", **values})
-    return find_unready("small", spec, text, {"linux/amd64": report})
+    return find_unready("small", spec, text, [report])
 
 
 def test_a_sound_image_has_no_finding() -> None:
@@ -80,4 +80,4 @@ def test_the_same_finding_on_two_platforms_is_one() -> None:
     """They differ rarely."""
     report = LayerReport(found={"device": ["/null"]}, counts={"device": 1})
     spec = ImageSpec(description="x")
-    assert len(find_unready("small", spec, "", {"linux/amd64": report, "linux/arm64": report})) == 1
+    assert len(find_unready("small", spec, "", [report, report])) == 1

@@ -71,7 +71,7 @@ def test_each_list_has_names_of_its_own(names: list[str], tag: str, unpacked: st
 
 @pytest.mark.parametrize(("tag", "word"), [("a b", "pattern"), ("", "pattern"), ("*", "SBOMs"), ("sha256-*", "SBOMs")])
 def test_other_tags_are_rejected(tag: str, word: str) -> None:
-    """What is no tag, and a pattern that matches the documents about an image."""
+    """Text that is no tag, and a pattern that matches the documents about an image."""
     with refused(Code.TAG_INVALID, word, kind=TagError):
         require_tag(tag)
 

@@ -40,7 +40,14 @@ SOUND = [
     [folder("./"), folder("./usr"), folder("usr/lib"), link("lib", "usr/lib"), folder("tmp", 0o1777), entry("usr/a")],
     [folder("usr/"), folder("usr/lib/"), entry("usr/lib/a"), hard("usr/lib/b", "./usr/lib/a"), folder("srv", 0o700)],
     # A link is replaced by a folder, a folder is emptied, and a file is removed.
-    [folder("lib"), entry("lib/c"), folder("usr"), entry("usr/.wh.a"), entry("usr/lib/.wh..wh..opq"), folder("usr/lib")],
+    [
+        folder("lib"),
+        entry("lib/c"),
+        folder("usr"),
+        entry("usr/.wh.a"),
+        folder("usr/lib"),
+        entry("usr/lib/.wh..wh..opq"),
+    ],
     # A folder without an entry gets the mode that it had.
     [entry("usr/lib/d", uid=65535, gid=65535), entry("e", mode=0o4711), entry("f", tarfile.FIFOTYPE)],
 ]
@@ -50,7 +57,8 @@ def test_sound_layers_have_no_findings() -> None:
     """Modes of all kinds, links and replacements that every unpacker understands; removed paths are not counted."""
     report = find([Layer(entries) for entries in SOUND])
     assert (report.found, report.found_in_base) == ({}, {})
-    assert (report.layers, report.paths) == (4, len({"usr", "usr/lib", "lib", "lib/c", "tmp", "srv", "usr/lib/d", *"ef"}))
+    left = {"usr", "usr/lib", "usr/lib/d", "lib", "lib/c", "tmp", "srv", "e", "f"}
+    assert (report.layers, report.paths) == (4, len(left))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +76,7 @@ def test_sound_layers_have_no_findings() -> None:
         ("through", [[folder("usr"), link("lib", "usr")], [entry("lib/a")]], "/lib/a"),
         ("through", [[folder("usr"), link("lib", "usr")], [folder("lib/a")]], "/lib/a"),
         ("through", [[link("lib", "usr"), entry("lib/a")]], "/lib/a"),
-        ("parent", [[folder("tmp", 0o1777)], [entry("tmp/a")]], "/tmp"),
+        ("parent", [[folder("work", 0o1777)], [entry("work/a")]], "/work"),
         ("parent", [[folder("a", 0o700)], [folder("a/b"), entry("a/b/c")]], "/a"),
         ("twice", [[entry("a"), entry("./a")]], "/a"),
         ("twice", [[folder("a"), link("a", "b")]], "/a"),
@@ -84,7 +92,7 @@ def test_each_kind_is_found(kind: str, layers: Sequence[Sequence[tarfile.TarInfo
 
 
 def test_a_removed_link_hides_nothing() -> None:
-    """What a layer removes and makes again as a folder is a folder, in whatever order the layer says so."""
+    """A path that a layer removes and makes again as a folder is a folder, in whatever order its entries are."""
     lowest = [folder("usr"), link("lib", "usr"), folder("tmp", 0o1777)]
     upper = [entry("lib/a"), entry(".wh.lib"), entry("tmp/a"), entry(".wh.tmp")]
     assert find([Layer(lowest), Layer(upper)]).found == {}
@@ -121,11 +129,11 @@ def test_the_layers_of_an_image_are_read(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "layers.json").write_text(json.dumps({"0": ["closed/.cvmfscatalog"]}))
     blobs = {}
     for number, entries in enumerate([[entry("null", tarfile.CHRTYPE)], [folder("app"), folder("app/env", 0o755)]]):
-        data = io.BytesIO()
-        with tarfile.open(fileobj=data, mode="w") as tar:
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
             for each in entries:
                 tar.addfile(each)
-        blobs[f"sha256:{number}"] = data.getvalue()
+        blobs[f"sha256:{number}"] = archive.getvalue()
     base = [{"mediaType": f"{pack.MEDIA_TYPE}+zstd", "digest": "sha256:0", "size": 1, "diff_id": "d0"}]
     config = {"rootfs": {"diff_ids": ["d0", "d1"]}}
     manifest = {"layers": [{"digest": digest} for digest in blobs], "config": {"digest": "sha256:c"}}

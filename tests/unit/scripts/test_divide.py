@@ -34,7 +34,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (prefix / path).write_text(text)
     (prefix / "bin/wheel").chmod(0o700)
     (prefix / "lib/libbig.so").symlink_to("libbig.so.1")
-    (prefix / "var/empty").mkdir(parents=True, mode=0o700)
+    (prefix / "var/empty").mkdir(parents=True, mode=0o500)
     write_record(prefix, "big", LARGE, ["lib/libbig.so.1", "lib/libbig.so"])
     write_record(prefix, "small", 10, [f"{SITE}/small.py", f"{SITE}/small-1.dist-info/RECORD"])
     (tmp_path / "entrypoint").write_text("#!/bin/sh\n")
