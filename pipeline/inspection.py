@@ -107,7 +107,7 @@ def find_unwanted(image: str, spec: ImageSpec, text: str, facts: Facts, base: Fa
         paths = sorted(facts.paths.get(kind, frozenset()) - base.paths.get(kind, frozenset()))
         if paths:
             count = f"{len(paths)} path{'s' * (len(paths) > 1)}"
-            where = format_location(*_origin(image, spec, text, paths))
+            where = format_location(*origin_of(image, spec, text, paths))
             # A key has to be found wherever it is, so each is named.
             names = "; ".join(paths) if kind == "key" else listed(paths)
             findings.append(f"{where}: image {image} has {count} that {problem} ({names}); {remedy}")
@@ -172,7 +172,7 @@ def find_excess(image: str, spec: ImageSpec, text: str, size: int) -> list[str]:
     ]
 
 
-def _origin(image: str, spec: ImageSpec, text: str, paths: Sequence[str]) -> tuple[str, int | None]:
+def origin_of(image: str, spec: ImageSpec, text: str, paths: Sequence[str]) -> tuple[str, int | None]:
     """Return the file and line that add the first of these paths, where that is a file of image.toml."""
     for number, file in enumerate(spec.files):
         if file.path in paths:

@@ -121,6 +121,20 @@ class Pipeline:
         return tag_policy.draw(tag_policy.report(tag, tags, sifs), format)
 
     @function
+    @explained
+    async def cvmfs_lines(
+        self,
+        image: Annotated[str | None, Doc("Name of the image; default: every image")] = None,
+        tag: Annotated[
+            list[str] | None, Doc("Tags to propose, or patterns such as 2026.*; default: latest, which moves")
+        ] = None,
+    ) -> str:
+        """Write the lines that propose images to the CVMFS repositories of CERN and OSG"""
+        from pipeline.commands.cvmfs_lines import propose
+
+        return propose(await self._open(), image, tag or ["latest"])
+
+    @function
     def with_registry_auth(
         self,
         address: Annotated[str, Doc("Registry or namespace, such as ghcr.io or ghcr.io/maniaclab")],
@@ -435,6 +449,13 @@ class Pipeline:
     async def sizes_in_budget(self) -> str:
         """Check that the files of each image fit its size_budget"""
         return await (await self._checker()).check_sizes()
+
+    @function
+    @check
+    @explained
+    async def cvmfs_ready(self) -> str:
+        """Check that the unpackers for CVMFS take each image as it is published"""
+        return await (await self._checker()).check_cvmfs()
 
     @function
     @check

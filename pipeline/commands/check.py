@@ -19,6 +19,7 @@ from pipeline.config.image_toml import FILE
 from pipeline.config.toml_locations import located
 from pipeline.config.validation import listed
 from pipeline.credentials.registry_auth import explain_rejected_pull
+from pipeline.cvmfs import describe_ready, find_unready
 from pipeline.engine_errors import explain, reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.git.commit import Commit
@@ -34,6 +35,7 @@ from pipeline.inspection import (
 from pipeline.locks.base_images import used
 from pipeline.locks.cuda import check_base
 from pipeline.output.console import log
+from pipeline.registry.layer_report import check_layers
 from pipeline.scripts.sizes import size as format_size
 
 #: Check of one image: returns its findings, and the line to print if there are none.
@@ -134,6 +136,21 @@ class Checker:
                 budget = f" of {format_size(spec.size_budget)}" if spec.size_budget else ""
                 sizes.append(format_size(size or None) + budget)
             return findings, ", ".join(sizes)
+
+        return await self._each(check)
+
+    async def check_cvmfs(self) -> str:
+        """Check that unpackers for CVMFS take every image as it would be published."""
+
+        async def check(source: ImageSource) -> tuple[list[str], str]:
+            image, spec = source.name, source.spec
+            if spec.no_cvmfs:
+                return [], f"does not go to CVMFS: {spec.no_cvmfs}"
+            reports = [
+                await check_layers(source.settings, built, source.logins)
+                for built in (await source.build_all()).values()
+            ]
+            return find_unready(image, spec, _text(source), reports), describe_ready(reports[0])
 
         return await self._each(check)
 

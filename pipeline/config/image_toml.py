@@ -71,7 +71,11 @@ class ImageSpec(FileSettings):
     """Repositories to publish to; defaults to one with the image's name in each registry of ``[tool.pipeline]``."""
 
     compression: Compression = "gzip"
-    """Compression of its layers: every client reads gzip; zstd is smaller, but older clients cannot read it."""
+    """Compression of its layers: every client reads gzip; zstd is smaller, but older clients cannot read it, and the
+    unpacker for CVMFS reads gzip only."""
+
+    no_cvmfs: Annotated[str, Field(min_length=1)] | None = None
+    """Reason why the image does not go to CVMFS, such as "too large": the check `cvmfs-ready` leaves it out."""
 
     sif: Annotated[bool, Field(strict=True)] = False
     """Publish a SIF file for Apptainer beside it, under its tags with the ending ``-sif``."""

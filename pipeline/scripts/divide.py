@@ -197,9 +197,13 @@ def open_up(path: str, mode: int) -> None:
 
 
 def opened(mode: int) -> int:
-    """Return a mode with which only the owner may write, and all users may read, and run or enter where anyone may."""
-    run = 0o111 if stat.S_ISDIR(mode) or mode & 0o111 else 0
-    return (stat.S_IMODE(mode) | 0o444 | run) & ~0o022
+    """Return a mode with which only the owner may write, and all users may read, and run or enter where anyone may.
+
+    The owner may write to every folder: whoever unpacks an image as an ordinary user could not remove it otherwise.
+    """
+    folder = stat.S_ISDIR(mode)
+    run = 0o111 if folder or mode & 0o111 else 0
+    return (stat.S_IMODE(mode) | 0o444 | run | (0o200 if folder else 0)) & ~0o022
 
 
 def contents(layers: Iterable[Layer], empty: Iterable[str]) -> dict[str, list[str]]:

@@ -198,6 +198,24 @@ class SifAssembly:
 
 
 @dataclass(frozen=True)
+class LayerReport:
+    """Findings in an image's layers, by their kind: the output of ``check_layers.py``."""
+
+    layers: int = 0
+    paths: int = 0
+    """Number of files, links and folders of the whole image."""
+    joined: int = 0
+    """Number of files and links whose paths differ only in case from another one's."""
+    found: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The first paths of each kind in the image's own layers."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """The number of all of them."""
+    found_in_base: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    types_of_base: Sequence[str] = ()
+    """Media types of the base image's layers in its registry."""
+
+
+@dataclass(frozen=True)
 class TagResult:
     """Result for one tag that was pushed or moved, or for one document that was attached."""
 

@@ -105,17 +105,19 @@ def describe(file: str, name: str) -> tarfile.TarInfo:
     return info
 
 
+def entries(root: str, prefix: str, paths: Iterable[str]) -> Iterator[tarfile.TarInfo]:
+    """Yield the entries of a layer: its paths below the prefix, each after its parent folders."""
+    for name in with_folders(f"{prefix}/{path}" for path in paths):
+        # A folder above the environment differs between machines, so it gets the environment's attributes.
+        yield describe(f"{root}/{prefix if prefix.startswith(f'{name}/') else name}", name)
+
+
 def write_archive(root: str, prefix: str, paths: Iterable[str], target: BinaryIO) -> None:
-    """Write the archive of a layer: its paths below the prefix, with their parent folders."""
+    """Write the archive of a layer: its entries, with the contents of its files."""
     with tarfile.open(mode="w|", fileobj=target, bufsize=BUFFER, format=tarfile.PAX_FORMAT) as archive:
-        for name in with_folders(f"{prefix}/{path}" for path in paths):
-            # A folder above the environment differs between machines, so it gets the environment's attributes.
-            info = describe(f"{root}/{prefix}" if prefix.startswith(f"{name}/") else f"{root}/{name}", name)
-            if info.isreg():
-                with open(f"{root}/{name}", "rb") as file:
-                    archive.addfile(info, file)
-            else:
-                archive.addfile(info)
+        for info in entries(root, prefix, paths):
+            with open(f"{root}/{info.name}" if info.isreg() else os.devnull, "rb") as file:
+                archive.addfile(info, file)
 
 
 class Store:

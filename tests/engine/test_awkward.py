@@ -220,6 +220,7 @@ async def test_it_passes_its_probes_and_the_checks(awkward: Awkward) -> None:
     results = await smoke_test(awkward.images, "awkward", gpu=False)
     assert json.loads(require_passed(results, ResultFormat.JSON))
     assert "readable by all" in await Checker(awkward.images).check_images()
+    assert "nothing that an unpacker trips on" in await Checker(awkward.images).check_cvmfs()
 
 
 async def test_each_file_is_in_one_layer(awkward: Awkward, tmp_path: Path) -> None:

@@ -11,12 +11,25 @@ from pipeline.config.image_kind import ImageKind
 from tests.engine.conftest import CODED, Checkout, apply, failure, refused
 from tests.unit.repository import Repository
 
-CHECKS = ["cuda-consistent", "images-sound", "locks-fresh", "probes-pass", "sizes-in-budget", "specs-valid"]
+CHECKS = [
+    "cuda-consistent",
+    "cvmfs-ready",
+    "images-sound",
+    "locks-fresh",
+    "probes-pass",
+    "sizes-in-budget",
+    "specs-valid",
+]
 DESCRIPTION = 'description = "A small image"\n'
 DOCKERFILE = """
 FROM docker.io/library/python:3.12-slim
 RUN mkdir -p /root/.cache && echo x > /root/.cache/x && echo x > /tmp/x && echo token > /root/.netrc \\
     && install -m 600 /dev/null /etc/ssh_host_rsa_key && install -m 600 /dev/null /opt/fetched
+"""
+UNREADY = """
+FROM docker.io/library/python:3.12-slim
+RUN mkdir -p /opt/closed/too && install -m 0044 /dev/null /opt/closed/file && ln /usr/bin/env /opt/env \\
+    && install -o 65536 /dev/null /opt/theirs && touch /opt/.cvmfsdirtab && chmod 0555 /opt/closed/too /opt/closed
 """
 
 
@@ -87,6 +100,24 @@ async def test_what_a_build_left_is_told(checkout: Checkout) -> None:
         assert f"small/Dockerfile: image small {left}" in unsound
     large = await refused(checkout, "sizes_in_budget")
     assert re.match(r"small/image\.toml:3: the files of image small take \d+\.\d MB, more than the 1\.0 MB of", large)
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("connection")
+async def test_layers_that_an_unpacker_trips_on_are_told(checkout: Checkout) -> None:
+    """Those of an image of a Dockerfile, as they would be pushed; its base image's modes are not its own."""
+    checkout.write("small/Dockerfile", UNREADY)
+    checkout.write("small/image.toml", DESCRIPTION + 'dockerfile = "Dockerfile"\ncompression = "zstd"\n')
+    checkout.write("other/image.toml", DESCRIPTION + 'dockerfile = "Dockerfile"\nno_cvmfs = "for Kubernetes"\n')
+    checkout.write("other/Dockerfile", "FROM docker.io/library/not-asked-for:1\n")
+    found = (await failure(checkout, "cvmfs_ready")).message.splitlines()
+    assert [re.sub(r" (are|belong|have) .*", "", line) for line in found] == [
+        "small/image.toml:3: the layers of image small",
+        "small/Dockerfile: in image small, 2 paths (/opt/closed; /opt/closed/too)",
+        "small/Dockerfile: in image small, /opt/closed/file",
+        "small/Dockerfile: in image small, /opt/theirs",
+        "small/Dockerfile: in image small, /opt/.cvmfsdirtab",
+    ]
 
 
 @pytest.fixture

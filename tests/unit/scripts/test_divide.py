@@ -34,7 +34,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (prefix / path).write_text(text)
     (prefix / "bin/wheel").chmod(0o700)
     (prefix / "lib/libbig.so").symlink_to("libbig.so.1")
-    (prefix / "var/empty").mkdir(parents=True, mode=0o700)
+    (prefix / "var/empty").mkdir(parents=True, mode=0o500)
     write_record(prefix, "big", LARGE, ["lib/libbig.so.1", "lib/libbig.so"])
     write_record(prefix, "small", 10, [f"{SITE}/small.py", f"{SITE}/small-1.dist-info/RECORD"])
     (tmp_path / "entrypoint").write_text("#!/bin/sh\n")
@@ -144,13 +144,15 @@ def test_every_user_can_read_an_environment(root: Path) -> None:
         (0o040700, 0o755),
         (0o104755, 0o4755),
         (0o104711, 0o4755),
-        (0o040555, 0o555),
+        (0o040555, 0o755),
+        (0o040000, 0o755),
+        (0o100555, 0o555),
         (0o042775, 0o2755),
         (0o100400, 0o444),
     ],
 )
 def test_modes_are_opened(mode: int, expected: int) -> None:
-    """All may read, and run what anybody may; only the owner may write; a mode's other bits are left."""
+    """All may read, and run what anybody may; only the owner may write, to folders always; other bits are left."""
     assert divide.opened(mode) == expected
 
 

@@ -1,0 +1,62 @@
+"""Entries of an image's layers as they are pushed, looked at without making the layers."""
+
+import dagger
+from dagger import dag
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.build.image import Image
+from pipeline.build.tool_container import with_packages, with_scripts
+from pipeline.config.settings import Settings
+from pipeline.credentials.logins import Logins
+from pipeline.engine_errors import reason_of
+from pipeline.errors import Code, PipelineError
+from pipeline.registry.base_layers import find_base
+from pipeline.scripts.messages import LayerReport
+
+_ARCHIVE = "/image.tar"
+_BASE = "/base.json"
+_ROOT = "/environment"
+_LAYERS = "/layers.json"
+
+
+async def check_layers(settings: Settings, image: Image, logins: Logins) -> LayerReport:
+    """Run the script ``check_layers`` for an image.
+
+    Args:
+        settings: the settings.
+        image: the image for one platform.
+        logins: credentials for the registry of the base image.
+
+    Raises:
+        PipelineError: the layers cannot be read, or those of the base image cannot be described.
+    """
+    container = (
+        dag.container()
+        .from_(settings.fetch_base)
+        .with_(with_packages("zstd.lock"))
+        .with_(with_scripts("messages.py", "pack.py", "repack.py", "layout.py", "check_layers.py"))
+        .with_mounted_file(_ARCHIVE, image.without_environment.as_tarball())
+    )
+    base, root, prefix, layers = "-", "-", "-", "-"
+    if found := await find_base(image, logins):
+        try:
+            described = await found.described_by(settings).sync()
+        except dagger.QueryError as error:
+            raise found.explain(error) from error
+        base, container = _BASE, container.with_mounted_file(_BASE, described)
+    if image.environment:
+        root, prefix, layers = _ROOT, image.environment.prefix, _LAYERS
+        container = container.with_mounted_directory(_ROOT, image.environment.root)
+        container = container.with_mounted_file(_LAYERS, image.environment.layers)
+    command = ["python", "-m", "pipeline.scripts.check_layers", _ARCHIVE, base, root, prefix, layers]
+    try:
+        return TypeAdapter(LayerReport).validate_json(await container.with_exec(command).stdout())
+    except dagger.QueryError as error:
+        reason = reason_of(error)
+    except ValidationError:
+        reason = "the step gave no report"
+    raise PipelineError(
+        Code.STEP_FAILED,
+        f"{image.name}: its layers cannot be read: {reason}; see that the engine has room on its disk, and run the "
+        "same command again",
+    )
