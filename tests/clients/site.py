@@ -59,7 +59,7 @@ class Site:
         return str(json.loads(ended.stdout)["digests"][image])
 
     def sif(self, image: str) -> str:
-        """The path of a SIF file, pulled from the registry and converted; `docker://` finds it in a cache after that."""
+        """The path of a SIF file, converted from the registry's image; `docker://` finds it in a cache after that."""
         path = f"{HOME}/{image}.sif"
         if not self._has(path):
             self.clients.run("apptainer", "pull", path, f"docker://{self.reference(image)}", environment=QUICKLY)

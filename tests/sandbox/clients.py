@@ -1,7 +1,7 @@
 """A login node of a site: real Apptainer and Podman, and an ordinary user, who reaches the registries by their names.
 
-It is made when a test first asks for it. Debian's stable release has all but Apptainer, which Debian has in its unstable
-suite alone: that package needs nothing else from there.
+It is made when a test first asks for it. Debian's stable release has all but Apptainer, which Debian has in its
+unstable suite alone: that package needs nothing else from there.
 """
 
 import os
@@ -88,12 +88,13 @@ class Clients:
             environment: added to that of a new login.
         """
         homes = {USER: HOME, 0: "/root"}
-        variables = {"HOME": homes.get(user, "/"), "PATH": PATH, "LANG": "C.UTF-8", "XDG_RUNTIME_DIR": f"/run/user/{user}"}
-        variables |= {"USER": "user", "LOGNAME": "user"} if user == USER else {}
+        variables = {"HOME": homes.get(user, "/"), "PATH": PATH, "LANG": "C.UTF-8"}
+        if user == USER:
+            variables |= {"USER": "user", "LOGNAME": "user", "XDG_RUNTIME_DIR": f"/run/user/{user}"}
         settings = [f"{name}={value}" for name, value in (variables | dict(environment or {})).items()]
         namespaces = ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--net", "--ipc", "--"]
-        somebody = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--inh-caps=-all"] if user else []
-        return [*namespaces, *somebody, "env", "-i", f"--chdir={folder}", *settings, *command]
+        somebody = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--inh-caps=-all"]
+        return [*namespaces, *(somebody if user else []), "env", "-i", f"--chdir={folder}", *settings, *command]
 
     def attempt(
         self, *command: str, user: int = USER, folder: str = HOME, environment: Mapping[str, str] | None = None
