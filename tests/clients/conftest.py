@@ -11,7 +11,7 @@ import pytest
 
 from tests.clients.site import Site
 from tests.engine.conftest import ROOT, Checkout, share_sandbox
-from tests.engine.publishing import open_shop
+from tests.engine.publishing import DOCKERFILE, open_shop
 from tests.sandbox import clients
 
 
@@ -36,4 +36,5 @@ def site(turn: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]
     name = f"test-{secrets.token_hex(4)}"
     with clients.standing() as node:
         shop = open_shop(tmp_path_factory.mktemp("shop"), hosts=["ghcr.io"], name=name)
+        shop.checkout.write("tiny/Dockerfile", DOCKERFILE.replace("debian:bookworm-slim", "python:3.12-slim"))
         yield Site(node, f"ghcr.io/{name}", Checkout(ROOT), shop)

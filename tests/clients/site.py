@@ -59,7 +59,7 @@ class Site:
         return str(json.loads(ended.stdout)["digests"][image])
 
     def sif(self, image: str) -> str:
-        """The path of a SIF file, pulled from the registry and converted; `docker://` finds it in a cache after that."""
+        """The path of a SIF file, converted from the registry's image; `docker://` finds it in a cache after that."""
         path = f"{HOME}/{image}.sif"
         if not self._has(path):
             self.clients.run("apptainer", "pull", path, f"docker://{self.reference(image)}", environment=QUICKLY)
@@ -84,10 +84,10 @@ class Site:
             form: "docker", "sif" or "folder".
             options: of `apptainer exec`.
         """
-        if form == "docker":
-            self.sif(image)
-        names = {"docker": lambda: f"docker://{self.reference(image)}", "sif": self.sif, "folder": self.unpacked}
-        return ["apptainer", "--quiet", "exec", *options, names[form](image)]
+        name = self.unpacked(image) if form == "folder" else self.sif(image)
+        if form == "docker":  # which takes what was converted for the file
+            name = f"docker://{self.reference(image)}"
+        return ["apptainer", "--quiet", "exec", *options, name]
 
     def podman(self, image: str, *options: str) -> list[str]:
         """The words before a command that Podman is to run in an image."""

@@ -1,4 +1,4 @@
-"""Each image in each way of starting it, and what people do in it first: what is seen is the table of docs/running.md."""
+"""Each image in each way of starting it, and what people do in it first: the table of docs/running.md."""
 
 import tomllib
 from collections.abc import Callable, Sequence
@@ -52,7 +52,10 @@ url=$1
 shift
 "$@" > jupyter.log 2>&1 &
 server=$!
-curl --silent --show-error --fail --retry 300 --retry-delay 1 --retry-all-errors "$url" || { cat jupyter.log >&2; exit 1; }
+if ! curl --silent --show-error --fail --retry 300 --retry-delay 1 --retry-all-errors "$url"; then
+    cat jupyter.log >&2
+    exit 1
+fi
 kill "$server"
 wait "$server" || true
 """
@@ -80,7 +83,7 @@ def imports(image: str) -> list[str]:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("named", IMAGES)
 def test_the_table_is_what_is_seen(site: Site, named: str, way: str) -> None:
-    """What an image has works in every way of starting it, and the table says so; what it has not, the table says too."""
+    """Each thing that an image has works in every way of starting it, and the table says so, and what it has not."""
     image, asked = IMAGES[named]
     seen = dict.fromkeys(ROWS, NONE)
     script = "\n".join(asked).replace("{names}", str(imports(image)))

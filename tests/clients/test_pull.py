@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.clients.site import QUICKLY, VERSION, Site
+from tests.clients.site import QUICKLY, Site
 from tests.sandbox.state import current
 
 NEXT: Final = "2026.3.0"
@@ -31,9 +31,8 @@ def counted(site: Site) -> Iterator[list[int]]:
     yield sizes
     with log.open() as lines:
         lines.seek(before)
-        for sent in map(SENT.search, lines):
-            if sent and f"ghcr.io/{sent['repository']}".startswith(site.registry):
-                sizes.append(int(sent["bytes"]))
+        found = filter(None, map(SENT.search, lines))
+        sizes += [int(sent["bytes"]) for sent in found if f"ghcr.io/{sent['repository']}".startswith(site.registry)]
 
 
 def blobs(site: Site, reference: str) -> dict[str, int]:

@@ -1,11 +1,10 @@
 """A login node of a site: real Apptainer and Podman, and an ordinary user, who reaches the registries by their names.
 
-It is made when a test first asks for it. Debian's stable release has all but Apptainer, which Debian has in its unstable
-suite alone: that package needs nothing else from there.
+It is made when a test first asks for it. Debian's stable release has all but Apptainer, which Debian has in its
+unstable suite alone: that package needs nothing else from there.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.sandbox import cache, processes, tools
+import psutil
+
+from tests.sandbox import cache, kept, processes, tools
 from tests.sandbox.errors import SandboxError
 from tests.sandbox.machine import Machine
 from tests.sandbox.processes import Process
@@ -39,9 +40,9 @@ PACKAGES: Final = (
 PREFERENCES: Final = r"Package: *\nPin: release n=sid\nPin-Priority: 100\n"
 LEFT_OUT: Final = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*")
 #: Compressing a SIF file takes minutes on two cores, and says nothing of the image: with :data:`FAST` before the other
-#: folders of PATH, Apptainer finds a mksquashfs that does not.
+#: folders of PATH, Apptainer finds a mksquashfs that takes lz4 for gzip.
 FAST: Final = "/usr/local/libexec/fast"
-FAST_MKSQUASHFS: Final = rf"#!/bin/sh\nexec /usr/bin/mksquashfs \"\$@\" -no-compression\n"
+MKSQUASHFS: Final = Path(__file__).with_name("mksquashfs.sh")
 OPTIONS: Final = (
     "--mode=root",
     "--variant=minbase",
@@ -51,8 +52,6 @@ OPTIONS: Final = (
     # A mirror that keeps that suite as it was on one day has an index of that day.
     '--aptopt=Acquire::Check-Valid-Until "false"',
     f"--setup-hook=printf '{PREFERENCES}' > \"$1/etc/apt/preferences.d/sid\"",
-    f'--customize-hook=mkdir -p "$1{FAST}"',
-    f'--customize-hook=printf "{FAST_MKSQUASHFS}" > "$1{FAST}/mksquashfs" && chmod 0755 "$1{FAST}/mksquashfs"',
 )
 MIRROR: Final = "http://deb.debian.org/debian"
 SOURCES: Final = tuple(f"deb {MIRROR} {suite} main" for suite in (SUITE, "sid"))
@@ -70,17 +69,12 @@ class Clients:
     """A login node that is up.
 
     Attributes:
-        process: its first process.
-        folder: where its files are on the host: the user's ``home``, and ``tmp``.
+        pid: its first process, as the host sees it.
+        home: the user's home, as the host sees it.
     """
 
-    process: Process
-    folder: Path
-
-    @property
-    def home(self) -> Path:
-        """The user's home, as the host sees it."""
-        return self.folder / "home"
+    pid: int
+    home: Path
 
     def command(
         self, *command: str, user: int = USER, folder: str = HOME, environment: Mapping[str, str] | None = None
@@ -94,12 +88,13 @@ class Clients:
             environment: added to that of a new login.
         """
         homes = {USER: HOME, 0: "/root"}
-        variables = {"HOME": homes.get(user, "/"), "PATH": PATH, "LANG": "C.UTF-8", "XDG_RUNTIME_DIR": f"/run/user/{user}"}
-        variables |= {"USER": "user", "LOGNAME": "user"} if user == USER else {}
+        variables = {"HOME": homes.get(user, "/"), "PATH": PATH, "LANG": "C.UTF-8"}
+        if user == USER:
+            variables |= {"USER": "user", "LOGNAME": "user", "XDG_RUNTIME_DIR": f"/run/user/{user}"}
         settings = [f"{name}={value}" for name, value in (variables | dict(environment or {})).items()]
-        namespaces = ["nsenter", f"--target={self.process.pid}", "--mount", "--pid", "--net", "--ipc", "--"]
-        somebody = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--inh-caps=-all"] if user else []
-        return [*namespaces, *somebody, "env", "-i", f"--chdir={folder}", *settings, *command]
+        namespaces = ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--net", "--ipc", "--"]
+        somebody = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--inh-caps=-all"]
+        return [*namespaces, *(somebody if user else []), "env", "-i", f"--chdir={folder}", *settings, *command]
 
     def attempt(
         self, *command: str, user: int = USER, folder: str = HOME, environment: Mapping[str, str] | None = None
@@ -138,10 +133,11 @@ def root(say: Callable[[str], None]) -> Path:
         log = cache.root() / "sandbox" / "log" / "make-clients.log"
         log.unlink(missing_ok=True)
         say(f"clients: installing Apptainer and Podman from Debian, output in {log} …")
-        command = ["mmdebstrap", *OPTIONS, f"--include={','.join(PACKAGES)}", SUITE, str(part), *SOURCES]
+        hook = f'--customize-hook=install -D -m 0755 "{MKSQUASHFS}" "$1{FAST}/mksquashfs"'
+        command = ["mmdebstrap", *OPTIONS, hook, f"--include={','.join(PACKAGES)}", SUITE, str(part), *SOURCES]
         tools.run(command, log, "Debian's package archive")
 
-    return cache.ensure("clients", [SUITE, *PACKAGES, *OPTIONS, *SOURCES], make, say=say)
+    return cache.ensure("clients", [SUITE, *PACKAGES, *OPTIONS, *SOURCES, MKSQUASHFS], make, say=say)
 
 
 @contextmanager
@@ -155,31 +151,44 @@ def standing() -> Iterator[Clients]:
     there = root(_say)
     folder = _new_folder(machine.state)
     log = machine.state.log / "clients.log"
-    # It ends with the test, also where that is killed.
-    start = ["setpriv", "--pdeathsig=KILL", "nsenter", f"--target={machine.pid}", "--net", "--"]
     namespaces = ["unshare", "--mount", "--propagation=private", "--pid", "--ipc", "--fork", "--kill-child"]
-    environment = {"ROOT": str(there), "NODE": str(folder), "CONFIG": str(machine.state.config)}
-    try:
-        process = processes.start(
-            [*start, *namespaces, "/bin/sh", str(SCRIPT)], log, forks=True, environment=environment
+    with log.open("w") as output:
+        command = [
+            # It ends with the test, also where that is killed.
+            *("setpriv", "--pdeathsig=KILL", "nsenter", f"--target={machine.pid}", "--net", "--"),
+            *(*namespaces, "/bin/sh", str(SCRIPT)),
+        ]
+        settings = {"ROOT": str(there), "NODE": str(folder), "CONFIG": str(machine.state.config)}
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=processes.ENVIRONMENT | settings,
+            start_new_session=True,
         )
+    with child:
         try:
-            _wait(process, log)
-            yield Clients(process, folder)
+            yield Clients(_first_process(child, log), folder / "home")
         finally:
-            process.stop(force=True)
-    finally:
-        # Another test may be removing it as well, since its owner is gone first.
-        shutil.rmtree(folder, ignore_errors=True)
+            child.kill()
+    kept.remove(machine.state, folder)
 
 
-def _wait(process: Process, log: Path) -> None:
-    ready = Path(f"/proc/{process.pid}/root/run/ready")
+def _first_process(child: subprocess.Popen[bytes], log: Path) -> int:
+    """The node's first process, once it is up.
+
+    Raises:
+        SandboxError: it does not come up; with the end of its log.
+    """
     deadline = time.monotonic() + PATIENCE
-    while not ready.exists():
-        if not process.is_alive or time.monotonic() > deadline:
-            raise SandboxError(f"The login node with Apptainer and Podman did not start: {processes.last_lines(log)}")
+    while child.poll() is None and time.monotonic() < deadline:
+        for found in psutil.Process(child.pid).children():
+            if Path(f"/proc/{found.pid}/root/run/ready").exists():
+                return found.pid
         time.sleep(0.01)
+    child.kill()
+    raise SandboxError(f"The login node with Apptainer and Podman did not start: {processes.last_lines(log)}")
 
 
 def _new_folder(state: State) -> Path:
@@ -188,7 +197,7 @@ def _new_folder(state: State) -> Path:
     above.mkdir(exist_ok=True)
     for left in above.iterdir():
         if Process.load(left / "owner.json") is None:
-            shutil.rmtree(left, ignore_errors=True)
+            kept.remove(state, left)
     folder = Path(tempfile.mkdtemp(dir=above))
     folder.chmod(0o755)
     Process.of(os.getpid()).save(folder / "owner.json")

@@ -2,12 +2,11 @@
 # The first process of a login node: mounts its root and becomes its init. It is in the machine's network, and in mount,
 # process and IPC namespaces of its own.
 #
-#   ROOT     read-only folder of the root; NODE: an empty folder to mount it on, beside its "home" and "tmp"
+#   ROOT     read-only folder of the root; NODE: an empty folder to mount it on, beside the user's "home"
 #   CONFIG   folder with the machine's "hosts" and "ca-certificates.crt"
 set -eu
 
-mkdir "$NODE/root" "$NODE/home" "$NODE/tmp"
-chmod 1777 "$NODE/tmp"
+mkdir "$NODE/root" "$NODE/home"
 mount -t tmpfs -o mode=0755 tmpfs "$NODE/root"
 mkdir "$NODE/root/upper" "$NODE/root/work" "$NODE/root/merged"
 mount -t overlay -o "lowerdir=$ROOT,upperdir=$NODE/root/upper,workdir=$NODE/root/work" overlay "$NODE/root/merged"
@@ -40,8 +39,8 @@ ln -s fd/1 dev/stdout
 ln -s fd/2 dev/stderr
 mount -t tmpfs -o mode=1777 tmpfs dev/shm
 mount -t tmpfs -o mode=0755 tmpfs run
-# On a disk: it holds whole images.
-mount --bind "$NODE/tmp" tmp
+# Apptainer unpacks images there.
+mount -t tmpfs -o mode=1777,size=8g tmpfs tmp
 
 cp "$CONFIG/hosts" etc/hosts
 cp "$CONFIG/ca-certificates.crt" etc/ssl/certs/ca-certificates.crt

@@ -47,6 +47,13 @@ def discard(state: State, *folders: Path) -> None:
         folder.mkdir()
 
 
+def remove(state: State, folder: Path) -> None:
+    """Put a folder aside and delete it beside what goes on; what is left when that is killed, :func:`sweep` deletes."""
+    aside = state.folder / f"{DISCARDED}.{time.time_ns()}"
+    folder.rename(aside)
+    _delete(["rm", "-rf", "--", str(aside)])
+
+
 def sweep(state: State) -> None:
     """Delete what was put aside, and what one that was killed has left: beside what goes on, since it may be gigabytes.
 
@@ -56,6 +63,9 @@ def sweep(state: State) -> None:
     if not found:
         return
     # One at a time; the lock ends with its process.
-    delete = ["flock", "--nonblock", str(state.run / "sweep.lock"), "rm", "-rf", "--", *found]
+    _delete(["flock", "--nonblock", str(state.run / "sweep.lock"), "rm", "-rf", "--", *found])
+
+
+def _delete(command: list[str]) -> None:
     nothing = subprocess.DEVNULL
-    subprocess.run(["setsid", "--fork", *delete], check=False, stdin=nothing, stdout=nothing, stderr=nothing)
+    subprocess.run(["setsid", "--fork", *command], check=False, stdin=nothing, stdout=nothing, stderr=nothing)

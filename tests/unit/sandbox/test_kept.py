@@ -55,3 +55,14 @@ def test_what_is_discarded_is_gone_at_once_and_deleted_soon(state: State) -> Non
     kept.sweep(state)
     while {path.name for path in state.folder.iterdir()} != before:
         time.sleep(0.01)
+
+
+def test_a_folder_is_removed_beside_what_goes_on(state: State) -> None:
+    """It is gone from its place at once, and deleted soon; nothing is put in its place."""
+    folder = state.folder / "clients"
+    (folder / "home").mkdir(parents=True)
+    before = {path.name for path in state.folder.iterdir()}
+    kept.remove(state, folder)
+    assert not folder.exists()
+    while {path.name for path in state.folder.iterdir()} != before - {"clients"}:
+        time.sleep(0.01)
