@@ -30,13 +30,7 @@ WRITABLE: Final = ("/workspace", *JUPYTER.values())
 #: Folders that sites mount over: driver libraries, storage and software.
 MOUNT_POINTS: Final = ("/host-libs", "/srv", "/cvmfs")
 #: Variables of every image, unless its base, its Dockerfile or its image.toml sets them.
-VARIABLES: Final = {
-    "LANG": "C.UTF-8",
-    "PYTHONNOUSERSITE": "1",
-    # Kernels and extensions of the image before those of the same name at home.
-    "JUPYTER_PREFER_ENV_PATH": "1",
-    **JUPYTER,
-}
+VARIABLES: Final = {"LANG": "C.UTF-8", "PYTHONNOUSERSITE": "1", **JUPYTER}
 #: Activation scripts for runtimes that ignore ENTRYPOINT and ENV: in Apptainer's own folder, and in the one of login
 #: shells.
 SCRIPTS: Final = ("/.singularity.d/env/91-environment.sh", "/etc/profile.d/91-environment.sh")
