@@ -1,19 +1,14 @@
 """The host stays outside: its variables, its home, and names and addresses that a cluster does not have."""
 
-import io
 import json
-import os
 import tarfile
-import zipfile
-from pathlib import Path
 from typing import Any, Final
 
-import pytest
-
 from pipeline.build.activation import HOST_VARIABLES
+from tests.clients.home import write
 from tests.clients.site import ANYBODY, LOCKED, Site
 from tests.sandbox import sdk_content
-from tests.sandbox.clients import HOME, USER
+from tests.sandbox.clients import HOME
 
 #: The variables of a login at a site. All but the last name something that is no business of an image.
 HOST: Final = {
@@ -37,30 +32,14 @@ print(json.dumps({
     "temporary": tempfile.gettempdir(),
 }))
 """
-#: Where columnar has its environment.
+#: The path of columnar's environment.
 PREFIX: Final = "/app/.pixi/envs/default"
-#: Makes a virtual environment, and installs a wheel in it; `&&` in place of the lines of docs/running.md.
-AFTERNOON: Final = (
-    "python -m venv --system-site-packages /workspace/packages"
-    " && /workspace/packages/bin/pip install --quiet --no-index --find-links /wheels afternoon"
-)
-#: Prints where a module of that environment and one of the image are.
-WHERE: Final = "import afternoon, numpy; print(afternoon.__file__, numpy.__file__)"
-PACKAGES: Final = "/workspace/packages/lib/python3.12/site-packages"
 
 
 def looked(site: Site, *words: str, **host: str) -> dict[str, Any]:
-    """What a program of the image finds, for a user with a host's variables."""
+    """Run LOOK in an image, with variables of the host."""
     found: dict[str, Any] = json.loads(site.clients.run(*words, "python", "-c", LOOK, environment=host))
     return found
-
-
-def write(path: Path, text: str = "") -> Path:
-    """Write a file for the user of the login node, and return its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    os.chown(path, USER, USER)
-    return path
 
 
 def test_variables_of_the_host_do_not_get_in(site: Site) -> None:
@@ -90,8 +69,8 @@ def test_what_a_person_sets_gets_in(site: Site) -> None:
     options = ["--nv", "--env", "PYTHONPATH=/mine,JUPYTER_DATA_DIR=/mine,LC_ALL=C"]
     words = site.apptainer("columnar", "sif", *options)
     for image in (words[-1], plain):
-        found = looked(site, *words[:-1], image, **HOST, APPTAINERENV_ROOTSYS="/mine", APPTAINERENV_PREPEND_PATH="/mine")
-        variables = found["variables"]
+        mine = {"APPTAINERENV_ROOTSYS": "/mine", "APPTAINERENV_PREPEND_PATH": "/mine"}
+        variables = looked(site, *words[:-1], image, **HOST, **mine)["variables"]
         assert [variables[name] for name in ("PYTHONPATH", "JUPYTER_DATA_DIR", "ROOTSYS")] == ["/mine"] * 3
         assert variables["LC_ALL"] == "C"
         assert variables["PATH"].startswith(f"/mine:{PREFIX}/bin")
@@ -143,42 +122,6 @@ def test_git_in_a_folder_of_another_owner(site: Site) -> None:
     allowed = ["GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=/workspace"]
     words = site.podman("columnar", *options, *(f"-e={variable}" for variable in allowed))
     assert site.clients.run(*words, *command) == "/workspace"
-
-
-def wheels(site: Site) -> str:
-    """A folder with a wheel that needs numpy, as the user sees it."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as wheel:
-        wheel.writestr("afternoon.py", "import numpy\n")
-        wheel.writestr("afternoon-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: afternoon\nVersion: 1.0\nRequires-Dist: numpy\n")
-        wheel.writestr("afternoon-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr("afternoon-1.0.dist-info/RECORD", "")
-    write(site.clients.home / "wheels/afternoon-1.0-py3-none-any.whl").write_bytes(made.getvalue())
-    return f"{HOME}/wheels"
-
-
-def test_a_package_for_an_afternoon(site: Site) -> None:
-    """A person adds a package beside those of the image, which stay, and its Python, its notebooks and Podman find it."""
-    write(site.clients.home / "afternoon/readme")
-    os.chown(site.clients.home / "afternoon", USER, USER)
-    folder, wheel = f"{HOME}/afternoon", wheels(site)
-    binds = ["--containall", f"--bind={folder}:/workspace,{wheel}:/wheels"]
-    site.clients.run(*site.apptainer("ml_platform", "sif", *binds), "sh", "-c", AFTERNOON)
-    found = [f"{PACKAGES}/afternoon.py", "/app/.pixi/envs/ml/lib/python3.12/site-packages/numpy/__init__.py"]
-    within = site.apptainer("ml_platform", "sif", *binds)
-    assert site.clients.run(*within, "/workspace/packages/bin/python", "-c", WHERE).split() == found
-    named = site.apptainer("ml_platform", "sif", *binds, f"--env=PYTHONPATH={PACKAGES}")
-    assert site.clients.run(*named, "python", "-c", WHERE).split() == found
-    mounted = site.podman("ml_platform", *LOCKED, f"--user={ANYBODY}:0", f"-v={folder}:/workspace:ro")
-    assert site.clients.run(*mounted, "/workspace/packages/bin/python", "-c", WHERE).split() == found
-
-
-def test_a_package_for_a_user_whom_nobody_knows(site: Site) -> None:
-    """The same lines do in Podman, with a user of no name and nothing that can be written to but a mounted folder."""
-    options = [*LOCKED, f"--user={ANYBODY}:0", "--passwd=false", f"-v={wheels(site)}:/wheels:ro"]
-    words = site.podman("columnar", *options, "--tmpfs=/workspace:mode=1777,exec", f"-e=PYTHONPATH={PACKAGES}")
-    output = site.clients.run(*words, "sh", "-c", f'{AFTERNOON} && python -c "$0"', WHERE)
-    assert output.split() == [f"{PACKAGES}/afternoon.py", f"{PREFIX}/lib/python3.12/site-packages/numpy/__init__.py"]
 
 
 #: Starts a JupyterLab for each list of arguments, with or without variables, and asks each for its kernels by IPv6.
