@@ -44,9 +44,11 @@ def looked(site: Site, *words: str, **host: str) -> dict[str, Any]:
 
 def test_variables_of_the_host_do_not_get_in(site: Site) -> None:
     """Modules, locales, software and settings are the image's, without any option, from a file and from a folder."""
-    write(site.clients.home / "modules/numpy.py", "raise SystemExit('the module of the host')")
+    for folder in ("modules", ".local/lib/python3.12/site-packages"):
+        write(site.clients.home / folder / "numpy.py", "raise SystemExit('the module of the host')")
+    site.clients.run("install", "-d", "-m", "1777", "/site/scratch", user=0)
     for form in ("sif", "folder"):
-        found = looked(site, *site.apptainer("columnar", form), **HOST)
+        found = looked(site, *site.apptainer("columnar", form), **HOST, TMPDIR="/site/scratch")
         variables = found["variables"]
         left = {name for name, value in variables.items() if HOST.get(name) == value}
         assert left == {"OF_THE_SITE"}
@@ -55,6 +57,7 @@ def test_variables_of_the_host_do_not_get_in(site: Site) -> None:
         assert variables["LD_LIBRARY_PATH"] == "/.singularity.d/libs"
         assert found["numpy"].startswith(PREFIX)
         assert (found["locale"], variables["LANG"], found["user"]) == ("C.UTF-8", "C.UTF-8", "user")
+        assert found["temporary"] == "/tmp"  # noqa: S108
     cleaned = looked(site, *site.apptainer("columnar", "sif", "--cleanenv", "--containall"), **HOST)
     assert "OF_THE_SITE" not in cleaned["variables"]
     assert (cleaned["locale"], cleaned["user"]) == ("C.UTF-8", "user")
@@ -75,6 +78,17 @@ def test_what_a_person_sets_gets_in(site: Site) -> None:
         assert variables["LC_ALL"] == "C"
         assert variables["PATH"].startswith(f"/mine:{PREFIX}/bin")
         assert variables["LD_LIBRARY_PATH"] == "/.singularity.d/libs"
+
+
+def test_files_at_home_are_read(site: Site) -> None:
+    """Programs read the host's files at home, except with the two options that leave home out."""
+    write(site.clients.home / ".ipython/profile_default/startup/host.py", "print('from home')")
+    command = ["ipython", "-c", "pass"]
+    seen = [
+        "from home" in site.clients.run(*site.apptainer("columnar", "sif", *options), *command, folder="/")
+        for options in ([], ["--no-home"], ["--containall"])
+    ]
+    assert seen == [True, False, False]
 
 
 def test_a_user_without_a_name(site: Site) -> None:
