@@ -7,8 +7,10 @@ from tests.sandbox.clients import USER
 
 
 def write(path: Path, text: str = "") -> Path:
-    """Write a file for the user of the login node, and return its path."""
+    """Write a file for the user of the login node, with the folders above it that are missing; return its path."""
+    missing = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    os.chown(path, USER, USER)
+    for made in (path, *missing):
+        os.chown(made, USER, USER)
     return path

@@ -1,13 +1,12 @@
 """A package for an afternoon: what a person adds to an image where it runs, as docs/running.md has it."""
 
 import io
-import os
 import zipfile
 from typing import Final
 
 from tests.clients.home import write
 from tests.clients.site import ANYBODY, LOCKED, Site
-from tests.sandbox.clients import HOME, USER
+from tests.sandbox.clients import HOME
 
 #: Makes a virtual environment, and installs a wheel in it; `&&` in place of the lines of docs/running.md.
 AFTERNOON: Final = (
@@ -52,7 +51,6 @@ def wheels(site: Site) -> str:
 def test_a_package_for_an_afternoon(site: Site) -> None:
     """A person adds a package to the image's, which stay; the image's Python finds it, a kernel does, and Podman."""
     write(site.clients.home / "afternoon/readme")
-    os.chown(site.clients.home / "afternoon", USER, USER)
     folder, wheel = f"{HOME}/afternoon", wheels(site)
     binds = ["--containall", f"--bind={folder}:/workspace,{wheel}:/wheels"]
     site.clients.run(*site.apptainer("ml_platform", "sif", *binds), "sh", "-c", AFTERNOON)
