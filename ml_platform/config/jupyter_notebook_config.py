@@ -2,8 +2,9 @@
 
 c = get_config()  # noqa: F821  # Jupyter puts it there
 
-# Containers are reached through a proxy or a forwarded port, never through a browser of their own.
-c.ServerApp.ip = "0.0.0.0"
+# Containers are reached through a proxy or a forwarded port, never through a browser of their own. "*" is every
+# address, of IPv4 and of IPv6: 0.0.0.0 would be the former alone.
+c.ServerApp.ip = "*"
 c.ServerApp.open_browser = False
 
 # Notebooks belong to the folder that people mount.

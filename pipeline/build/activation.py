@@ -1,7 +1,7 @@
 """Activation of an environment without the entrypoint: as variables of the image, and as a script to source."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import dagger
@@ -9,6 +9,34 @@ from dagger import dag
 
 #: Variables of a shell that are not part of the environment it activates.
 SHELL_VARIABLES: Final = frozenset({"_", "PWD", "OLDPWD", "SHLVL", "HOME", "HOSTNAME", "TERM", "PIXI_PROMPT", "PS1"})
+
+#: Variables of a host that lead programs of an image to the host's files, by what reads them.
+HOST_VARIABLES: Final = (
+    # Python and IPython: modules, the standard library, code to run at the start, a virtual environment to add
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV"),
+    # conda and mamba: the active environment
+    *("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "CONDA_SHLVL", "CONDA_EXE", "CONDA_PYTHON_EXE", "CONDA_PROMPT_MODIFIER"),
+    *("_CE_CONDA", "_CE_M"),
+    # ROOT
+    *("ROOTSYS", "ROOT_INCLUDE_PATH", "ROOT_LIBRARY_PATH", "CLING_STANDARD_PCH", "CLING_PREBUILT_MODULE_PATH"),
+    # compilers, and ROOT's interpreter
+    *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH"),
+    # Jupyter: kernels and settings
+    *("JUPYTER_PATH", "JUPYTER_CONFIG_PATH"),
+    # the loader; Apptainer leaves LD_LIBRARY_PATH out by itself
+    "LD_PRELOAD",
+    # locales, of which an image has few
+    *("LC_ALL", "LC_ADDRESS", "LC_COLLATE", "LC_CTYPE", "LC_IDENTIFICATION", "LC_MEASUREMENT", "LC_MESSAGES"),
+    *("LC_MONETARY", "LC_NAME", "LC_NUMERIC", "LC_PAPER", "LC_TELEPHONE", "LC_TIME"),
+)
+
+#: Script for Apptainer, which evaluates ``--env`` after a script of this name, ``99-base.sh``, and not at all without
+#: it. Converted images get Apptainer's own in its place; in a folder that another program unpacked, this one stays.
+BASE_SCRIPT: Final = """\
+# Libraries that --nv brings, as in the script of this name that Apptainer writes.
+LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/.singularity.d/libs
+export LD_LIBRARY_PATH
+"""
 
 #: Path at which a file with the start marker is mounted.
 _MARK: Final = "/.variables"
@@ -65,6 +93,20 @@ def export_script(always: Mapping[str, str], defaults: Mapping[str, str]) -> str
         if _NAME.fullmatch(name)
     ]
     return "\n".join(["# The environment of this image, for runtimes that ignore its entrypoint.", *lines, ""])
+
+
+def host_script(names: Iterable[str]) -> str:
+    """Return a script for Apptainer that keeps variables of the host out.
+
+    Apptainer unsets all variables of the host, runs the scripts of the image, and sets them again, except those that
+    the scripts have set; of these, it drops those that are empty. What ``--env`` gives is set after this script.
+
+    Args:
+        names: names of the variables.
+    """
+    # Not exported: a variable that the host does not have must not be in the container, not even as an empty one.
+    lines = [f"{name}=${{{name}-}}" for name in names]
+    return "\n".join(["# Variables of the host that are not for the programs of this image.", *lines, ""])
 
 
 def _quoted(value: str) -> str:

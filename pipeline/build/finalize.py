@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import dagger
 
-from pipeline.build.activation import export_script
+from pipeline.build.activation import BASE_SCRIPT, HOST_VARIABLES, export_script, host_script
 from pipeline.build.image import Environment, Image
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.overlay import with_tree
@@ -30,10 +30,16 @@ WRITABLE: Final = ("/workspace", *JUPYTER.values())
 #: Folders that sites mount over: driver libraries, storage and software.
 MOUNT_POINTS: Final = ("/host-libs", "/srv", "/cvmfs")
 #: Variables of every image, unless its base, its Dockerfile or its image.toml sets them.
-VARIABLES: Final = {"PYTHONNOUSERSITE": "1", **JUPYTER}
+VARIABLES: Final = {"LANG": "C.UTF-8", "PYTHONNOUSERSITE": "1", **JUPYTER}
 #: Activation scripts for runtimes that ignore ENTRYPOINT and ENV: in Apptainer's own folder, and in the one of login
 #: shells.
 SCRIPTS: Final = ("/.singularity.d/env/91-environment.sh", "/etc/profile.d/91-environment.sh")
+
+#: Scripts for Apptainer alone, by path.
+APPTAINER_SCRIPTS: Final = {
+    "/.singularity.d/env/92-host.sh": host_script(HOST_VARIABLES),
+    "/.singularity.d/env/99-base.sh": BASE_SCRIPT,
+}
 
 #: Configuration of the loader for the libraries of a host.
 _HOST_LIBS: Final = "/etc/ld.so.conf.d/000-host-libs.conf"
@@ -104,6 +110,8 @@ async def finalize(built: Built, inputs: BuildInputs, files: dagger.Directory) -
     tree = _prepared(base).with_directory("/", built.tree).with_directory("/", files)
     for path in SCRIPTS:
         tree = tree.with_new_file(path, script, permissions=0o755)
+    for path, text in APPTAINER_SCRIPTS.items():
+        tree = tree.with_new_file(path, text, permissions=0o755)
     existing = [folder for folder in WRITABLE if await base.exists(folder)]
     label_values = labels(inputs, built.base)
 

@@ -93,7 +93,8 @@ async def test_nothing_else_is_left(example: Example) -> None:
     base, found = await lines(example.base, script), await lines(example.container, script)
     added = {path for path in found - base if not path.startswith(example.own)}
     assert added == {
-        "/.singularity.d", "/.singularity.d/env", "/.singularity.d/env/91-environment.sh", "/cvmfs",
+        "/.singularity.d", "/.singularity.d/env", "/.singularity.d/env/91-environment.sh",
+        "/.singularity.d/env/92-host.sh", "/.singularity.d/env/99-base.sh", "/cvmfs",
         "/etc/ld.so.conf.d/000-host-libs.conf", "/etc/profile.d/91-environment.sh", "/host-libs",
         "/workspace", *example.files, *example.private,
     }  # fmt: skip

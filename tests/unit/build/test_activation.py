@@ -7,7 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.build.activation import _READ, _START, activation, export_script, read_variables
+from pipeline.build.activation import (
+    _READ,
+    _START,
+    BASE_SCRIPT,
+    HOST_VARIABLES,
+    activation,
+    export_script,
+    host_script,
+    read_variables,
+)
 
 TEXT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]))
 
@@ -79,3 +88,21 @@ def test_what_a_person_set_is_kept_but_for_the_activation() -> None:
 def test_names_that_no_shell_has_are_left_out() -> None:
     """A variable that an image has and a shell could not set does not break the script."""
     assert b"GOOD=1" in sourced(export_script({"GOOD": "1"}, {"BAD-NAME": "2", "1BAD": "3"})).split(b"\0")
+
+
+def test_the_script_against_the_host_adds_no_variable() -> None:
+    """It sets each variable to nothing without exporting it: an empty LIBRARY_PATH is the current folder to gcc."""
+    script = host_script(HOST_VARIABLES)
+    assert not {*HOST_VARIABLES} & {entry.partition(b"=")[0].decode() for entry in sourced(script).split(b"\0")}
+    assert b"SEEN=" in sourced(f"{script}\nexport SEEN=${{PYTHONPATH-unset}}").split(b"\0")
+
+
+def test_the_script_against_the_host_keeps_what_the_image_sets() -> None:
+    """A variable that a script of the image has set by then stays."""
+    assert b"ROOTSYS=/opt/root" in sourced(host_script(HOST_VARIABLES), ROOTSYS="/opt/root").split(b"\0")
+
+
+def test_libraries_of_the_host_come_last() -> None:
+    """Apptainer's folder for them stands behind the image's own, and alone where there are none."""
+    assert b"LD_LIBRARY_PATH=/mine:/.singularity.d/libs" in sourced(BASE_SCRIPT, LD_LIBRARY_PATH="/mine").split(b"\0")
+    assert b"LD_LIBRARY_PATH=/.singularity.d/libs" in sourced(BASE_SCRIPT).split(b"\0")
