@@ -6,9 +6,9 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from pipeline.checkout import Checkout, ImageSource
-from pipeline.commands.publish import repositories
 from pipeline.cvmfs import GZIP
 from pipeline.errors import Code, TagError
+from pipeline.publishing.repositories import repositories
 
 DOCKER_HUB: Final = "docker.io"
 #: Docker Hub in CERN's list, as a host that answers as a registry.
