@@ -16,6 +16,7 @@ import dagger
 import httpx
 from dagger import dag
 
+from pipeline.build.tool_container import with_scripts
 from pipeline.concurrency import results_of
 from pipeline.config.probes import CommandProbe, FileProbe, Probes, ScriptName, ServerProbe
 from pipeline.smoke import evaluate
@@ -30,12 +31,10 @@ GRACE: Final = 120
 PAUSE: Final = 0.5
 #: Bytes that are read of an answer.
 BODY: Final = 1_000_000
-#: Failure of a probe whose container the engine does not start.
-UNSTARTED: Final = "could not be started by the engine, which needs a shell in the image"
-
 _LIMIT: Final = "/probe/limit.sh"
 _SCRIPT: Final = "/probe/probe.py"
-_FILES: Final = "/probe/files.sh"
+#: Mount point of the image where a tool looks into it.
+_IMAGE: Final = "/image"
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,9 @@ class Prober:
 
     seconds: int
     """Time limit of a probe that has none of its own."""
+
+    tools: str
+    """Image with Python, which looks at files."""
 
     gpu: bool = False
     """Whether to give all GPUs of the engine to the probes that look for them."""
@@ -111,22 +113,33 @@ class Prober:
 
     async def _files(self, probes: Sequence[FileProbe]) -> list[Result]:
         arguments = [word for probe in probes for word in ("yes" if probe.matches else "no", probe.path)]
-        # As root, whatever the image's user is: the result must not depend on who may read a folder.
-        container = self.container.with_user("0").with_mounted_file(_FILES, _file("pipeline.scripts", "files.sh"))
-        return evaluate.files(
-            self.subject, probes, await self._execute(container, ["sh", _FILES, *arguments], self.seconds)
+        looking = (
+            dag.container()
+            .from_(self.tools)
+            .with_(with_scripts("folders.py", "files.py"))
+            .with_mounted_directory(_IMAGE, self.container.rootfs())
         )
+        command = ["python", "-m", "pipeline.scripts.files", _IMAGE, *arguments]
+        return evaluate.files(self.subject, probes, await self._execute(looking, command, self.seconds))
 
     async def _server(self, probe: ServerProbe) -> list[Result]:
         container = self.container.with_user(probe.user) if probe.user else self.container
         seconds = probe.timeout or self.seconds
-        service = (
-            # The engine would take two servers that differ in their path only for one, and end them together.
-            container.with_env_variable("PROBE", probe.title)
-            .with_mounted_file(_LIMIT, _file("pipeline.scripts", "limit.sh"))
-            .with_exposed_port(probe.port)
-            .as_service(args=["sh", _LIMIT, str(seconds), "never", *self._words(probe)])
-        )
+        # The engine would take two servers that differ in their path only for one, and end them together.
+        container = container.with_env_variable("PROBE", probe.title).with_exposed_port(probe.port)
+        words = self._words(probe)
+        limited = ["sh", _LIMIT, str(seconds), "never", *words]
+        with_limit = container.with_mounted_file(_LIMIT, _file("pipeline.scripts", "limit.sh"))
+        end = await self._serve(with_limit.as_service(args=limited), probe, seconds)
+        if isinstance(end, Ended) and end.unstarted:
+            end = await self._serve(container.as_service(args=words), probe, seconds)
+        if isinstance(end, Result):
+            return [end]
+        failure = evaluate.unstarted(words[0], end.stderr) if end.unstarted else end.failure
+        return [self.subject.result("server", probe.title, failure=failure, output=end.output)]
+
+    async def _serve(self, service: dagger.Service, probe: ServerProbe, seconds: int) -> Result | Ended:
+        """Start a server, request its path, and stop it; return the result, or the end of one that did not answer."""
         late = f"did not answer on port {probe.port} within {seconds} s"
         try:
             with anyio.fail_after(seconds + GRACE):
@@ -134,17 +147,16 @@ class Prober:
                 endpoint = await service.endpoint(port=probe.port)
                 status, body = await ask(endpoint, probe, seconds)
         except dagger.ExecError as error:
-            end = evaluate.ended(error.stdout, error.stderr, late)
+            return evaluate.ended(error.stdout, error.stderr, late)
         except (TimeoutError, OSError, httpx.HTTPError) as error:
-            end = Ended(stderr=str(error), failure=late)
+            return Ended(stderr=str(error), failure=late)
         except dagger.QueryError as error:
-            end = Ended(stderr=str(error), failure=UNSTARTED)
+            return Ended(stderr=str(error), unstarted=True)
         else:
-            return [evaluate.server(self.subject, probe, status, body)]
+            return evaluate.server(self.subject, probe, status, body)
         finally:
             with anyio.move_on_after(GRACE, shield=True):
                 await _stop(service)
-        return [self.subject.result("server", probe.title, failure=end.failure, output=end.output)]
 
     def _words(self, probe: CommandProbe | ServerProbe) -> list[str]:
         return [*(self.entrypoint if probe.entrypoint else ()), *probe.command]
@@ -152,21 +164,46 @@ class Prober:
     async def _execute(
         self, container: dagger.Container, words: Sequence[str], seconds: int, expected: int = 0
     ) -> Ended:
-        """Run a command in an image that has a shell; return a failure of any kind, and never raise it."""
-        executed = container.with_mounted_file(_LIMIT, _file("pipeline.scripts", "limit.sh")).with_exec(
-            ["sh", _LIMIT, str(seconds), str(expected), *words]
-        )
+        """Run a command in an image; return a failure of any kind, and never raise it."""
         late = f"did not end within {seconds} s"
         try:
             # The script enforces the limit. This one is for a script that hangs, or an engine that does not start it.
             with anyio.fail_after(seconds + GRACE):
-                return Ended(await executed.stdout(), await executed.stderr())
+                return await _limited(container, words, seconds, expected)
         except TimeoutError:
             return Ended(failure=late)
         except dagger.ExecError as error:
             return evaluate.ended(error.stdout, error.stderr, late, expected)
+        except dagger.QueryError:
+            return await self._execute_without_shell(container, words, seconds, expected)
+
+    async def _execute_without_shell(
+        self, container: dagger.Container, words: Sequence[str], seconds: int, expected: int
+    ) -> Ended:
+        """Run a command in an image in which no script can enforce the limit."""
+        try:
+            with anyio.fail_after(seconds + GRACE):
+                # The engine keeps what succeeds: only an expected exit code may count as that.
+                return await _plain(container, words, expected)
+        except TimeoutError:
+            return Ended(failure=f"did not end within {seconds} s")
+        except dagger.ExecError as error:
+            return evaluate.exited(error.stdout, error.stderr, error.exit_code, expected)
         except dagger.QueryError as error:
-            return Ended(stderr=str(error), failure=UNSTARTED, unstarted=True)
+            return Ended(stderr=str(error), failure=evaluate.unstarted(words[0], str(error)), unstarted=True)
+
+
+async def _limited(container: dagger.Container, words: Sequence[str], seconds: int, expected: int) -> Ended:
+    limited = container.with_mounted_file(_LIMIT, _file("pipeline.scripts", "limit.sh"))
+    executed = limited.with_exec(["sh", _LIMIT, str(seconds), str(expected), *words])
+    return Ended(await executed.stdout(), await executed.stderr())
+
+
+async def _plain(container: dagger.Container, words: Sequence[str], expected: int) -> Ended:
+    expect = dagger.ReturnType.FAILURE if expected else dagger.ReturnType.SUCCESS
+    executed = container.with_exec(list(words), expect=expect)
+    stdout, stderr = await executed.stdout(), await executed.stderr()
+    return evaluate.exited(stdout, stderr, await executed.exit_code(), expected)
 
 
 async def ask(endpoint: str, probe: ServerProbe, seconds: float) -> tuple[int, str]:
