@@ -14,10 +14,16 @@ SHELL_VARIABLES: Final = frozenset({"_", "PWD", "OLDPWD", "SHLVL", "HOME", "HOST
 _START: Final = "\nThe variables of the activated environment:\n"
 #: A function of bash: prints the variables that its process was started with. The image may have no other program.
 _PRINT: Final = """print() { while IFS= read -r -d '' line; do printf '%s\\0' "$line"; done < /proc/self/environ; }\n"""
-#: Prints the variables of a plain command, a zero byte, the start marker, and the variables of a command that the
-#: entrypoint starts. Each variable ends with a zero byte. $0 is the marker, the arguments are the entrypoint.
+#: Prints the marker and the variables of a command that the entrypoint starts. $0 is the marker.
+_AFTER: Final = f'{_PRINT}printf %s "$0"; print'
+#: Prints the variables of a plain command, a zero byte, and the output of a script that the entrypoint starts. Each
+#: variable ends with a zero byte. $0 is the marker, the arguments are the script and the entrypoint.
 _READ: Final = f"""{_PRINT}
-print; printf '\\0'; exec "$@" {BASH} -euc '{_PRINT.replace("'", "'\\''")} printf %s "$0"; print' "$0"
+script=$1
+shift
+print
+printf '\\0'
+exec "$@" {BASH} -euc "$script" "$0"
 """
 
 #: Names that a shell can set.
@@ -27,7 +33,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 async def read_activation(container: dagger.Container) -> dict[str, str]:
     """Run an image's entrypoint, and return the environment variables that it sets."""
     # One exec for both: the engine adds its own variables to each exec, and they must cancel out.
-    output = await container.with_exec([BASH, "-euc", _READ, _START, *await container.entrypoint()]).stdout()
+    output = await container.with_exec([BASH, "-euc", _READ, _START, _AFTER, *await container.entrypoint()]).stdout()
     return read_variables(output)
 
 

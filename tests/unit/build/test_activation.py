@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.build.activation import _READ, _START, activation, export_script, read_variables
+from pipeline.build.activation import _AFTER, _READ, _START, activation, export_script, read_variables
 
 TEXT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]))
 
@@ -30,7 +30,7 @@ def activated(folder: Path, script: str, **before: str) -> dict[str, str]:
     # Bytes: Python's text would have other ends of lines.
     entrypoint.write_bytes(f'#!/bin/bash\n{script}\nexec "$@"\n'.encode())
     entrypoint.chmod(0o755)
-    command = ["bash", "-euc", _READ, _START, str(entrypoint)]
+    command = ["bash", "-euc", _READ, _START, _AFTER, str(entrypoint)]
     environment = {"PATH": os.environ["PATH"], **before}
     ended = subprocess.run(command, capture_output=True, check=True, env=environment)
     return read_variables(ended.stdout.decode())

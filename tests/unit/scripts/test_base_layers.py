@@ -54,7 +54,7 @@ class RegistryFolder:
         self.program.write_text(f"#!{sys.executable}\n{REGCTL}")
         self.program.chmod(0o755)
         self.layers = [self.add(b"lower"), self.add(b"upper")]
-        settings = {"Healthcheck": {"Test": ["NONE"]}, "OnBuild": [], "Shell": None, "User": "1000"}
+        settings: dict[str, Any] = {"Healthcheck": {"Test": ["NONE"]}, "OnBuild": [], "Shell": None, "User": "1000"}
         rootfs = {"diff_ids": ["plain lower", "plain upper"]}
         config = self.add(json.dumps({"rootfs": rootfs, "config": settings}).encode())
         layers = [{"mediaType": kind, **layer} for kind, layer in zip((DOCKER, OCI), self.layers, strict=True)]

@@ -1,4 +1,4 @@
-"""What is added to a root file system: files with one time, folders for all; and the permissions that are removed."""
+"""Additions to a root file system: files with one time, and folders for all; and the permissions that are removed."""
 
 import stat
 from pathlib import Path
