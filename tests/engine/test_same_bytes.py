@@ -143,7 +143,7 @@ async def test_layers_of_the_base_image_are_those_of_its_registry(
 
 
 async def test_layers_say_nothing_of_the_time(built: Built, layout: Layout, tmp_path: Path) -> None:
-    """Whatever the build put into the image has one of two times: files, links, and the folders above them."""
+    """Whatever the build put into the image has one time: files, links, and the folders above them."""
     base = await Archive.export(dag.container().from_(built.images.settings.base), tmp_path / "base.tar")
     added = range(len(base.layers()), len(layout.layers()))
     members = [member for layer in added for member in layout.members(layer).values()]
