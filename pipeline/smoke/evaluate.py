@@ -23,8 +23,10 @@ SHOWN_LINES: Final = 12
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 #: Last line of ``scripts/limit.sh`` for a command that exceeded its time or had another exit code than expected.
 _ENDED: Final = re.compile(r"(?:^|\n)limit: (time|\d+)\s*\Z")
-#: Words of the engine for a program that an image does not have.
-_NO_PROGRAM: Final = re.compile(r"executable file not found|no such file or directory")
+#: Output of the engine in place of a program that an image does not have.
+_MISSING: Final = re.compile(
+    r'exec: "(?P<name>[^"]+)": executable file not found in \$PATH|fork/exec (?P<path>.+): no such file or directory'
+)
 
 
 @dataclass(frozen=True)
@@ -120,16 +122,10 @@ def exited(stdout: str, stderr: str, code: int, expected: int = 0) -> Ended:
     return Ended(stdout, stderr, failure, code)
 
 
-def unstarted(program: str, reason: str) -> str:
-    """Return the failure of a command that the engine did not start.
-
-    Args:
-        program: its first word.
-        reason: the engine's error.
-    """
-    if _NO_PROGRAM.search(reason):
-        return f"needs {program}, which the image does not have"
-    return "could not be started by the engine"
+def missing_program(stderr: str) -> str:
+    """Return the program that an image lacks, from the whole standard error of a command; empty if it was started."""
+    match = _MISSING.fullmatch(stderr.strip())
+    return match["name"] or match["path"] if match else ""
 
 
 def script(subject: Subject, name: str, end: Ended, *, with_gpu: bool) -> Result:

@@ -28,6 +28,12 @@ GPU_PROBES: Final[frozenset[ScriptName]] = frozenset({"tensorflow"})
 #: Seconds for the engine to start a container, in addition to the probe's own.
 GRACE: Final = 120
 
+#: Failures of a probe whose container the engine does not start, and whose program the image lacks.
+UNSTARTED: Final = "could not be started by the engine"
+MISSING: Final = "needs {}, which the image does not have"
+#: The shell of the script that limits the time of a command.
+SHELL: Final = "sh"
+
 _LIMIT: Final = "/probe/limit.sh"
 _SCRIPT: Final = "/probe/probe.py"
 #: Mount point of the image where a tool looks into it.
@@ -128,11 +134,12 @@ class Prober:
         limited = ["sh", _LIMIT, str(seconds), "never", *words]
         with_limit = container.with_mounted_file(_LIMIT, _file("pipeline.scripts", "limit.sh"))
         end = await self._serve(with_limit.as_service(args=limited), probe, seconds)
-        if isinstance(end, Ended) and end.unstarted:
+        if isinstance(end, Ended) and evaluate.missing_program(end.stderr) == SHELL:
             end = await self._serve(container.as_service(args=words), probe, seconds)
         if isinstance(end, Result):
             return [end]
-        failure = evaluate.unstarted(words[0], end.stderr) if end.unstarted else end.failure
+        missing = evaluate.missing_program(end.stderr)
+        failure = MISSING.format(missing) if missing else end.failure
         return [self.subject.result("server", probe.title, failure=failure, output=end.output)]
 
     async def _serve(self, service: dagger.Service, probe: ServerProbe, seconds: int) -> Result | Ended:
@@ -148,7 +155,7 @@ class Prober:
         except (TimeoutError, OSError, httpx.HTTPError) as error:
             return Ended(stderr=str(error), failure=late)
         except dagger.QueryError as error:
-            return Ended(stderr=str(error), unstarted=True)
+            return Ended(stderr=str(error), failure=UNSTARTED)
         else:
             return evaluate.server(self.subject, probe, status, body)
         finally:
@@ -170,9 +177,11 @@ class Prober:
         except TimeoutError:
             return Ended(failure=late)
         except dagger.ExecError as error:
-            return evaluate.ended(error.stdout, error.stderr, late, expected)
-        except dagger.QueryError:
-            return await self._execute_without_shell(container, words, seconds, expected)
+            if evaluate.missing_program(error.stderr) != SHELL:
+                return evaluate.ended(error.stdout, error.stderr, late, expected)
+        except dagger.QueryError as error:
+            return Ended(stderr=str(error), failure=UNSTARTED, unstarted=True)
+        return await self._execute_without_shell(container, words, seconds, expected)
 
     async def _execute_without_shell(
         self, container: dagger.Container, words: Sequence[str], seconds: int, expected: int
@@ -180,14 +189,13 @@ class Prober:
         """Run a command in an image in which no script can enforce the limit."""
         try:
             with anyio.fail_after(seconds + GRACE):
-                # The engine keeps what succeeds: only an expected exit code may count as that.
                 return await _plain(container, words, expected)
         except TimeoutError:
             return Ended(failure=f"did not end within {seconds} s")
         except dagger.ExecError as error:
-            return evaluate.exited(error.stdout, error.stderr, error.exit_code, expected)
+            return _exited(error.stdout, error.stderr, error.exit_code, expected)
         except dagger.QueryError as error:
-            return Ended(stderr=str(error), failure=evaluate.unstarted(words[0], str(error)), unstarted=True)
+            return Ended(stderr=str(error), failure=UNSTARTED, unstarted=True)
 
 
 async def _limited(container: dagger.Container, words: Sequence[str], seconds: int, expected: int) -> Ended:
@@ -197,10 +205,16 @@ async def _limited(container: dagger.Container, words: Sequence[str], seconds: i
 
 
 async def _plain(container: dagger.Container, words: Sequence[str], expected: int) -> Ended:
+    # The engine keeps what succeeds: only an expected exit code may count as that.
     expect = dagger.ReturnType.FAILURE if expected else dagger.ReturnType.SUCCESS
     executed = container.with_exec(list(words), expect=expect)
-    stdout, stderr = await executed.stdout(), await executed.stderr()
-    return evaluate.exited(stdout, stderr, await executed.exit_code(), expected)
+    return _exited(await executed.stdout(), await executed.stderr(), await executed.exit_code(), expected)
+
+
+def _exited(stdout: str, stderr: str, code: int, expected: int) -> Ended:
+    if missing := evaluate.missing_program(stderr):
+        return Ended(stdout, stderr, MISSING.format(missing), code)
+    return evaluate.exited(stdout, stderr, code, expected)
 
 
 async def _stop(service: dagger.Service) -> None:
