@@ -277,3 +277,19 @@ class Checkout:
             SpecError: the checkout has no such image, or an image.toml cannot be used.
         """
         return [self.image(each) for each in ([name] if name else self.names())]
+
+    def usable_images(self, name: str | None = None) -> tuple[list[ImageSource], dict[str, PipelineError]]:
+        """Return the images whose image.toml can be used, and the error about each other by name; both sorted by name.
+
+        Raises:
+            SpecError: one image was named, and it cannot be used.
+        """
+        if name is not None:
+            return [self.image(name)], {}
+        usable, errors = [], dict[str, PipelineError]()
+        for each in self.names():
+            try:
+                usable.append(self.image(each))
+            except PipelineError as error:
+                errors[each] = error
+        return usable, errors

@@ -58,9 +58,9 @@ class Pipeline:
     @explained
     async def images(self) -> str:
         """List the images of the checkout with their descriptions"""
-        images = (await self._open()).images()
-        width = max((len(image.name) for image in images), default=0)
-        return "".join(f"{image.name:{width}}  {image.spec.description}\n" for image in images)
+        from pipeline.commands.images import list_images
+
+        return list_images(await self._open())
 
     @function
     @explained

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 import dagger
-from dagger import dag
+
+from pipeline.build.suitability import BASH
 
 #: Variables of a shell that are not part of the environment it activates.
 SHELL_VARIABLES: Final = frozenset({"_", "PWD", "OLDPWD", "SHLVL", "HOME", "HOSTNAME", "TERM", "PIXI_PROMPT", "PS1"})
@@ -38,13 +39,20 @@ LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/.singularity.d/libs
 export LD_LIBRARY_PATH
 """
 
-#: Path at which a file with the start marker is mounted.
-_MARK: Final = "/.variables"
 _START: Final = "\nThe variables of the activated environment:\n"
-#: Prints the variables of a plain command, a zero byte, the start marker, and the variables of a command that the
-#: entrypoint starts. Each variable ends with a zero byte. $0 is the file with the marker, the arguments are the
-#: entrypoint.
-_READ: Final = """cat /proc/self/environ; printf '\\0'; "$@" cat "$0" /proc/self/environ"""
+#: A function of bash: prints the variables that its process was started with. The image may have no other program.
+_PRINT: Final = """print() { while IFS= read -r -d '' line; do printf '%s\\0' "$line"; done < /proc/self/environ; }\n"""
+#: Prints the marker and the variables of a command that the entrypoint starts. $0 is the marker.
+_AFTER: Final = f'{_PRINT}printf %s "$0"; print'
+#: Prints the variables of a plain command, a zero byte, and the output of a script that the entrypoint starts. Each
+#: variable ends with a zero byte. $0 is the marker, the arguments are the script and the entrypoint.
+_READ: Final = f"""{_PRINT}
+script=$1
+shift
+print
+printf '\\0'
+exec "$@" {BASH} -euc "$script" "$0"
+"""
 
 #: Names that a shell can set.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -52,9 +60,8 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 async def read_activation(container: dagger.Container) -> dict[str, str]:
     """Run an image's entrypoint, and return the environment variables that it sets."""
-    marked = container.with_mounted_file(_MARK, dag.file("mark", _START))
     # One exec for both: the engine adds its own variables to each exec, and they must cancel out.
-    output = await marked.with_exec(["sh", "-euc", _READ, _MARK, *await container.entrypoint()]).stdout()
+    output = await container.with_exec([BASH, "-euc", _READ, _START, _AFTER, *await container.entrypoint()]).stdout()
     return read_variables(output)
 
 

@@ -7,7 +7,7 @@ from dagger import dag
 
 from pipeline.build.finalize import Built, read_variables
 from pipeline.build.inputs import BuildInputs
-from pipeline.build.permissions import has_git_modes, with_git_modes, with_protection
+from pipeline.build.permissions import has_git_modes, with_git_modes
 from pipeline.config.docker_settings import describe, docker_settings
 from pipeline.credentials.build_secrets import choose_secrets, describe_missing, explain_missing, mounted_ids
 from pipeline.credentials.registry_auth import explain_rejected_pull
@@ -25,8 +25,7 @@ async def build(inputs: BuildInputs, path: Path, text: str) -> Built:
         text: its Dockerfile.
 
     Raises:
-        PipelineError: the Dockerfile cannot be read, requires a secret that was not given, one of its steps failed, or
-            its image has no shell.
+        PipelineError: the Dockerfile cannot be read, requires a secret that was not given, or one of its steps failed.
     """
     name = f"{inputs.image}: {inputs.image}/{inputs.spec.dockerfile}"
     secrets = mounted_ids(text)
@@ -63,18 +62,6 @@ async def build(inputs: BuildInputs, path: Path, text: str) -> Built:
         raise PipelineError(Code.DOCKERFILE_FAILED, f"{name} was not built: {reason}; {remedy}") from error
     settings = docker_settings(text)
     log(describe(inputs.image, str(inputs.spec.dockerfile), settings))
-    user = await container.user()
-    protected = with_protection(container.with_user("root"))
-    try:
-        await protected.sync()
-    except dagger.QueryError as error:
-        raise PipelineError(
-            Code.BASE_IMAGE_UNSUITABLE,
-            f"{name} makes an image without sh, find and chmod: {reason_of(error)}; "
-            "build it on a base that has them, such as debian:bookworm-slim",
-        ) from error
-    variables = await read_variables(protected)
     # A login shell sets its own PATH: the image's value must be set after that.
-    activation = {name: value for name, value in variables.items() if name == "PATH"}
-    container = protected.with_user(user)
-    return Built(container, container, dag.directory(), activation, settings=settings)
+    activation = {name: value for name, value in (await read_variables(container)).items() if name == "PATH"}
+    return Built(container, container, dag.directory(), activation, settings=settings, protected=True)

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import dagger
+from dagger import dag
 
 from pipeline.build.activation import BASE_SCRIPT, HOST_VARIABLES, export_script, host_script
 from pipeline.build.image import Environment, Image
 from pipeline.build.inputs import BuildInputs
 from pipeline.build.overlay import with_tree
+from pipeline.build.permissions import KEPT
 from pipeline.concurrency import results_of
 from pipeline.config.validation import listed
 from pipeline.errors import Code, SpecError
@@ -43,27 +45,6 @@ APPTAINER_SCRIPTS: Final = {
 
 #: Configuration of the loader for the libraries of a host.
 _HOST_LIBS: Final = "/etc/ld.so.conf.d/000-host-libs.conf"
-#: Makes in /tree what Dagger's Directory API cannot: folders that all may write to, and the loader's cache.
-#: Arguments: the loader's configuration, the mount points, "--", the writable folders.
-_PREPARE: Final = """
-umask 022
-conf=$1
-shift
-mkdir -p "/tree${conf%/*}" "${conf%/*}"
-echo /host-libs > "/tree$conf"
-mode=0755
-for folder in "$@"; do
-  case $folder in
-    --) mode=1777 ;;
-    *) mkdir -p "/tree$folder"; chmod "$mode" "/tree$folder" ;;
-  esac
-done
-if command -v ldconfig > /dev/null; then
-  cp "/tree$conf" "$conf"
-  ldconfig
-  cp /etc/ld.so.cache /tree/etc/ld.so.cache
-fi
-"""
 
 
 @dataclass(frozen=True)
@@ -89,6 +70,9 @@ class Built:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Keys of the image's configuration that a container of the engine cannot have."""
 
+    protected: bool = False
+    """Whether to remove the permission of others to change its files."""
+
 
 async def finalize(built: Built, inputs: BuildInputs, files: dagger.Directory) -> Image:
     """Add variables and the scripts that set them, folders, files and labels.
@@ -102,30 +86,28 @@ async def finalize(built: Built, inputs: BuildInputs, files: dagger.Directory) -
         SpecError: a variable of its image.toml would have no effect.
     """
     base = built.without_environment
-    user = await base.user()
     reject_ineffective(inputs, built.activation)
     variables = {**VARIABLES, **await read_variables(base), **inputs.spec.env, **built.activation}
     defaults = {name: value for name, value in variables.items() if name not in built.activation}
     script = export_script(built.activation, defaults)
-    tree = _prepared(base).with_directory("/", built.tree).with_directory("/", files)
+    tree = built.tree.with_new_file(_HOST_LIBS, "/host-libs\n", permissions=0o644)
+    for path in MOUNT_POINTS:
+        tree = tree.with_new_directory(path, permissions=0o755)
+    tree = tree.with_directory("/", files)
     for path in SCRIPTS:
         tree = tree.with_new_file(path, script, permissions=0o755)
     for path, text in APPTAINER_SCRIPTS.items():
         tree = tree.with_new_file(path, text, permissions=0o755)
-    existing = [folder for folder in WRITABLE if await base.exists(folder)]
     label_values = labels(inputs, built.base)
+    tools = dag.container(platform=dagger.Platform(inputs.platform)).from_(inputs.settings.fetch_base)
 
     def complete(container: dagger.Container) -> dagger.Container:
-        container = container.with_user("root")
-        if existing:
-            # with_tree keeps the mode of a folder that is there already.
-            container = container.with_exec(["chmod", "1777", *existing])
-        container = with_tree(container, tree)
+        container = with_tree(container, tree, tools, writable=WRITABLE, kept=KEPT if built.protected else None)
         for name, value in variables.items():
             container = container.with_env_variable(name, value)
         for name, value in label_values.items():
             container = container.with_label(name, value).with_annotation(name, value)
-        return container.with_user(user)
+        return container
 
     if built.environment is None:
         return Image.of(inputs.image, complete(built.container), built.settings)
@@ -172,8 +154,3 @@ def labels(inputs: BuildInputs, base: str) -> dict[str, str]:
         "revision": commit.revision if commit else "",
     }
     return {f"org.opencontainers.image.{name}": value for name, value in values.items() if value}
-
-
-def _prepared(container: dagger.Container) -> dagger.Directory:
-    prepare = ["sh", "-euc", _PREPARE, "sh", _HOST_LIBS, *MOUNT_POINTS, "--", *WRITABLE]
-    return container.with_user("root").with_exec(prepare).directory("/tree")

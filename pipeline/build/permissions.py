@@ -7,21 +7,22 @@ from typing import Final
 
 import dagger
 
-from pipeline.build.tool_container import read_script
-
 #: Paths that the checks of an image do not look at: a Linux system keeps them private, or they are not of the image.
 KEPT: Final = (
     "/proc", "/sys", "/dev", "/run", "/root", "/etc/*shadow*", "/etc/*-", "/etc/.*", "/etc/security", "/etc/sudoers*",
     "/etc/ssl/private", "/var/cache", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/private", "/var/log", "/var/spool",
 )  # fmt: skip
-#: Expression of `find` that matches these paths.
-IS_KEPT: Final = tuple(word for path in KEPT for word in ("-o", "-path", path))[1:]
 
 #: The modes that git gives to files and folders where nobody sets another umask.
 _FILES: Final = frozenset({0o644, 0o755})
 _FOLDER: Final = 0o755
 #: Folder for files while their modes are changed.
 _SOURCES: Final = "/.sources"
+
+
+def is_kept(root: str = "") -> list[str]:
+    """Return the expression of `find` that matches these paths, in a root file system at a mount point."""
+    return [word for path in KEPT for word in ("-o", "-path", f"{root}{path}")][1:]
 
 
 def has_git_modes(folder: Path) -> bool:
@@ -50,12 +51,3 @@ def with_git_modes(folder: dagger.Directory, tools: dagger.Container) -> dagger.
     """
     opening = tools.with_user("root").with_directory(_SOURCES, folder)
     return opening.with_exec(["chmod", "-R", "u=rwX,go=rX", _SOURCES]).directory(_SOURCES)
-
-
-def with_protection(container: dagger.Container) -> dagger.Container:
-    """Remove the permission of others to change the files of an image; open none, see ``scripts/protect.sh``.
-
-    Args:
-        container: a container whose user is root; it has a shell, find and chmod.
-    """
-    return container.with_exec(["sh", "-euc", read_script("protect.sh"), "sh", "/", *IS_KEPT])

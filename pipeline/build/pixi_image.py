@@ -23,6 +23,7 @@ from pipeline.build.install import ENTRYPOINT as MADE_ENTRYPOINT
 from pipeline.build.install import LAYERS, POST_LINK, install
 from pipeline.build.permissions import with_git_modes
 from pipeline.build.pixi_list import with_inputs
+from pipeline.build.suitability import Role, require_suitable
 from pipeline.credentials.registry_auth import explain_rejected_pull
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
@@ -88,7 +89,7 @@ async def build(inputs: BuildInputs, lock: ImageLock) -> Built:
         container=container,
         without_environment=without_environment,
         environment=environment,
-        tree=own_files(inputs.folder, entrypoint, lock, own_sources(base, inputs.folder, lock.own_paths(editables))),
+        tree=own_files(inputs.folder, entrypoint, lock, own_sources(inputs, lock.own_paths(editables))),
         activation=await read_activation(
             with_inputs(container, inputs, lock).with_mounted_file(ENTRYPOINT, entrypoint)
         ),
@@ -138,17 +139,17 @@ def editable(origins: Iterable[str]) -> set[str]:
     return {str(path.relative_to(APP)) for path in paths if path.is_relative_to(APP)}
 
 
-def own_sources(base: dagger.Container, folder: dagger.Directory, paths: Sequence[str]) -> dagger.Directory:
+def own_sources(inputs: BuildInputs, paths: Sequence[str]) -> dagger.Directory:
     """Return files and folders of an image's folder, readable by all: their modes in a checkout depend on the umask.
 
     Args:
-        base: an image with a shell, and `chmod` of coreutils or BusyBox.
-        folder: the image's folder.
+        inputs: build inputs of the image.
         paths: paths of the files and folders.
     """
     if not paths:
         return dag.directory()
-    return with_git_modes(folder.filter(include=list(paths), exclude=["**/__pycache__", "**/*.egg-info"]), base)
+    files = inputs.folder.filter(include=list(paths), exclude=["**/__pycache__", "**/*.egg-info"])
+    return with_git_modes(files, dag.container().from_(inputs.settings.fetch_base))
 
 
 async def pull(inputs: BuildInputs, key: str, address: str) -> dagger.Container:
@@ -160,7 +161,7 @@ async def pull(inputs: BuildInputs, key: str, address: str) -> dagger.Container:
         address: the base image.
 
     Raises:
-        PipelineError: it cannot be pulled.
+        PipelineError: it cannot be pulled, or no environment can run on it or be installed in it.
         LockError: its CUDA does not fit.
     """
     pinned = inputs.pinned(address)
@@ -168,6 +169,7 @@ async def pull(inputs: BuildInputs, key: str, address: str) -> dagger.Container:
     base = dag.container(platform=dagger.Platform(inputs.platform)).from_(pinned)
     try:
         cuda = await base.env_variable("CUDA_VERSION")
+        await require_suitable(base, Role(inputs.image, key, inputs.file, address), inputs.platform)
     except dagger.QueryError as error:
         gone = f"; if it no longer has this digest, {REMEDY.format(image=inputs.image)}" if pinned != address else ""
         refused = explain_rejected_pull(str(error), address, inputs.logins.registries)

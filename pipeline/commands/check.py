@@ -8,7 +8,7 @@ from dagger import dag
 
 from pipeline.build.finalize import read_variables
 from pipeline.build.inputs import BuildInputs
-from pipeline.build.permissions import IS_KEPT
+from pipeline.build.permissions import is_kept
 from pipeline.build.pixi_image import environment_path
 from pipeline.build.tool_container import read_script
 from pipeline.checkout import Checkout, ImageSource
@@ -42,6 +42,8 @@ from pipeline.scripts.sizes import size as format_size
 Check = Callable[[ImageSource], Awaitable[tuple[list[str], str]]]
 
 _INSPECT: Final = "/inspect.sh"
+#: Mount point of an image that has no shell.
+_IMAGE: Final = "/inspected-image"
 #: Folder in memory for what the script collects.
 _WORK: Final = "/run/inspect"
 _LABEL: Final = "org.opencontainers.image."
@@ -105,12 +107,9 @@ class Checker:
                 labels = {await label.name(): await label.value() for label in await container.labels()}
                 digest = labels.get(f"{_LABEL}base.digest", "")
                 base = labels.get(f"{_LABEL}base.name", "") + (f"@{digest}" if digest else "")
-                before = (
-                    await inspect_image(dag.container(platform=await container.platform()).from_(base))
-                    if base
-                    else Facts()
-                )
-                facts = await inspect_image(container)
+                tools, platform = source.settings.fetch_base, await container.platform()
+                before = await inspect_image(dag.container(platform=platform).from_(base), tools) if base else Facts()
+                facts = await inspect_image(container, tools)
                 findings += find_unwanted(image, spec, text, facts, before)
                 findings += find_missing_labels(image, spec, required_labels(source), labels)
                 if not spec.dockerfile:
@@ -131,7 +130,7 @@ class Checker:
             image, spec = source.name, source.spec
             findings, sizes = [], []
             for built in (await source.build_all()).values():
-                size = (await inspect_image(built.container)).size
+                size = (await inspect_image(built.container, source.settings.fetch_base)).size
                 findings += find_excess(image, spec, _text(source), size)
                 budget = f" of {format_size(spec.size_budget)}" if spec.size_budget else ""
                 sizes.append(format_size(size or None) + budget)
@@ -195,11 +194,27 @@ def _text(source: ImageSource) -> str:
     return (source.folder / FILE).read_text(encoding="utf-8")
 
 
-async def inspect_image(container: dagger.Container) -> Facts:
-    """Return the state of an image as its files show it, read by root whatever the image's user."""
-    mounted = container.with_user("0").with_mounted_file(_INSPECT, dag.file("inspect.sh", read_script("inspect.sh")))
-    mounted = mounted.with_mounted_temp(_WORK)
-    return read_facts(await mounted.with_exec(["sh", _INSPECT, "", _WORK, *IS_KEPT]).stdout())
+async def inspect_image(container: dagger.Container, tools: str) -> Facts:
+    """Return the state of an image as its files show it, read by root whatever the image's user.
+
+    Its own package managers know which files they brought. An image without a shell, `find` or `grep` has none of
+    them, and is looked at from another container.
+
+    Args:
+        container: the image.
+        tools: image with Python and a shell.
+    """
+    try:
+        return read_facts(await _inspected(container.with_user("0"), ""))
+    except dagger.QueryError:
+        outside = dag.container().from_(tools).with_mounted_directory(_IMAGE, container.rootfs())
+        return read_facts((await _inspected(outside, _IMAGE)).replace(f"{_IMAGE}/", "/"))
+
+
+async def _inspected(container: dagger.Container, root: str) -> str:
+    mounted = container.with_mounted_file(_INSPECT, dag.file("inspect.sh", read_script("inspect.sh")))
+    command = ["sh", _INSPECT, root, _WORK, *is_kept(root)]
+    return await mounted.with_mounted_temp(_WORK).with_exec(command).stdout()
 
 
 async def _cuda_of(inputs: BuildInputs, key: str, name: str) -> str | None:

@@ -67,15 +67,31 @@ async def outdated(
         form: format of the report.
 
     Raises:
-        PipelineError: the files of an image are invalid.
-        OutdatedError: a source could not be queried; the message has the table of all the others.
+        PipelineError: the files of the named image are invalid.
+        OutdatedError: a source could not be queried, or the files of one of all images are invalid; the message has the
+            table of all the others.
     """
-    images = checkout.images(image)
-    bases = [base for source in images for base in find_bases(source)]
+    usable, errors = checkout.usable_images(image)
+    images: list[ImageSource] = []
+    bases: list[Base] = []
+    locked: dict[str, Packages] = {}
+    for source in usable:
+        try:
+            found = find_bases(source)
+            if not source.spec.dockerfile:
+                locked[source.name] = await find_packages(source)
+        except PipelineError as error:
+            if image is not None:
+                raise
+            errors[source.name] = error
+        else:
+            bases += found
+            images.append(source)
     if image is None:
         bases += find_tools(checkout)
-    locked = {source.name: await find_packages(source) for source in images if not source.spec.dockerfile}
     sources = Sources(checkout, (await known_logins(auths, docker_config))[0])
+    for name, invalid in errors.items():
+        sources.fail(name, "image", name, invalid)
     files = [(source.name, file.url) for source in images for file in source.spec.files if file.url]
     await results_of(
         lambda query: query(),
@@ -143,7 +159,7 @@ class Sources:
         try:
             self.pixi[base.image] = pixi_of(parse(base.reference).tag) or await self._start(base)
         except PipelineError as error:
-            self._fail(base.image, "pixi", base.reference, error)
+            self.fail(base.image, "pixi", base.reference, error)
 
     async def download(self, image: str, url: str) -> None:
         """Download a file that an image has from a URL, and hash it as it is now."""
@@ -152,7 +168,7 @@ class Sources:
             self.hashes[url] = (await extra_files.download(url, folder / "file"))[1]
         except dagger.QueryError as error:
             failure = PipelineError(Code.DOWNLOAD_FAILED, f"{url} cannot be fetched: {reason_of(error)}")
-            self._fail(image, "file", url, failure)
+            self.fail(image, "file", url, failure)
 
     async def audit(self, locked: Mapping[str, Packages]) -> None:
         """Query the known vulnerabilities of all images' packages."""
@@ -161,7 +177,7 @@ class Sources:
             self.known = await audit(pairs, self.checkout.settings)
             self.audited = True
         except OutdatedError as error:
-            self._fail(", ".join(locked), "vulnerability", self.checkout.settings.osv, error)
+            self.fail(", ".join(locked), "vulnerability", self.checkout.settings.osv, error)
 
     async def _start(self, base: Base) -> str:
         source = self.checkout.image(base.image)
@@ -174,7 +190,8 @@ class Sources:
             ) from error
         return read_version(output, base.reference)
 
-    def _fail(self, image: str, kind: Kind, what: str, error: PipelineError) -> None:
+    def fail(self, image: str, kind: Kind, what: str, error: PipelineError) -> None:
+        """Add a row about something that could not be looked up."""
         self.failed.append(UpdateRow(image=image, kind=kind, what=what, current="", newest=UNKNOWN, reason=str(error)))
 
 

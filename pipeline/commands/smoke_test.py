@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pipeline.checkout import Checkout, ImageSource
 from pipeline.errors import Code, PipelineError
 from pipeline.smoke.probe_images import probe_images
-from pipeline.smoke.results import Results
+from pipeline.smoke.results import NotBuilt, Results
 from pipeline.smoke.runner import GPU_PROBES
 
 
@@ -13,12 +13,14 @@ async def smoke_test(checkout: Checkout, image: str | None, *, gpu: bool) -> Res
     """Build one image or all, and run all their probes at once.
 
     Raises:
-        PipelineError: ``gpu`` is given and no probe looks for a GPU, or an image.toml is invalid.
+        PipelineError: ``gpu`` is given and no probe looks for a GPU, or the image.toml of the named image is invalid.
     """
-    images = checkout.images(image)
+    images, errors = checkout.usable_images(image)
     if gpu:
         require_gpu_probe(images)
-    return await probe_images(images, gpu=gpu)
+    results = await probe_images(images, gpu=gpu)
+    invalid = (NotBuilt(image=name, reason=str(error)) for name, error in errors.items())
+    return results.model_copy(update={"not_built": (*invalid, *results.not_built)})
 
 
 def require_gpu_probe(images: Sequence[ImageSource]) -> None:

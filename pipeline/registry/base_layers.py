@@ -21,7 +21,9 @@ from pipeline.errors import Code, PipelineError
 from pipeline.registry.client import Destination, client, with_job
 
 _OUTPUT: Final = "/base"
-_LAYERS: Final = f"{_OUTPUT}/layers.json"
+#: Names of the files with a description of the layers, and with the settings that are Docker's own.
+LAYERS: Final = "layers.json"
+SETTINGS: Final = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,9 @@ class BaseLayers:
     digest: str
     platform: str
 
-    def described_by(self, settings: Settings) -> dagger.File:
-        """Return the file with a description of the layers, which the engine makes once for a digest."""
-        return self._run(settings, "describe").file(_LAYERS)
+    def described_by(self, settings: Settings) -> dagger.Directory:
+        """Return the folder with a description of the image, which the engine makes once for a digest."""
+        return self._run(settings, "describe").directory(_OUTPUT)
 
     def fetched_by(self, settings: Settings, digests: Sequence[str]) -> dagger.Directory:
         """Return a folder of an OCI layout with some of the layers."""

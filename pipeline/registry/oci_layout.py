@@ -6,9 +6,9 @@ random order, and layers in a compression of its own. An image that Dagger pushe
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import dagger
 from dagger import dag
@@ -24,7 +24,7 @@ from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.output.console import log
 from pipeline.registry.artifact import LAYOUT, Artifact
-from pipeline.registry.base_layers import BaseLayers, find_base
+from pipeline.registry.base_layers import LAYERS, SETTINGS, BaseLayers, find_base
 from pipeline.scripts.messages import Assembly
 
 #: Number of layers that every runtime can stack. overlayfs takes 127, of which Docker uses two for a container.
@@ -63,13 +63,15 @@ async def make_artifact(
     base = settings.fetch_base
     known = logins or Logins()
 
-    async def describe(image: Image) -> tuple[BaseLayers | None, dagger.File | None]:
+    async def describe(image: Image) -> tuple[BaseLayers | None, dagger.File | None, Mapping[str, Any]]:
         if (found := await find_base(image, known)) is None:
-            return None, None
+            return None, None, {}
         try:
-            return found, await found.described_by(settings).sync()
+            described = await found.described_by(settings).sync()
+            inherited = json.loads(await described.file(SETTINGS).contents())
         except dagger.QueryError as error:
             raise found.explain(error) from error
+        return found, described.file(LAYERS), inherited
 
     bases = await results_of(describe, images)
     container = (
@@ -81,7 +83,7 @@ async def make_artifact(
     )
     created = (made or EPOCH).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     arguments = [LAYOUT, created, compression, _STORE]
-    for number, (image, (_, described)) in enumerate(zip(images, bases, strict=True)):
+    for number, (image, (_, described, inherited)) in enumerate(zip(images, bases, strict=True)):
         archive, layers_of_base, packed = f"/images/{number}.tar", "-", "-"
         container = container.with_mounted_file(archive, image.without_environment.as_tarball())
         if described:
@@ -92,17 +94,36 @@ async def make_artifact(
             layers = _pack(base, image.environment, compression)
             container = container.with_directory(LAYOUT, layers.directory(LAYOUT))
             container = container.with_mounted_file(packed, layers.file(_PACKED))
-        arguments += [archive, layers_of_base, packed, json.dumps(dict(image.settings))]
+        log(lost_triggers(image, inherited))
+        arguments += [archive, layers_of_base, packed, json.dumps(with_inherited(image.settings, inherited))]
     name = images[0].name
     layout, assembly = await _assemble(name, container, arguments)
     if any(assembly.missing):
-        for (found, _), digests in zip(bases, assembly.missing, strict=True):
+        for (found, *_), digests in zip(bases, assembly.missing, strict=True):
             if found and digests:
                 container = container.with_directory(LAYOUT, await _fetch(found, settings, digests))
         layout, assembly = await _assemble(name, container, arguments)
     for image, count in zip(images, assembly.layers, strict=True):
         require_few_layers(image.name, count, installed=image.environment is not None)
     return Artifact(layout.directory(LAYOUT), assembly.digest, tuple(assembly.manifests))
+
+
+def with_inherited(settings: Mapping[str, Any], inherited: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are Docker's own with those of the base image, as a Dockerfile's FROM takes them over.
+
+    ONBUILD is not taken over: its steps are for the build that stands on the base image.
+    """
+    return {**{key: value for key, value in inherited.items() if key != "OnBuild"}, **settings}
+
+
+def lost_triggers(image: Image, inherited: Mapping[str, Any]) -> str:
+    """Return a sentence about steps of a base image that no Dockerfile ran; empty where there are none."""
+    if image.environment is None or "OnBuild" not in inherited:
+        return ""
+    return (
+        f"{image.name}: base image {image.base} has ONBUILD steps ({'; '.join(inherited['OnBuild'])}), which run in "
+        "the build of a Dockerfile and not for an image that pixi installs; choose another base if they matter\n"
+    )
 
 
 def require_few_layers(name: str, layers: int, *, installed: bool) -> None:

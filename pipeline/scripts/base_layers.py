@@ -1,10 +1,11 @@
 """Read the layers of a base image from its registry; regctl speaks the protocol.
 
 Usage: python -m pipeline.scripts.base_layers JOB OUTPUT. JOB is a file with `Job` in JSON; the password, if there is
-one, is in the variable REGISTRY_PASSWORD. With the action "describe", OUTPUT/layers.json is written: a JSON array with
-a `Packed` for each layer of the job's digest on its platform, lowest first. With "fetch", the job's blobs are
-written to OUTPUT, a folder of an OCI layout. It fails where that is not possible, and the last line of the output has
-the reason: the engine keeps what succeeds.
+one, is in the variable REGISTRY_PASSWORD. With the action "describe", two files in OUTPUT are written about the job's
+digest on its platform: layers.json, a JSON array with a `Packed` for each layer, lowest first, and settings.json, a
+JSON object with the keys of its configuration that Docker adds to OCI's. With "fetch", the job's blobs are written to
+OUTPUT, a folder of an OCI layout. It fails where that is not possible, and the last line of the output has the reason:
+the engine keeps what succeeds.
 """
 
 import hashlib
@@ -26,6 +27,9 @@ OCI_TYPES: Final[Mapping[str, str]] = {
     "application/vnd.docker.image.rootfs.diff.tar.zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
 }
 
+#: Keys that Docker's image specification adds to OCI's.
+DOCKER_KEYS: Final = ("Healthcheck", "OnBuild", "Shell")
+
 type Json = dict[str, Any]
 
 
@@ -36,8 +40,8 @@ class BaseImage:
         self.job = job
         self.client = client
 
-    def describe(self) -> list[Json]:
-        """Return its layers on the job's platform."""
+    def describe(self) -> tuple[list[Json], Json]:
+        """Return its layers on the job's platform, and its settings that are Docker's own."""
         manifest = self._document(self.job.digest)
         if "manifests" in manifest:
             name = f"{self.job.repository}@{self.job.digest}"
@@ -47,7 +51,7 @@ class BaseImage:
         layers, diff_ids = manifest["layers"], config["rootfs"]["diff_ids"]
         if len(layers) != len(diff_ids):
             raise Failure(Kind.REJECTED, f"its manifest has {len(layers)} layers, its configuration {len(diff_ids)}")
-        return [
+        described = [
             {
                 "mediaType": OCI_TYPES.get(layer["mediaType"], layer["mediaType"]),
                 "digest": layer["digest"],
@@ -56,6 +60,8 @@ class BaseImage:
             }
             for layer, diff_id in zip(layers, diff_ids, strict=True)
         ]
+        settings = config.get("config") or {}
+        return described, {key: settings[key] for key in DOCKER_KEYS if settings.get(key)}
 
     def fetch(self, output: Path) -> None:
         """Write the job's blobs to a layout, each as its digest names it."""
@@ -88,7 +94,8 @@ def main(file: str, folder: str) -> int:
         if job.action == "fetch":
             image.fetch(output)
         else:
-            (output / "layers.json").write_text(json.dumps(image.describe()), encoding="utf-8")
+            for name, content in zip(("layers", "settings"), image.describe(), strict=True):
+                (output / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     except Failure as failure:
         print(without_secret(failure.reason, job.username, password), file=sys.stderr)
         return 1

@@ -126,7 +126,12 @@ def read(root: Path, prefix: str, listed: str = "") -> Contents:
         environment, files = conda_packages(folder)
         environment += pypi_packages(wheels(folder, "METADATA", files))
     of = databases.distribution(root)
-    readers = (databases.dpkg_packages(root, of), databases.apk_packages(root, of), databases.rpm_packages(listed, of))
+    readers = (
+        databases.dpkg_packages(root, of),
+        databases.apk_packages(root, of),
+        databases.rpm_packages(listed, of),
+        databases.copied_packages(root),
+    )
     owners = (databases.dpkg_files(root), databases.apk_files(root), databases.rpm_files(listed))
     owned = {path for files in owners for path in metadata_of(files)}
     return Contents(

@@ -14,6 +14,8 @@ from pipeline.scripts.messages import Component
 
 #: Paths of apk's database; the second is that of distributions whose /lib is a link into /usr, such as Wolfi.
 APK: Final = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
+#: File of ghcr.io/prefix-dev/conda-runtime, whose files were copied out of Wolfi: their paths, and apk's packages.
+ORIGINS: Final = "usr/share/conda-runtime/origins.tsv"
 #: Folders of RPM's database, and its file there in each format: SQLite, Berkeley DB, ndb.
 RPM_FOLDERS: Final = ("usr/lib/sysimage/rpm", "usr/share/rpm", "var/lib/rpm")
 RPM_FILES: Final = ("rpmdb.sqlite", "Packages", "Packages.db")
@@ -112,6 +114,15 @@ def apk_files(root: Path) -> Iterator[str]:
 def _apk_records(root: Path) -> Iterator[list[str]]:
     if database := find(root, *APK):
         yield from (record.splitlines() for record in read_text(database).split("\n\n"))
+
+
+def copied_packages(root: Path) -> Iterator[Component]:
+    """Read the packages of Wolfi that files of pixi's runtime image were copied from."""
+    if origins := find(root, ORIGINS):
+        # Each with version and revision: bash-5.3-r13.
+        names = {line.rpartition("\t")[2] for line in read_text(origins).splitlines()}
+        for name, version, revision in sorted(parts for each in names if len(parts := each.rsplit("-", 2)) == 3):  # noqa: PLR2004
+            yield Distribution("wolfi").component("apk", name, f"{version}-{revision}", "", "")
 
 
 def rpm_database(root: Path) -> str:

@@ -19,10 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.build.layer_plan import REST, Layer, Package, divide
-from pipeline.scripts.folders import real_paths, wheels
+from pipeline.scripts.folders import TIME, real_paths, wheels
 
-#: The time of all files, 2 January 1980 in UTC: the first day that ZIP archives can hold in every time zone.
-TIME = 315_619_200
 #: Link type in conda's records for a copied file.
 COPIED = 3
 #: Part of the name that pixi gives a file whose path another package has, too; the file's own package follows it.

@@ -1,12 +1,46 @@
-"""Folders of an environment's Python packages, each listed once although links to it may exist.
+"""Folders of an image behind links, among them those of Python packages, each listed once.
 
 conda-forge's Python 3.10 to 3.12 has such a link: `lib/python3.1`, which leads to `python3.12`.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+#: The time of all files, 2 January 1980 in UTC: the first day that ZIP archives can hold in every time zone.
+TIME = 315_619_200
+#: Number of links on the way to a file that Linux follows.
+LINKS = 40
+
+
+def inside(root: Path, path: str) -> Path:
+    """Return the real path of a file of an image as a process in the image finds it: its links may be absolute.
+
+    Args:
+        root: mount point of the image's file system.
+        path: absolute path in the image; what does not exist is taken as it is.
+
+    Raises:
+        OSError: its links make a circle.
+    """
+    real, links = root, 0
+    parts = list(reversed(PurePosixPath(path).parts))
+    while parts:
+        part = parts.pop()
+        if part == "/":
+            real = root
+        elif part == "..":
+            real = real if real == root else real.parent
+        elif (real / part).is_symlink():
+            links += 1
+            if links > LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            parts.extend(reversed((real / part).readlink().parts))
+        else:
+            real /= part
+    return real
 
 
 def wheels(prefix: Path, name: str, owned: Iterable[str]) -> list[Path]:

@@ -21,12 +21,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.scripts.folders import TIME
+
 #: Start of the line that reports a failure.
 MARK = "post-link: "
 #: Variables that the scripts inherit: the settings of proxies.
 PASSED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-#: SOURCE_DATE_EPOCH of the scripts: the time that the environment's files get later.
-TIME = "315619200"
 #: Sources a script in a shell with the active environment, as conda and pixi do.
 ACTIVE = """
 for activation in "$PREFIX"/etc/conda/activate.d/*.sh; do
@@ -91,7 +91,7 @@ def variables(prefix: Path, record: Mapping[str, Any], scratch: str) -> dict[str
         "TMPDIR": scratch,
         "LANG": "C.UTF-8",
         "TZ": "UTC",
-        "SOURCE_DATE_EPOCH": TIME,
+        "SOURCE_DATE_EPOCH": str(TIME),
         # Byte code depends on what its process compiled before: all modules are compiled later, by compile.py.
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",

@@ -23,6 +23,10 @@ SHOWN_LINES: Final = 12
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 #: Last line of ``scripts/limit.sh`` for a command that exceeded its time or had another exit code than expected.
 _ENDED: Final = re.compile(r"(?:^|\n)limit: (time|\d+)\s*\Z")
+#: Output of the engine in place of a program that an image does not have.
+_MISSING: Final = re.compile(
+    r'exec: "(?P<name>[^"]+)": executable file not found in \$PATH|fork/exec (?P<path>.+): no such file or directory'
+)
 
 
 @dataclass(frozen=True)
@@ -97,14 +101,31 @@ def ended(stdout: str, stderr: str, late: str, expected: int = 0) -> Ended:
     if not match:
         return Ended(stdout, stderr, "ended without an exit code, as when memory runs out")
     stderr = stderr[: match.start()]
-    if match[1] == "time":
-        return Ended(stdout, stderr, late)
-    code = int(match[1])
+    return Ended(stdout, stderr, late) if match[1] == "time" else exited(stdout, stderr, int(match[1]), expected)
+
+
+def exited(stdout: str, stderr: str, code: int, expected: int = 0) -> Ended:
+    """Return the end of a command by its exit code.
+
+    Args:
+        stdout: its standard output.
+        stderr: its standard error.
+        code: its exit code.
+        expected: the expected exit code.
+    """
+    if code == expected:
+        return Ended(stdout, stderr)
     if code > KILLED:
         failure = f"was killed by signal {signal_name(code - KILLED)}"
     else:
         failure = f"exited with {code}" + (f" instead of {expected}" if expected else "")
     return Ended(stdout, stderr, failure, code)
+
+
+def missing_program(stderr: str) -> str:
+    """Return the program that an image lacks, from the whole standard error of a command; empty if it was started."""
+    match = _MISSING.fullmatch(stderr.strip())
+    return match["name"] or match["path"] if match else ""
 
 
 def script(subject: Subject, name: str, end: Ended, *, with_gpu: bool) -> Result:

@@ -44,6 +44,7 @@ async def _probe(image: ImageSource, subject: Subject, platform: Platform, *, gp
         entrypoint=tuple(await container.entrypoint()),
         prefix="" if spec.dockerfile else environment_path(spec.environment),
         seconds=spec.probes.timeout or image.settings.probe_timeout,
+        tools=image.settings.fetch_base,
         gpu=gpu,
     )
     return await prober.run(spec.probes)

@@ -3,7 +3,6 @@
 Probes do not affect each other: a failure of any kind is a result.
 """
 
-import http
 import importlib.resources
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,26 +15,29 @@ import dagger
 import httpx
 from dagger import dag
 
+from pipeline.build.tool_container import with_scripts
 from pipeline.concurrency import results_of
 from pipeline.config.probes import CommandProbe, FileProbe, Probes, ScriptName, ServerProbe
 from pipeline.smoke import evaluate
 from pipeline.smoke.evaluate import Ended, Subject
 from pipeline.smoke.results import Result
+from pipeline.smoke.server_requests import ask
 
 #: Probes that look for GPUs.
 GPU_PROBES: Final[frozenset[ScriptName]] = frozenset({"tensorflow"})
 #: Seconds for the engine to start a container, in addition to the probe's own.
 GRACE: Final = 120
-#: Seconds between two requests to a server that does not answer yet.
-PAUSE: Final = 0.5
-#: Bytes that are read of an answer.
-BODY: Final = 1_000_000
-#: Failure of a probe whose container the engine does not start.
-UNSTARTED: Final = "could not be started by the engine, which needs a shell in the image"
+
+#: Failures of a probe whose container the engine does not start, and whose program the image lacks.
+UNSTARTED: Final = "could not be started by the engine"
+MISSING: Final = "needs {}, which the image does not have"
+#: The shell of the script that limits the time of a command.
+SHELL: Final = "sh"
 
 _LIMIT: Final = "/probe/limit.sh"
 _SCRIPT: Final = "/probe/probe.py"
-_FILES: Final = "/probe/files.sh"
+#: Mount point of the image where a tool looks into it.
+_IMAGE: Final = "/image"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ class Prober:
 
     seconds: int
     """Time limit of a probe that has none of its own."""
+
+    tools: str
+    """Image with Python, which looks at files."""
 
     gpu: bool = False
     """Whether to give all GPUs of the engine to the probes that look for them."""
@@ -111,22 +116,34 @@ class Prober:
 
     async def _files(self, probes: Sequence[FileProbe]) -> list[Result]:
         arguments = [word for probe in probes for word in ("yes" if probe.matches else "no", probe.path)]
-        # As root, whatever the image's user is: the result must not depend on who may read a folder.
-        container = self.container.with_user("0").with_mounted_file(_FILES, _file("pipeline.scripts", "files.sh"))
-        return evaluate.files(
-            self.subject, probes, await self._execute(container, ["sh", _FILES, *arguments], self.seconds)
+        looking = (
+            dag.container()
+            .from_(self.tools)
+            .with_(with_scripts("folders.py", "files.py"))
+            .with_mounted_directory(_IMAGE, self.container.rootfs())
         )
+        command = ["python", "-m", "pipeline.scripts.files", _IMAGE, *arguments]
+        return evaluate.files(self.subject, probes, await self._execute(looking, command, self.seconds))
 
     async def _server(self, probe: ServerProbe) -> list[Result]:
         container = self.container.with_user(probe.user) if probe.user else self.container
         seconds = probe.timeout or self.seconds
-        service = (
-            # The engine would take two servers that differ in their path only for one, and end them together.
-            container.with_env_variable("PROBE", probe.title)
-            .with_mounted_file(_LIMIT, _file("pipeline.scripts", "limit.sh"))
-            .with_exposed_port(probe.port)
-            .as_service(args=["sh", _LIMIT, str(seconds), "never", *self._words(probe)])
-        )
+        # The engine would take two servers that differ in their path only for one, and end them together.
+        container = container.with_env_variable("PROBE", probe.title).with_exposed_port(probe.port)
+        words = self._words(probe)
+        limited = ["sh", _LIMIT, str(seconds), "never", *words]
+        with_limit = container.with_mounted_file(_LIMIT, _file("pipeline.scripts", "limit.sh"))
+        end = await self._serve(with_limit.as_service(args=limited), probe, seconds)
+        if isinstance(end, Ended) and evaluate.missing_program(end.stderr) == SHELL:
+            end = await self._serve(container.as_service(args=words), probe, seconds)
+        if isinstance(end, Result):
+            return [end]
+        missing = evaluate.missing_program(end.stderr)
+        failure = MISSING.format(missing) if missing else end.failure
+        return [self.subject.result("server", probe.title, failure=failure, output=end.output)]
+
+    async def _serve(self, service: dagger.Service, probe: ServerProbe, seconds: int) -> Result | Ended:
+        """Start a server, request its path, and stop it; return the result, or the end of one that did not answer."""
         late = f"did not answer on port {probe.port} within {seconds} s"
         try:
             with anyio.fail_after(seconds + GRACE):
@@ -134,17 +151,16 @@ class Prober:
                 endpoint = await service.endpoint(port=probe.port)
                 status, body = await ask(endpoint, probe, seconds)
         except dagger.ExecError as error:
-            end = evaluate.ended(error.stdout, error.stderr, late)
+            return evaluate.ended(error.stdout, error.stderr, late)
         except (TimeoutError, OSError, httpx.HTTPError) as error:
-            end = Ended(stderr=str(error), failure=late)
+            return Ended(stderr=str(error), failure=late)
         except dagger.QueryError as error:
-            end = Ended(stderr=str(error), failure=UNSTARTED)
+            return Ended(stderr=str(error), failure=UNSTARTED)
         else:
-            return [evaluate.server(self.subject, probe, status, body)]
+            return evaluate.server(self.subject, probe, status, body)
         finally:
             with anyio.move_on_after(GRACE, shield=True):
                 await _stop(service)
-        return [self.subject.result("server", probe.title, failure=end.failure, output=end.output)]
 
     def _words(self, probe: CommandProbe | ServerProbe) -> list[str]:
         return [*(self.entrypoint if probe.entrypoint else ()), *probe.command]
@@ -152,65 +168,53 @@ class Prober:
     async def _execute(
         self, container: dagger.Container, words: Sequence[str], seconds: int, expected: int = 0
     ) -> Ended:
-        """Run a command in an image that has a shell; return a failure of any kind, and never raise it."""
-        executed = container.with_mounted_file(_LIMIT, _file("pipeline.scripts", "limit.sh")).with_exec(
-            ["sh", _LIMIT, str(seconds), str(expected), *words]
-        )
+        """Run a command in an image; return a failure of any kind, and never raise it."""
         late = f"did not end within {seconds} s"
         try:
             # The script enforces the limit. This one is for a script that hangs, or an engine that does not start it.
             with anyio.fail_after(seconds + GRACE):
-                return Ended(await executed.stdout(), await executed.stderr())
+                return await _limited(container, words, seconds, expected)
         except TimeoutError:
             return Ended(failure=late)
         except dagger.ExecError as error:
-            return evaluate.ended(error.stdout, error.stderr, late, expected)
+            if evaluate.missing_program(error.stderr) != SHELL:
+                return evaluate.ended(error.stdout, error.stderr, late, expected)
+        except dagger.QueryError as error:
+            return Ended(stderr=str(error), failure=UNSTARTED, unstarted=True)
+        return await self._execute_without_shell(container, words, seconds, expected)
+
+    async def _execute_without_shell(
+        self, container: dagger.Container, words: Sequence[str], seconds: int, expected: int
+    ) -> Ended:
+        """Run a command in an image in which no script can enforce the limit."""
+        try:
+            with anyio.fail_after(seconds + GRACE):
+                return await _plain(container, words, expected)
+        except TimeoutError:
+            return Ended(failure=f"did not end within {seconds} s")
+        except dagger.ExecError as error:
+            return _exited(error.stdout, error.stderr, error.exit_code, expected)
         except dagger.QueryError as error:
             return Ended(stderr=str(error), failure=UNSTARTED, unstarted=True)
 
 
-async def ask(endpoint: str, probe: ServerProbe, seconds: float) -> tuple[int, str]:
-    """Request a path until the answer is expected or no server error, or the time is over; return status and body.
-
-    Args:
-        endpoint: host and port of the server.
-        probe: the probe with the path.
-        seconds: time limit for all requests together, whatever the server sends in it.
-
-    Raises:
-        TimeoutError: the last answer did not end in time.
-        OSError, httpx.HTTPError: the server cannot be reached, or does not speak HTTP.
-    """
-    deadline = time.monotonic() + seconds
-    async with httpx.AsyncClient(timeout=None, trust_env=False) as client:  # noqa: S113  # _get limits the whole
-        while True:
-            left = deadline - time.monotonic()
-            try:
-                status, body = await _get(client, f"http://{endpoint}{probe.path}", max(left, PAUSE))
-            except (TimeoutError, OSError, httpx.HTTPError):
-                if time.monotonic() + PAUSE > deadline:
-                    raise
-            else:
-                if status == probe.status or status < http.HTTPStatus.INTERNAL_SERVER_ERROR or left < PAUSE:
-                    return status, body
-            await anyio.sleep(PAUSE)
+async def _limited(container: dagger.Container, words: Sequence[str], seconds: int, expected: int) -> Ended:
+    limited = container.with_mounted_file(_LIMIT, _file("pipeline.scripts", "limit.sh"))
+    executed = limited.with_exec(["sh", _LIMIT, str(seconds), str(expected), *words])
+    return Ended(await executed.stdout(), await executed.stderr())
 
 
-async def _get(client: httpx.AsyncClient, url: str, seconds: float) -> tuple[int, str]:
-    body = b""
-    try:
-        # For the whole answer: a limit for each read would let a server go on for ever that sends a byte now and then.
-        with anyio.fail_after(seconds):
-            # A new connection for each request: a server that starts may close the others.
-            headers = {"Connection": "close", "Accept-Encoding": "identity"}
-            async with client.stream("GET", url, headers=headers) as answer:
-                async for part in answer.aiter_raw():
-                    body += part
-                    if len(body) >= BODY:
-                        break
-                return answer.status_code, body[:BODY].decode(errors="replace")
-    except TimeoutError:
-        raise TimeoutError("its answer did not end") from None
+async def _plain(container: dagger.Container, words: Sequence[str], expected: int) -> Ended:
+    # The engine keeps what succeeds: only an expected exit code may count as that.
+    expect = dagger.ReturnType.FAILURE if expected else dagger.ReturnType.SUCCESS
+    executed = container.with_exec(list(words), expect=expect)
+    return _exited(await executed.stdout(), await executed.stderr(), await executed.exit_code(), expected)
+
+
+def _exited(stdout: str, stderr: str, code: int, expected: int) -> Ended:
+    if missing := evaluate.missing_program(stderr):
+        return Ended(stdout, stderr, MISSING.format(missing), code)
+    return evaluate.exited(stdout, stderr, code, expected)
 
 
 async def _stop(service: dagger.Service) -> None:

@@ -18,7 +18,7 @@ COLUMNS: Final = ("image", "kind", "what", "current", "newest", "change")
 #: Number of digits of a hash in a table.
 SHORT_SHA256: Final = 12
 #: Subject of a row.
-type Kind = Literal["base image", "tool image", "CUDA", "pixi", "file", "vulnerability"]
+type Kind = Literal["image", "base image", "tool image", "CUDA", "pixi", "file", "vulnerability"]
 #: Value of `newest` in a row whose source did not answer.
 UNKNOWN: Final = "not known"
 
@@ -182,9 +182,12 @@ def draw(updates: Updates, form: Format) -> str:
 
 
 def explain(unknown: Iterable[UpdateRow]) -> str:
-    """Return the message of an incomplete report."""
-    named = dict.fromkeys(row.what for row in unknown)
-    return (
-        f"{len(named)} of the sources could not be asked ({', '.join(named)}), so there may be more than the table "
-        "has; run the same command again when they can be reached"
-    )
+    """Return the message of an incomplete report: a line for the sources, and one for each image without a row."""
+    rows = list(unknown)
+    lines = [row.reason for row in rows if row.kind == "image"]
+    if named := dict.fromkeys(row.what for row in rows if row.kind != "image"):
+        lines.append(
+            f"{len(named)} of the sources could not be asked ({', '.join(named)}), so there may be more than the table "
+            "has; run the same command again when they can be reached"
+        )
+    return "\n".join(lines)

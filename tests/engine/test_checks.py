@@ -8,6 +8,7 @@ from dagger import dag
 
 from pipeline.commands.check import inspect_image
 from pipeline.config.image_kind import ImageKind
+from pipeline.config.settings import Settings
 from tests.engine.conftest import CODED, Checkout, apply, failure, refused
 from tests.unit.repository import Repository
 
@@ -20,6 +21,7 @@ CHECKS = [
     "sizes-in-budget",
     "specs-valid",
 ]
+TOOLS = Settings().fetch_base
 DESCRIPTION = 'description = "A small image"\n'
 DOCKERFILE = """
 FROM docker.io/library/python:3.12-slim
@@ -144,7 +146,7 @@ def base() -> dagger.Container:
 async def test_an_image_is_looked_at_from_inside(base: dagger.Container, kind: str, command: str, path: str) -> None:
     """A change of an image is found in it, and was not there before."""
     done = base.with_exec(["sh", "-euc", command])
-    before, after = await inspect_image(base), await inspect_image(done)
+    before, after = await inspect_image(base, TOOLS), await inspect_image(done, TOOLS)
     assert after.paths[kind] - before.paths[kind] == {path}
 
 
@@ -153,7 +155,8 @@ async def test_an_image_is_looked_at_from_inside(base: dagger.Container, kind: s
 async def test_what_belongs_in_an_image_is_not_found(base: dagger.Container) -> None:
     """Files that all may read, a sticky folder that all may write, and a file that grows an image by its size."""
     command = "mkdir -m 1777 /srv/a; echo x > /srv/b; head -c 10000000 /dev/urandom > /srv/c"
-    before, after = await inspect_image(base), await inspect_image(base.with_exec(["sh", "-euc", command]))
+    done = base.with_exec(["sh", "-euc", command])
+    before, after = await inspect_image(base, TOOLS), await inspect_image(done, TOOLS)
     assert before.paths == after.paths
     assert 10_000_000 <= after.size - before.size < 10_100_000
 
@@ -163,6 +166,6 @@ async def test_what_belongs_in_an_image_is_not_found(base: dagger.Container) -> 
 async def test_an_environment_is_active_by_its_scripts(base: dagger.Container) -> None:
     """The scripts that runtimes read are run with no variable set, and the variables they set are reported."""
     script = "export CONDA_PREFIX=/app/env; export PATH=/app/env/bin:/bin"
-    facts = await inspect_image(base.with_new_file("/etc/profile.d/91-environment.sh", script))
+    facts = await inspect_image(base.with_new_file("/etc/profile.d/91-environment.sh", script), TOOLS)
     assert facts.active["/etc/profile.d/91-environment.sh"] == ("/app/env", "/app/env/bin:/bin")
     assert facts.active.get("/.singularity.d/env/91-environment.sh", ("", ""))[0] == ""

@@ -20,7 +20,7 @@ from pipeline.config.settings import Settings
 from pipeline.errors import PipelineError
 from pipeline.registry import oci_layout
 from pipeline.registry.oci_layout import make_artifact
-from pipeline.scripts.divide import TIME
+from pipeline.scripts.folders import TIME
 from tests.engine.conftest import Checkout
 from tests.engine.inside import ANYBODY, run
 from tests.engine.oci import Layout

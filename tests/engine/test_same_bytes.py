@@ -21,7 +21,7 @@ from pipeline.registry import oci_layout
 from pipeline.registry.artifact import Artifact
 from pipeline.registry.client import Destination, Registry
 from pipeline.registry.oci_layout import make_artifact
-from pipeline.scripts.divide import TIME
+from pipeline.scripts.folders import TIME
 from tests.engine.conftest import Checkout
 from tests.engine.oci import Archive, Layout
 from tests.engine.publishing import skopeo
@@ -143,11 +143,13 @@ async def test_layers_of_the_base_image_are_those_of_its_registry(
 
 
 async def test_layers_say_nothing_of_the_time(built: Built, layout: Layout, tmp_path: Path) -> None:
-    """Whatever the build put into the image has one of two times: files, links, and the folders above them."""
+    """Whatever the build put into the image has one time: files, links, and the folders above them."""
     base = await Archive.export(dag.container().from_(built.images.settings.base), tmp_path / "base.tar")
     added = range(len(base.layers()), len(layout.layers()))
     members = [member for layer in added for member in layout.members(layer).values()]
-    assert {member.mtime for member in members if member.name.startswith("app")} == {0, TIME}
+    # Whatever they are: ZIP archives cannot hold an earlier time, and Ray and Metaflow make such of a user's files.
+    added_by_us = [member for member in members if not member.isdir() or member.name.startswith("app")]
+    assert {member.mtime for member in added_by_us} == {TIME}
     assert {(member.uid, member.gid) for member in members} == {(0, 0)}
 
 

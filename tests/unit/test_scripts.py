@@ -115,13 +115,16 @@ def test_files_are_told_by_kind_mode_and_text(tmp_path: Path) -> None:
     """For each path there are three fields, whatever is there; the text of a file only where it is wanted."""
     (tmp_path / "a b").write_text("one\ntwo\n", encoding="utf-8")
     (tmp_path / "a b").chmod(0o640)
-    (tmp_path / "link").symlink_to("a b")
+    (tmp_path / "link").symlink_to("/a b")
     (tmp_path / "folder").mkdir(mode=0o755)
-    paths = [("yes", "a b"), ("no", "link"), ("yes", "folder"), ("no", "nowhere")]
-    arguments = [word for wanted, name in paths for word in (wanted, str(tmp_path / name))]
-    output = subprocess.run(["sh", str(PIPELINE / "scripts/files.sh"), *arguments], capture_output=True, check=True)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text(f"root:x:99999:0\nme:x:{os.getuid()}:0:a comment:/\n", encoding="utf-8")
+    paths = [("yes", "/a b"), ("no", "/link"), ("yes", "/folder"), ("no", "/nowhere")]
+    arguments = [word for pair in paths for word in pair]
+    command = [sys.executable, "-m", "pipeline.scripts.files", str(tmp_path), *arguments]
+    output = subprocess.run(command, capture_output=True, check=True, cwd=PIPELINE.parent)
     fields = output.stdout.decode().split("\0")
-    assert fields[:3] == ["file", f"640 {fields[1].split()[1]} {os.getuid()}", "one\ntwo\n"]
+    assert fields[:3] == ["file", f"640 me {os.getuid()}", "one\ntwo\n"]
     assert (fields[3], fields[4][:3], fields[5]) == ("file", "640", "")
     assert (fields[6], fields[7][:3], fields[8]) == ("folder", "755", "")
     assert fields[9:] == ["", "", "", ""]

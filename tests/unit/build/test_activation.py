@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.build.activation import (
+    _AFTER,
     _READ,
     _START,
     BASE_SCRIPT,
@@ -35,12 +36,11 @@ def test_a_value_of_several_lines_is_kept() -> None:
 
 def activated(folder: Path, script: str, **before: str) -> dict[str, str]:
     """Environment variables that an entrypoint with a script in it changes."""
-    entrypoint, mark = folder / "entrypoint", folder / "mark"
+    entrypoint = folder / "entrypoint"
     # Bytes: Python's text would have other ends of lines.
     entrypoint.write_bytes(f'#!/bin/bash\n{script}\nexec "$@"\n'.encode())
     entrypoint.chmod(0o755)
-    mark.write_text(_START)
-    command = ["sh", "-euc", _READ, str(mark), str(entrypoint)]
+    command = ["bash", "-euc", _READ, _START, _AFTER, str(entrypoint)]
     environment = {"PATH": os.environ["PATH"], **before}
     ended = subprocess.run(command, capture_output=True, check=True, env=environment)
     return read_variables(ended.stdout.decode())

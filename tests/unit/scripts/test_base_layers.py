@@ -54,7 +54,9 @@ class RegistryFolder:
         self.program.write_text(f"#!{sys.executable}\n{REGCTL}")
         self.program.chmod(0o755)
         self.layers = [self.add(b"lower"), self.add(b"upper")]
-        config = self.add(json.dumps({"rootfs": {"diff_ids": ["plain lower", "plain upper"]}}).encode())
+        settings: dict[str, Any] = {"Healthcheck": {"Test": ["NONE"]}, "OnBuild": [], "Shell": None, "User": "1000"}
+        rootfs = {"diff_ids": ["plain lower", "plain upper"]}
+        config = self.add(json.dumps({"rootfs": rootfs, "config": settings}).encode())
         layers = [{"mediaType": kind, **layer} for kind, layer in zip((DOCKER, OCI), self.layers, strict=True)]
         self.manifest = self.add(json.dumps({"config": config, "layers": layers}).encode())["digest"]
         platforms = [{"digest": self.manifest, "for": "linux/amd64"}]
@@ -103,6 +105,8 @@ def test_layers_are_described_as_the_registry_has_them(
         {"mediaType": OCI, **lower, "diff_id": "plain lower"},
         {"mediaType": OCI, **upper, "diff_id": "plain upper"},
     ]
+    # The engine passes on all settings but Docker's own.
+    assert json.loads((tmp_path / "out/settings.json").read_text()) == {"Healthcheck": {"Test": ["NONE"]}}
     assert (registry.folder / "password").read_text() == "secret"
     assert "blob copy" not in (registry.folder / "asked").read_text()
 

@@ -9,6 +9,7 @@ from pipeline.scripts.databases import (
     Distribution,
     apk_files,
     apk_packages,
+    copied_packages,
     distribution,
     dpkg_files,
     dpkg_packages,
@@ -175,3 +176,18 @@ def test_a_link_out_of_the_image_is_not_followed(tmp_path: Path) -> None:
     (image / "etc").mkdir()
     (image / "etc/os-release").symlink_to(outside)
     assert str(distribution(image)) == "fedora"
+
+
+def test_copied_files_are_of_their_packages(tmp_path: Path) -> None:
+    """pixi's runtime image has no database, and says which package of Wolfi each file is from."""
+    assert list(copied_packages(tmp_path)) == []
+    file = tmp_path / "usr/share/conda-runtime/origins.tsv"
+    file.parent.mkdir(parents=True)
+    rows = [("/lib/libc.so.6", "glibc-2.42-r2"), ("/lib/libm.so.6", "glibc-2.42-r2"), ("/bin/bash", "bash-5.3-r13")]
+    more = [("/lib/ld-linux-x86-64.so.2", "ld-linux-2.42-r2"), ("/a", "nothing")]
+    file.write_text("".join(f"{path}\t/usr{path}\t{package}\n" for path, package in rows + more))
+    assert [package_url(package) for package in copied_packages(tmp_path)] == [
+        "pkg:apk/wolfi/bash@5.3-r13?distro=wolfi",
+        "pkg:apk/wolfi/glibc@2.42-r2?distro=wolfi",
+        "pkg:apk/wolfi/ld-linux@2.42-r2?distro=wolfi",
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.build.layer_plan import LARGE, REST, Package
-from pipeline.scripts import divide
+from pipeline.scripts import divide, folders
 
 SITE = "lib/python3.12/site-packages"
 CONDAS_RECORD = "small.py,,\n__pycache__/small.cpython-312.pyc,,\n"
@@ -125,7 +125,7 @@ def test_what_is_outside_of_an_environment_is_left(root: Path) -> None:
 def test_all_of_an_environment_has_one_time(root: Path) -> None:
     """Files, links and folders have the same time."""
     divided(root)
-    assert {path.lstat().st_mtime for path in [root / "app/env", *(root / "app/env").rglob("*")]} == {divide.TIME}
+    assert {path.lstat().st_mtime for path in [root / "app/env", *(root / "app/env").rglob("*")]} == {folders.TIME}
 
 
 def test_every_user_can_read_an_environment(root: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from backports import zstd
 
 from pipeline.scripts import listing, pack
-from pipeline.scripts.divide import TIME
+from pipeline.scripts.folders import TIME
 
 #: Paths in the environment, by their layer.
 LAYERS = {

@@ -3,7 +3,18 @@ import json
 import pytest
 
 from pipeline.config.probes import CommandProbe, FileProbe, ServerProbe
-from pipeline.smoke.evaluate import SHOWN_LINES, Ended, Subject, command, ended, files, imports, script, server
+from pipeline.smoke.evaluate import (
+    SHOWN_LINES,
+    Ended,
+    Subject,
+    command,
+    ended,
+    files,
+    imports,
+    missing_program,
+    script,
+    server,
+)
 
 SUBJECT = Subject("small", "linux/arm64")
 LATE = "did not end within 9 s"
@@ -204,3 +215,19 @@ def test_a_server_has_to_answer_as_it_should(keys: dict[str, object], status: in
     probe = ServerProbe.model_validate({"command": ["serve"], "port": 80, "path": "/api", **keys})
     result = server(SUBJECT, probe, status, '{"version": "2"}')
     assert (result.failure, result.output) == (failure, '{"version": "2"}' if failure else "")
+
+
+@pytest.mark.parametrize(
+    ("stderr", "program"),
+    [
+        ('exec: "sh": executable file not found in $PATH', "sh"),
+        ('exec: "sh": executable file not found in $PATH\n', "sh"),
+        ("fork/exec /app/entrypoint.sh: no such file or directory", "/app/entrypoint.sh"),
+        ("fork/exec /etc/passwd: permission denied", ""),
+        ('it started\nexec: "sh": executable file not found in $PATH', ""),
+        ("", ""),
+    ],
+)
+def test_a_program_that_the_image_lacks_is_named(stderr: str, program: str) -> None:
+    """Only where the engine prints nothing else: a program may print the same about another one."""
+    assert missing_program(stderr) == program

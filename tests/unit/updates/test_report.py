@@ -87,6 +87,14 @@ def test_cuda_and_pixi_are_told_with_the_tag_to_write() -> None:
     assert [row.change for row in elsewhere] == ["'base' in small/image.toml: only other bases have it"]
 
 
+def test_an_image_that_cannot_be_used_is_a_row() -> None:
+    """The message has its own reason, and the sources in a line of their own."""
+    image = UpdateRow(image="small", kind="image", what="small", current="", newest=UNKNOWN, reason="correct it")
+    assert explain([image]) == "correct it"
+    pixi = image.model_copy(update={"kind": "pixi", "what": "one"})
+    assert explain([pixi, image]).startswith("correct it\n1 of the sources could not be asked (one), ")
+
+
 def test_a_registry_that_does_not_answer_is_a_row() -> None:
     """With its reason, and nothing that looks like an answer."""
     failure = RegistryFailure(

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from pipeline.config.probes import ServerProbe
-from pipeline.smoke.runner import BODY, ask
+from pipeline.smoke.server_requests import BODY, ask
 
 pytestmark = pytest.mark.asyncio
 
