@@ -10,7 +10,7 @@ from pipeline.config.settings import Settings
 from pipeline.credentials.logins import Logins
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
-from pipeline.registry.base_layers import find_base
+from pipeline.registry.base_layers import LAYERS, find_base
 from pipeline.scripts.messages import LayerReport
 
 _ARCHIVE = "/image.tar"
@@ -43,7 +43,7 @@ async def check_layers(settings: Settings, image: Image, logins: Logins) -> Laye
             described = await found.described_by(settings).sync()
         except dagger.QueryError as error:
             raise found.explain(error) from error
-        base, container = _BASE, container.with_mounted_file(_BASE, described)
+        base, container = _BASE, container.with_mounted_file(_BASE, described.file(LAYERS))
     if image.environment:
         root, prefix, layers = _ROOT, image.environment.prefix, _LAYERS
         container = container.with_mounted_directory(_ROOT, image.environment.root)
