@@ -15,7 +15,7 @@ from pipeline.checkout import Checkout as Images
 from pipeline.output.formats import SbomFormat
 from pipeline.registry.oci_layout import make_artifact
 from tests.engine import inside
-from tests.engine.alone.test_outdated import record, settle
+from tests.engine.test_outdated import record, settle
 from tests.engine.conftest import Checkout, answer, apply, copy_module, refused
 from tests.engine.inside import ANYBODY
 from tests.engine.test_same_bytes import number
