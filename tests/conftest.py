@@ -19,7 +19,7 @@ ENGINE: Final = Path(__file__).parent / "engine"
 ALONE: Final = "tests/engine/alone/"
 #: Seconds of each file, when it last ran beside others on this machine.
 TOOK: Final = "seconds-of-tests.json"
-#: Where nothing is known of a file: as many of its bytes take a second, but for short ones that take long.
+#: Bytes of a file that take a second where nothing else is known of it, and the seconds of short files that take long.
 BYTES: Final = 100
 LONG: Final = {
     "tests/engine/test_interruptions.py": 300,

@@ -1,4 +1,4 @@
-"""What would cost the sandbox everything that it keeps, in a second one beside it: all that dies is started again."""
+"""A second sandbox that is cut off, broken and started again, since the first one would lose all that it keeps."""
 
 import shutil
 import signal

@@ -27,7 +27,7 @@ def order(took: dict[str, float]) -> list[str]:
 
 @pytest.mark.parametrize("took", [{}, {"tests/engine/test_report.py": 3.0, "tests/unit/test_scheduling.py": 1e6}])
 def test_long_files_come_first_then_those_that_are_alone_then_unit_tests(took: dict[str, float]) -> None:
-    """Where nothing is known, a file of more bytes is a longer one."""
+    """A larger file comes before a smaller one where nothing is known."""
     assert order(took) == [FILES[3], FILES[2], FILES[1], FILES[0]]
 
 
