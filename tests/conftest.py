@@ -1,5 +1,6 @@
 """Scheduling of tests over processes, and random choices that can be repeated."""
 
+import json
 import os
 import random
 import secrets
@@ -9,12 +10,25 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
+
+from tests.sandbox import cache
 
 ENGINE: Final = tuple(Path(__file__).parent / name for name in ("engine", "clients"))
 #: Tests that need the sandbox for themselves, since they break what others use: one process runs all of them.
 ALONE: Final = "tests/engine/alone/"
 #: Tests that share a login node and what was pulled there.
 CLIENTS: Final = "tests/clients/"
+#: Seconds of each file, when it last ran beside others on this machine.
+TOOK: Final = "seconds-of-tests.json"
+#: Bytes of a file that take a second where nothing else is known of it, and the seconds of short files that take long.
+BYTES: Final = 100
+LONG: Final = {
+    "tests/engine/test_interruptions.py": 300,
+    "tests/engine/test_ml_platform.py": 400,
+    "tests/engine/test_signing.py": 200,
+    "tests/engine/test_tools.py": 170,
+}
 #: The engine is waited for most of the time, so that this many are worth their memory on two cores.
 WORKERS: Final = 3
 
@@ -49,21 +63,51 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return max(WORKERS, os.cpu_count() or 1) if config.option.numprocesses == "auto" else 1
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Give all processes the same seconds, since they have to agree on the order of tests."""
+    node.workerinput["took"] = _took()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With several processes, begin with what takes longest, and let unit tests run beside those that are alone.
 
-    A longer file takes longer, mostly: no process shall begin with one when the others have nothing left to do.
+    No process shall begin with a long file when the others have nothing left to do.
     """
     if not hasattr(config, "workerinput"):
         return
-    sizes = {path: path.stat().st_size for path in {item.path for item in items}}
+    known: dict[str, float] = LONG | config.workerinput["took"]
+    names = {item.path: item.nodeid.partition("::")[0] for item in items}
+    seconds = {path: known.get(name, path.stat().st_size / BYTES) for path, name in names.items()}
 
-    def turn(item: pytest.Item) -> tuple[bool, bool, bool, int, str]:
+    def turn(item: pytest.Item) -> tuple[bool, bool, bool, float, str]:
         engine, alone = any(map(item.path.is_relative_to, ENGINE)), item.nodeid.startswith(ALONE)
-        return not engine, alone, not item.nodeid.startswith(CLIENTS), -sizes[item.path], str(item.path)
+        return not engine, alone, not item.nodeid.startswith(CLIENTS), -seconds[item.path], str(item.path)
 
     items.sort(key=turn)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Keep the seconds of the files that several processes ran, for the order of the next time."""
+    if getattr(config.option, "dist", "no") == "no":
+        return
+    took: dict[str, float] = {}
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    for report in reports:
+        if isinstance(report, pytest.TestReport):
+            name = report.nodeid.partition("::")[0]
+            took[name] = took.get(name, 0) + report.duration
+    cache.root().mkdir(parents=True, exist_ok=True)
+    (cache.root() / TOOK).write_text(json.dumps(_took() | took, indent=1))
+
+
+def _took() -> dict[str, float]:
+    try:
+        found: dict[str, float] = json.loads((cache.root() / TOOK).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 @pytest.fixture

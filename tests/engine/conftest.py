@@ -170,7 +170,7 @@ async def answer(  # each function returns something else
 
     Nothing is left out but the CLI, which loads the module and starts a container for it: seconds that a test of what
     the function says does not need. One test a function types it in a shell. What the module asks without the engine
-    (`lock` with `check`, `outdated`) has to be typed: this process does not know the names of the sandbox.
+    (`lock` with `check`) needs :func:`tests.engine.network.names_reached`.
 
     Args:
         checkout: what the function is called on.
@@ -206,16 +206,20 @@ async def refused(checkout: Checkout, function: str, /, before: Before | None = 
 
 
 @asynccontextmanager
-async def a_session(log: Path = Path(os.devnull)) -> AsyncIterator[None]:
+async def a_session(log: Path | None = None) -> AsyncIterator[None]:
     """A session with the engine, whose progress goes to a file.
 
     The SDK would give it a pipe that nobody reads, and the session stops for ever when that is full.
 
     Args:
-        log: the file that its progress is added to, as the CLI shows it.
+        log: the file that its progress is added to, as the CLI shows it; none where nobody reads it.
     """
-    with log.open("a") as output:
+    with pytest.MonkeyPatch.context() as patch, (log or Path(os.devnull)).open("a") as output:
+        if log is None:
+            # At the end alone: drawn all the time, that of a long session takes a minute of a core.
+            patch.setenv("DAGGER_PROGRESS", "report")
         async with dagger.connection(dagger.Config(log_output=output)):
+            patch.undo()
             yield
 
 
@@ -244,7 +248,7 @@ def repository() -> Checkout:
 
 # One a module: tests that open and close sessions of their own end the one that is open.
 @pytest_asyncio.fixture(scope="module")
-async def connection(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[None]:
+async def connection() -> AsyncIterator[None]:
     """A session with the engine, for tests that ask it through the SDK."""
-    async with a_session(tmp_path_factory.mktemp("session") / "log"):
+    async with a_session():
         yield

@@ -108,15 +108,6 @@ def _hash(text: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
 
 
-#: The login to ghcr.io as a person types it.
-REGISTRY_OPTIONS: Final = (
-    "with-registry-auth",
-    "--address=ghcr.io",
-    f"--username={os.environ.get(GHCR.user_variable, '')}",
-    f"--secret=env:{GHCR.password_variable}",
-)
-
-
 def registry_login(pipeline: Pipeline) -> Pipeline:
     """The login to ghcr.io for a function in this process."""
     password = dag.set_secret("registry-password", os.environ[GHCR.password_variable])

@@ -6,6 +6,7 @@ import secrets
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from pipeline.checkout import Checkout as Images
 from pipeline.errors import Code, PipelineError
 from pipeline.output.formats import Format
 from pipeline.registry.oci_layout import make_artifact
+from tests.engine import network
 from tests.engine.conftest import Checkout, a_session, answer, copy_module
 from tests.sandbox.machine import Machine
 from tests.sandbox.state import current
@@ -27,6 +29,14 @@ BOTH_KINDS: Final = ("docker.io", "hub.opensciencegrid.org")
 COMMIT: Final = "0123456789abcdef0123456789abcdef01234567"
 FIXED: Final = ("2026.2.0", "sha-0123456")
 MOVING: Final = ("2026.2", "latest")
+
+#: The types of manifests and indexes.
+MANIFESTS: Final = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
 
 SPEC: Final = """\
 description = "A tiny image"
@@ -76,15 +86,26 @@ def digest_of(repository: str, tag: str) -> str:
 
 def names_of(repository: str) -> set[str]:
     """The tags of images in a repository."""
-    listed = skopeo("list-tags", f"docker://{repository}")
-    tags = json.loads(listed)["Tags"] if listed else ()
-    # Such a tag is a list of what is attached to an image.
-    return {tag for tag in tags if not tag.startswith("sha256-")}
+    return set(tags_of(repository))
 
 
 def tags_of(repository: str) -> dict[str, str]:
-    """All tags of images in a repository, and their digests."""
-    return {tag: digest_of(repository, tag) for tag in names_of(repository)}
+    """All tags of images in a repository, and their digests: by requests of the test, which are quicker than skopeo."""
+    registry, _, name = repository.partition("/")
+    digests = {}
+    with network.connected(registry) as connection:
+        connection.request("GET", f"/v2/{name}/tags/list")
+        listed = connection.getresponse()
+        found = json.loads(listed.read())
+        assert listed.status in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}, found
+        for tag in found.get("tags") or ():
+            # Such a tag is a list of what is attached to an image.
+            if not tag.startswith("sha256-"):
+                connection.request("HEAD", f"/v2/{name}/manifests/{tag}", headers={"Accept": ", ".join(MANIFESTS)})
+                answer = connection.getresponse()
+                answer.read()
+                digests[tag] = answer.headers["Docker-Content-Digest"]
+    return digests
 
 
 #: Failures of a publication itself, once its images are built: an outcome. All others are raised.
@@ -178,6 +199,9 @@ class Shop:
 
     def _docker_config(self) -> str:
         known: dict[str, dict[str, Any]] = json.loads(docker_config().read_text())
+        for host in {registry.partition("/")[0] for registry in self.registries}:
+            # By a port leads the way through a proxy.
+            known["auths"].setdefault(host, known["auths"][host.partition(":")[0]])
         own = {host: {"username": user, "password": password} for host, (user, password) in self.logins.items()}
         return json.dumps({"auths": {**known["auths"], **own}})
 
@@ -222,3 +246,29 @@ def open_shop(  # noqa: PLR0913  # each has a default
     registries = tuple(f"{host}/{name or 'test-' + secrets.token_hex(4)}" for host in hosts)
     checkout.set(registries=registries, registry_timeout=timeout, registry_tries=tries, registry_seconds=seconds)
     return Shop(checkout, registries)
+
+
+def require_kept(shop: Shop, outcome: Outcome, *, failed: list[str]) -> None:
+    """The registries that work hold the immutable tags, no tag has moved anywhere, and the sentence says what to do."""
+    assert "run the same command again: it finishes what is missing" in outcome.failure
+    digests = set()
+    for repository in shop.repositories:
+        tags = tags_of(repository)
+        assert not set(tags) & set(MOVING), repository
+        assert outcome.results("latest") == {"not moved"}
+        if repository not in failed:
+            assert set(tags) == set(FIXED), repository
+            assert set(outcome.of(repository).values()) <= {"pushed", "already there", "not moved"}
+            digests |= set(tags.values())
+        else:
+            assert f"{repository}:2026.2.0" in outcome.failure
+    assert len(digests) == 1
+
+
+async def require_finished(shop: Shop) -> None:
+    """The same command again, with the faults gone, puts every tag where it belongs."""
+    outcome = await shop.publish()
+    assert outcome.failure == ""
+    found = shop.standing()
+    assert [set(tags) for tags in found] == [{*FIXED, *MOVING}] * len(found)
+    assert len({digest for tags in found for digest in tags.values()}) == 1

@@ -17,6 +17,7 @@ from pipeline.config.settings import Settings
 from pipeline.git.commit import Commit
 from tests.engine.conftest import a_session
 from tests.engine.publishing import BOTH_KINDS, COMMIT, FIXED, MOVING, Shop, digest_of, open_shop, skopeo, tags_of
+from tests.sandbox import faults
 from tests.sandbox.hosts import REGISTRIES as HOSTS
 from tests.sandbox.machine import Machine
 from tests.sandbox.state import current
@@ -26,6 +27,20 @@ pytestmark = pytest.mark.asyncio
 CYCLONEDX: Final = "application/vnd.cyclonedx+json"
 SPDX: Final = "application/spdx+json"
 IN_TOTO: Final = "application/vnd.in-toto+json"
+
+#: Refuses manifests of what is attached, and takes those of images; until there is a file `healed` beside it.
+REFUSING: Final = """
+from pathlib import Path
+
+from mitmproxy import http
+
+
+def request(flow):
+    if Path(__file__).with_name("healed").exists():
+        return
+    if flow.request.method == "PUT" and b'"subject"' in flow.request.content:
+        flow.response = http.Response.make(403, b'{"errors":[{"code":"DENIED","message":"no attachments here"}]}')
+"""
 
 
 @pytest.fixture
@@ -136,3 +151,24 @@ async def test_each_platform_has_a_bill_of_its_own(shop: Shop) -> None:
     assert referrers(repository, digest).keys() == {IN_TOTO}
     for platform in index["manifests"]:
         assert referrers(repository, platform["digest"]).keys() == {CYCLONEDX, SPDX}
+
+
+async def test_a_registry_that_takes_no_attachments(tmp_path: Path) -> None:
+    """It has the immutable tags, the other has everything but the floating ones, and the same command finishes it."""
+    addon = tmp_path / "addon.py"
+    addon.write_text(REFUSING)
+    with faults.mitmproxy("ghcr.io", addon) as proxy:
+        shop = open_shop(tmp_path, hosts=(proxy.registry, "hub.opensciencegrid.org"), tries=2, seconds=2)
+        outcome = await shop.publish()
+        refusing, other = shop.repositories
+        assert f"SBOM (CycloneDX) in {refusing}" in outcome.failure
+        assert outcome.reason(refusing) == "attaching SBOM (CycloneDX) failed: DENIED: no attachments here"
+        assert [set(tags) for tags in shop.standing()] == [set(FIXED)] * 2
+        assert outcome.of(refusing)["provenance"] == "missing"
+        assert outcome.of(other)["provenance"] == "pushed"
+        addon.with_name("healed").touch()
+        outcome = await shop.publish()
+        assert outcome.failure == ""
+        assert [set(tags) for tags in shop.standing()] == [{*FIXED, *MOVING}] * 2
+    past_the_proxy = refusing.replace(proxy.registry, "ghcr.io")
+    assert referrers(past_the_proxy, digest_of(past_the_proxy, "latest")).keys() == {CYCLONEDX, SPDX, IN_TOTO}

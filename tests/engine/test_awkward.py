@@ -25,7 +25,7 @@ from pipeline.smoke.results import require_passed
 from tests.engine.conftest import Checkout, copy_module
 from tests.engine.inside import ANYBODY, run
 from tests.engine.oci import Layout
-from tests.engine.publishing import COMMIT, REGISTRIES, docker_config, tags_of
+from tests.engine.publishing import BOTH_KINDS, COMMIT, docker_config, tags_of
 from tests.engine.test_same_bytes import listing, number
 from tests.sandbox.channel.awkward import LICENSE, NAMES, SHARE, TWO_LINES
 from tests.sandbox.channel.interpreter import STDLIB
@@ -260,8 +260,8 @@ async def test_a_bill_names_all_packages(awkward: Awkward, form: SbomFormat) -> 
 
 
 async def test_it_is_published_and_verified(awkward: Awkward, tmp_path: Path) -> None:
-    """All registries have it at one digest; installed again, without an answer from before, it has the same."""
-    registries = [f"{host}/test-{secrets.token_hex(4)}" for host in REGISTRIES]
+    """Registries of both kinds have it at one digest; installed again, with no answer from before, it has the same."""
+    registries = [f"{host}/test-{secrets.token_hex(4)}" for host in BOTH_KINDS]
     config = dag.set_secret(f"docker-{secrets.token_hex(4)}", docker_config().read_text())
     result = await publish(
         awkward.images, "v2026.2.0", image="awkward", registries=registries, commit=COMMIT, builder=None, signing=None,

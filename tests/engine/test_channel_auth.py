@@ -16,6 +16,7 @@ from dagger import dag
 from pipeline.credentials.logins import Logins
 from pipeline.output.formats import Format
 from tests.engine.conftest import Checkout, a_session, answer, apply, copy_module, refused
+from tests.engine.network import names_reached
 from tests.engine.private import GIVE, REJECTED, Private, assert_hidden, files_of
 from tests.sandbox.current_pixi import VERSION
 from tests.sandbox.state import current
@@ -122,7 +123,8 @@ async def test_an_image_with_a_private_channel(
         assert "1 of " in output[-1]
         assert GIVE in output[-1]
         assert REJECTED in await refused(secretive, "build", private.login(WRONG), image="secretive")
-    assert GIVE in secretive.refusal("lock", "--image", "secretive", "--check")
+        with names_reached():
+            assert GIVE in await refused(secretive, "lock", image="secretive", check=True)
 
     sbom = tmp_path_factory.mktemp("sbom") / "sbom.json"
     async with a_session(log):
@@ -137,9 +139,10 @@ async def test_an_image_with_a_private_channel(
         built = await answer(secretive, "build", private.login(), image="secretive")
         variables = {await variable.name() for variable in await built.env_variables()}
         assert variables.isdisjoint({"RATTLER_AUTH_FILE", "NETRC", "LOGINS_HOME"})
-
-    output.append(typed(secretive, *private.options, "lock", "--image", "secretive", "--check"))
-    assert "secretive/pixi.lock is fresh" in output[-1]
+        with names_reached():
+            await answer(secretive, "lock", private.login(), image="secretive", check=True)
+        output.append(capsys.readouterr().out)
+        assert "secretive/pixi.lock is fresh" in output[-1]
     tarball = sbom.with_name("image.tar")
     build = (*private.options, "build", "--image", "secretive")
     output.append(typed(secretive, *build, "as-tarball", "export", "--path", str(tarball)))
@@ -160,9 +163,11 @@ async def test_a_private_channel_with_tokens(
         assert REJECTED in await refused(secretive, "lock", private.login(WRONG), image="secretive")
     async with a_session(log):
         locked = await lock(secretive, private, "secretive")
-    assert f"{private.address}/noarch/hidden-1.0-h_0.conda" in locked
-    shown = typed(secretive, *private.options, "lock", "--image", "secretive", "--check")
-    assert "secretive/pixi.lock is fresh" in shown
+        assert f"{private.address}/noarch/hidden-1.0-h_0.conda" in locked
+        with names_reached():
+            await answer(secretive, "lock", private.login(), image="secretive", check=True)
+        shown: str = capsys.readouterr().out
+        assert "secretive/pixi.lock is fresh" in shown
     async with a_session(log):
         assert GIVE in await refused(secretive, "build", image="secretive")
         assert REJECTED in await refused(secretive, "build", private.login(WRONG), image="secretive")
@@ -172,22 +177,23 @@ async def test_a_private_channel_with_tokens(
 
 
 @pytest.mark.parametrize("private", ["password"], indirect=True)
-async def test_a_secret_in_an_address_is_refused(secretive: Checkout, private: Private) -> None:
+async def test_a_secret_in_an_address_is_refused(secretive: Checkout, private: Private, log: Path) -> None:
     """With its line, before anything is asked, and without a repetition of it."""
     address = private.address.replace("https://", "https://me:unspeakable@")
     secretive.add_environment("secretive")
     secretive.write("secretive/pixi.toml", MANIFEST.format(channel=address))
     known = "secretive/pixi.toml:3 has a password in an address at packages.maniaclab.example; "
-    ended = secretive.call("lock", "--image", "secretive")
-    async with a_session():
+    async with a_session(log):
         sentences = [
             await refused(secretive, "build", image="secretive"),
+            await refused(secretive, "lock", image="secretive"),
             await refused(secretive, "lock", image="secretive", check=True),
         ]
-    for sentence in (ended.stdout + ended.stderr, *sentences):
+    for sentence in sentences:
         assert known in sentence
         assert "with-channel-auth --host packages.maniaclab.example" in sentence
         assert "unspeakable" not in sentence
+    assert "unspeakable" not in await asyncio.to_thread(log.read_text)
 
 
 async def test_a_step_neither_prints_nor_keeps_what_it_is_given() -> None:

@@ -1,7 +1,10 @@
 """Images are signed without a key, by a Sigstore of one's own; cosign itself finds the signature in every registry."""
 
+import os
 import re
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -16,7 +19,9 @@ from tests.engine.test_signing import TYPES, cosign_accepts, publish
 from tests.engine.traces import engine_log_size, found, log_sizes, writes
 from tests.sandbox import issuer, sigstore, tools
 from tests.sandbox.issuer import IDENTITY, Issuer
+from tests.sandbox.machine import Machine
 from tests.sandbox.sigstore import Sigstore
+from tests.sandbox.state import current
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,6 +33,16 @@ ON_HOST: Final = {"curl": "/usr/bin/curl", "jq": "/usr/bin/jq"}
 SLOW: Final = f"""
 [[probes.commands]]
 command = ["sleep", "{LASTING + 2}"]
+"""
+
+#: A test that is killed while it has a Sigstore, in the folder that it is given.
+STANDING = """
+import sys, time
+from pathlib import Path
+from tests.sandbox import sigstore
+with sigstore.standing(Path(sys.argv[1])):
+    print("up", flush=True)
+    time.sleep(600)
 """
 
 
@@ -63,6 +78,31 @@ def in_github() -> str:
     command = re.search(r"GET_TOKEN: >-\n(.*?)\n +run:", documented, re.DOTALL)
     assert command
     return "cmd:" + " ".join(command[1].split())
+
+
+def kill_a_test(folder: Path) -> None:
+    """Run a test that has a Sigstore, and kill it as soon as that is up."""
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", STANDING, str(folder)],
+        cwd="/",
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as test:
+        assert test.stdout is not None
+        assert test.stdout.readline() == "up\n"
+        test.kill()
+
+
+# The first one of the module, as there is one Sigstore at a time.
+async def test_a_sigstore_of_a_test_that_was_killed_makes_room_for_another(tmp_path: Path) -> None:
+    """All of its processes are ended, and none stays behind in the end."""
+    kill_a_test(tmp_path / "first")
+    ports = (sigstore.ISSUER, sigstore.FULCIO, sigstore.CT_LOG, sigstore.REKOR, sigstore.TIMESTAMPS)
+    machine = Machine(current())
+    with sigstore.standing(tmp_path / "second") as standing:
+        assert standing.trusted_root.stat().st_size > 0
+    assert [machine.listens(sigstore.HOST.address, port) for port in ports] == [False] * 5
 
 
 async def test_an_image_that_is_signed_without_a_key_is_accepted(

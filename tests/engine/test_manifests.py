@@ -12,12 +12,13 @@ from dagger import dag
 
 from pipeline.build.download import ARCHIVES, WHEELS
 from pipeline.checkout import Checkout as Images
-from pipeline.output.formats import SbomFormat
+from pipeline.output.formats import Format, SbomFormat
 from pipeline.registry.oci_layout import make_artifact
 from tests.engine import inside
-from tests.engine.alone.test_outdated import record, settle
 from tests.engine.conftest import Checkout, answer, apply, copy_module, refused
 from tests.engine.inside import ANYBODY
+from tests.engine.network import names_reached
+from tests.engine.test_outdated import record, settle
 from tests.engine.test_same_bytes import number
 from tests.sandbox import osv
 from tests.sandbox.channel.awkward import SHARE
@@ -164,10 +165,9 @@ async def test_it_is_locked_built_and_works(made: Checkout, image: str) -> None:
 
 async def test_their_locks_are_fresh(made: Checkout) -> None:
     """By pixi's own word, and by what their channels list."""
-    # The channel is asked by the module itself, in its container: this process does not know the names of the sandbox.
-    checked = made.call("locks-fresh")
-    assert checked.returncode == 0, checked.stderr
-    assert [line.partition("; ")[0] for line in checked.stdout.splitlines()] == [
+    with names_reached():
+        checked = await answer(made, "locks_fresh")
+    assert [line.partition("; ")[0] for line in checked.splitlines()] == [
         *(f"{image:5}  pixi and the channels agree with its lock" for image in sorted(IMAGES)),
         "without tools.lock, tool images are what their tags are now",
     ]
@@ -275,11 +275,10 @@ async def test_what_is_outdated_is_told_of_them(made: Checkout, tmp_path: Path) 
         made.write("whole/pixi.lock", with_git(made))
         with osv.standing_in(records) as address:
             assert address == osv.ADDRESS
-            ended = made.call("outdated", "--format", "json")
+            output = await answer(made, "outdated", format=Format.JSON)
     finally:
         made.write("whole/pixi.lock", lock)
-    assert ended.returncode == 0, ended.stderr
-    found = json.loads(ended.stdout)
+    found = json.loads(output)
     of_images = [row for row in found["rows"] if row["image"] != "tools"]
     assert {(row["image"], row["kind"], row["change"].partition(" --image ")[2]) for row in of_images} == {
         ("parts", "vulnerability", "parts --package packed"),

@@ -68,7 +68,8 @@ PRIVATE_FILES: Final = Template("""\
 #: password, since clients learn from it that there are any.
 IMAGES: Final = Template("""\
         proxy_pass_request_headers on;
-        proxy_set_header Host $$host;
+        # With the port that was asked for: registries name the next address of an upload by it.
+        proxy_set_header Host $$http_host;
         proxy_set_header X-Forwarded-Proto https;
         proxy_http_version 1.1;
         proxy_request_buffering off;

@@ -4,13 +4,17 @@ Both proxies are made when the first test asks for them. To use them::
 
     with faults.toxiproxy("ghcr.io") as proxy:
         proxy.add("limit_data", stream="upstream", bytes=100_000)
+        ...  # to or from proxy.registry
 
-    with faults.mitmproxy("ghcr.io", script):
+    with faults.mitmproxy("ghcr.io", script) as proxy:
         ...
+
+A registry with a disk of its own size has nothing to do with the sandbox's, but for its name and certificate.
 """
 
 import http.client
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,9 +28,6 @@ from tests.sandbox.hosts import Host, registry
 from tests.sandbox.machine import Machine
 from tests.sandbox.state import current
 
-#: The port for toxiproxy's orders, on the address of the name that it stands in front of.
-ORDERS_PORT: Final = 8474
-
 MITMPROXY: Final = Path(__file__).with_name("proxy") / "requirements.lock"
 MITMDUMP: Final = "import sys; from mitmproxy.tools.main import mitmdump; sys.exit(mitmdump())"
 
@@ -38,10 +39,19 @@ class Toxiproxy:
     Attributes:
         machine: where it runs.
         host: the registry that it stands in front of.
+        port: where it takes connections, on the registry's address.
+        orders: the port for its orders.
     """
 
     machine: Machine
     host: Host
+    port: int
+    orders: int
+
+    @property
+    def registry(self) -> str:
+        """The registry by way of this proxy, as images are named: ``ghcr.io:PORT``."""
+        return f"{self.host.name}:{self.port}"
 
     def add(
         self, kind: str, *, stream: Literal["upstream", "downstream"] = "downstream", toxicity: float = 1, **values: int
@@ -67,12 +77,12 @@ class Toxiproxy:
 
     def listen(self) -> None:
         """Begin to pass connections on."""
-        listen, upstream = f"{self.host.address}:{proxies.PORT}", f"127.0.0.1:{self.host.direct_port}"
+        listen, upstream = f"{self.host.address}:{self.port}", f"127.0.0.1:{self.host.direct_port}"
         self._order("POST", "/proxies", {"name": self.host.name, "listen": listen, "upstream": upstream})
 
     def _order(self, method: str, path: str, body: Mapping[str, object] | None = None) -> None:
-        connection = http.client.HTTPConnection(self.host.address, ORDERS_PORT)
-        connection.sock = proxies.connect_inside(self.machine, self.host.address, ORDERS_PORT)
+        connection = http.client.HTTPConnection(self.host.address, self.orders)
+        connection.sock = proxies.connect_inside(self.machine, self.host.address, self.orders)
         try:
             connection.request(method, path, json.dumps(body) if body else None)
             answer = connection.getresponse()
@@ -91,16 +101,35 @@ def toxiproxy(name: str) -> Iterator[Toxiproxy]:
         name: the registry's host name.
     """
     machine, host = Machine(current()), registry(name)
-    command = [str(programs.program("toxiproxy", _say)), f"-host={host.address}", f"-port={ORDERS_PORT}"]
-    with proxies.running(machine, host, command, ORDERS_PORT):
-        proxy = Toxiproxy(machine, host)
+    proxy = Toxiproxy(machine, host, *(proxies.free_port(machine, host.address) for _ in range(2)))
+    command = [str(programs.program("toxiproxy", _say)), f"-host={host.address}", f"-port={proxy.orders}"]
+    with proxies.running(machine, host, command, proxy.orders, name=f"{name}-{proxy.port}"):
         proxy.listen()
-        with proxies.led(machine, host):
-            yield proxy
+        yield proxy
+
+
+@dataclass(frozen=True)
+class Mitmproxy:
+    """A proxy for requests, which a script may answer.
+
+    Attributes:
+        host: the registry that it stands in front of.
+        port: where it takes connections, on the registry's address.
+        log: a line or two a request.
+    """
+
+    host: Host
+    port: int
+    log: Path
+
+    @property
+    def registry(self) -> str:
+        """The registry by way of this proxy, as images are named: ``ghcr.io:PORT``."""
+        return f"{self.host.name}:{self.port}"
 
 
 @contextmanager
-def mitmproxy(name: str, addon: Path, *options: str) -> Iterator[Path]:
+def mitmproxy(name: str, addon: Path, *options: str) -> Iterator[Mitmproxy]:
     """Put mitmproxy in front of a registry, with a script that says what it answers.
 
     Bodies of more than a megabyte are passed on while they come in, so that the script does not see them. An answer
@@ -110,11 +139,9 @@ def mitmproxy(name: str, addon: Path, *options: str) -> Iterator[Path]:
         name: the registry's host name.
         addon: the script, with functions such as ``request(flow)`` and ``response(flow)``.
         options: of mitmdump, in addition.
-
-    Yields:
-        Its log, with a line or two a request.
     """
     machine, host = Machine(current()), registry(name)
+    port = proxies.free_port(machine, host.address)
     secrets = machine.state.secrets
     certificates.ensure(secrets)
     credentials.write_private(
@@ -131,15 +158,69 @@ def mitmproxy(name: str, addon: Path, *options: str) -> Iterator[Path]:
         *(sys.executable, "-S", "-c", MITMDUMP),
         f"--mode=reverse:https://127.0.0.1:{host.direct_port}",
         f"--listen-host={host.address}",
-        f"--listen-port={proxies.PORT}",
+        f"--listen-port={port}",
         f"--certs={name}={secrets / f'{name}.pem'}",
         f"--scripts={addon.resolve()}",
         *(argument for key, value in settings.items() for argument in ("--set", f"{key}={value}")),
         *options,
     ]
     environment = {"PYTHONPATH": str(mitmproxy_packages(_say)), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    with proxies.running(machine, host, command, proxies.PORT, environment) as log, proxies.led(machine, host):
-        yield log
+    with proxies.running(machine, host, command, port, environment, name=f"{name}-{port}") as log:
+        yield Mitmproxy(host, port, log)
+
+
+#: Arguments: a size, a folder, a program and its arguments. The disk ends with the program, which alone sees it.
+ON_A_DISK: Final = 'mount -t tmpfs -o "size=$1" tmpfs "$2"; shift 2; exec "$@"'
+
+
+@dataclass(frozen=True)
+class SmallRegistry:
+    """A registry on a disk of its own.
+
+    Attributes:
+        host: the name that it has.
+        port: where it takes connections, on the name's address.
+        folder: where its disk is.
+        process: the file with its process.
+    """
+
+    host: Host
+    port: int
+    folder: Path
+    process: Path
+
+    @property
+    def registry(self) -> str:
+        """The registry as images are named: ``hub.opensciencegrid.org:PORT``."""
+        return f"{self.host.name}:{self.port}"
+
+    def grow(self, size: str) -> None:
+        """Give its disk another size."""
+        pid = json.loads(self.process.read_text())["pid"]
+        remount = ["mount", "-o", f"remount,size={size}", "tmpfs", str(self.folder)]
+        subprocess.run(["nsenter", f"--target={pid}", "--mount", "--", *remount], check=True)
+
+
+@contextmanager
+def small_registry(name: str, folder: Path, size: str) -> Iterator[SmallRegistry]:
+    """Run a registry that has so much space and no more; what it takes is lost at the end.
+
+    Args:
+        name: the host name that it has.
+        folder: an empty one.
+        size: of its disk, as ``mount`` takes it.
+    """
+    machine, host = Machine(current()), registry(name)
+    port = proxies.free_port(machine, host.address)
+    certificate = machine.state.secrets / name
+    serve = [
+        *(str(programs.program("olareg", _say)), "serve", f"--addr={host.address}", f"--port={port}"),
+        *(f"--dir={folder}", "--gc-frequency=-1s", f"--tls-cert={certificate}.crt", f"--tls-key={certificate}.key"),
+    ]
+    command = ["unshare", "--mount", "--propagation=private", "sh", "-euc", ON_A_DISK, "sh", size, str(folder), *serve]
+    title = f"{name}-{port}"
+    with proxies.running(machine, host, command, port, name=title):
+        yield SmallRegistry(host, port, folder, proxies.note(machine.state, title))
 
 
 def mitmproxy_packages(say: Callable[[str], None]) -> Path:

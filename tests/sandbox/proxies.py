@@ -1,10 +1,12 @@
-"""A proxy in front of a registry for a while, for the engine and for all of its containers.
+"""Programs that tests start in the machine's network: proxies in front of a registry, and what stands in for services.
 
-A rule in the machine's network leads what is sent to the name's HTTPS port to the proxy instead. The proxy runs in that
-network, with the host's files, and passes on to a port of the registry's web server that no rule leads away from.
+A proxy has a port of its own on the address of the registry's name: ``ghcr.io:PORT`` leads to it, for the engine and
+for all of its containers, and ``ghcr.io`` past it, so that tests with proxies run beside all others. It passes on to a
+port of the registry's web server on 127.0.0.1.
 """
 
 import os
+import secrets
 import socket
 import subprocess
 import time
@@ -16,35 +18,27 @@ from typing import Final
 
 from tests.sandbox import processes
 from tests.sandbox.errors import SandboxError
-from tests.sandbox.hosts import REGISTRIES, Host
+from tests.sandbox.hosts import Host
 from tests.sandbox.machine import Machine
 from tests.sandbox.processes import Process
 from tests.sandbox.state import State
 
-#: The port of a proxy, on the address of the name that it stands in front of.
-PORT: Final = 9443
+#: The ports of proxies: the kernel gives those above to clients.
+PORTS: Final = range(10_000, 32_000)
 #: Seconds that a proxy may take to start.
 PATIENCE: Final = 30
 
-#: Arguments: an address, the port that is asked for, and the one that answers instead.
-UNLEAD: Final = """
-# shellcheck disable=SC2086 # a rule is several words
-rule="-d $1 -p tcp --dport $2 -j DNAT --to-destination $1:$3"
-for chain in PREROUTING OUTPUT; do
-    while iptables -w -t nat -D "$chain" $rule 2>/dev/null; do :; done
-done
-"""
-#: Connections that are kept open would go on without the proxy: they are cut.
-LEAD: Final = (
-    UNLEAD
-    + """
-for chain in PREROUTING OUTPUT; do
-    iptables -w -t nat -I "$chain" $rule
-done
-ss --kill --tcp --numeric state established src "$1" sport = "$2"
-ss --kill --tcp --numeric state established dst "$1" dport = "$2"
-"""
-)
+
+def free_port(machine: Machine, address: str) -> int:
+    """A port of an address in the machine's network on which nothing listens.
+
+    Raises:
+        SandboxError: the machine is down.
+    """
+    while True:
+        port = secrets.choice(PORTS)
+        if not machine.listens(address, port):
+            return port
 
 
 def connect_inside(machine: Machine, address: str, port: int) -> socket.socket:
@@ -68,15 +62,12 @@ def connect_inside(machine: Machine, address: str, port: int) -> socket.socket:
 
 
 def remove_forgotten(machine: Machine) -> None:
-    """Take away the proxies and rules of tests that were killed."""
+    """Take away the proxies of tests that were killed."""
     for owner in machine.state.run.glob("proxy-*.owner.json"):
         if Process.load(owner) is not None:
             continue
         name = owner.name.removeprefix("proxy-").removesuffix(".owner.json")
-        for host in REGISTRIES:
-            if host.name == name:
-                _unlead(machine, host)
-        proxy = Process.load(_note(machine.state, name))
+        proxy = Process.load(note(machine.state, name))
         if proxy is not None:
             proxy.stop(force=True)
         _forget(machine.state, name)
@@ -100,7 +91,7 @@ def running(  # noqa: PLR0913  # two have a default
         command: the program; it sees the host's files.
         port: where it listens when it is ready.
         environment: added to that of all services.
-        name: what notes and messages call it; a proxy has the name that it stands in front of.
+        name: what notes and messages call it; the host's name where it is not given.
 
     Raises:
         SandboxError: the machine is down, another one of this name runs, or this one does not start.
@@ -124,44 +115,29 @@ def running(  # noqa: PLR0913  # two have a default
         ) as child,
     ):
         try:
-            Process.of(child.pid).save(_note(state, name))
+            Process.of(child.pid).save(note(state, name))
             deadline = time.monotonic() + PATIENCE
             while not machine.listens(host.address, port):
                 if child.poll() is not None or time.monotonic() > deadline:
                     raise SandboxError(f"What stands in for {name} does not listen: {processes.last_lines(log)}")
                 time.sleep(0.02)
             yield log
+            log.unlink()  # who failed needs it
         finally:
             child.kill()
             _forget(state, name)
 
 
 def _forget(state: State, name: str) -> None:
-    _note(state, name).unlink(missing_ok=True)
+    note(state, name).unlink(missing_ok=True)
     _owner(state, name).unlink(missing_ok=True)
 
 
-def _note(state: State, name: str) -> Path:
-    """The file with the process of a proxy."""
+def note(state: State, name: str) -> Path:
+    """The file with the process of what :func:`running` has started under a name."""
     return state.run / f"proxy-{name}.json"
 
 
 def _owner(state: State, name: str) -> Path:
     """The file with the process that a proxy runs for."""
     return state.run / f"proxy-{name}.owner.json"
-
-
-@contextmanager
-def led(machine: Machine, host: Host) -> Iterator[None]:
-    """Lead connections to a proxy that listens, and no longer at the end, come what may."""
-    try:
-        machine.run(["sh", "-euc", LEAD, "sh", host.address, "443", str(PORT)], machine.state.log / "faults.log")
-        yield
-    finally:
-        _unlead(machine, host)
-
-
-def _unlead(machine: Machine, host: Host) -> None:
-    if machine.process is not None:  # it has taken its rules with it
-        command = machine.command(["sh", "-uc", UNLEAD, "sh", host.address, "443", str(PORT)])
-        subprocess.run(command, check=False, env=processes.ENVIRONMENT)

@@ -17,8 +17,8 @@ from tests.sandbox.state import State
 
 #: The engine's name among the services; it is the last of them.
 ENGINE: Final = "engine"
-#: The seconds that a service may take until it answers. The engine may first repair its state.
-PATIENCE: Final = 60
+#: The seconds that a service may take until it answers. The engine may first repair its state, on a busy machine.
+PATIENCE: Final = 180
 
 
 @dataclass(frozen=True)
