@@ -35,6 +35,6 @@ def site(turn: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]
     del turn
     name = f"test-{secrets.token_hex(4)}"
     with clients.standing() as node:
-        shop = open_shop(tmp_path_factory.mktemp("shop"), hosts=["ghcr.io"], name=name)
+        shop = open_shop(tmp_path_factory.mktemp("shop"), name=name)
         shop.checkout.write("tiny/Dockerfile", DOCKERFILE.replace("debian:bookworm-slim", "python:3.12-slim"))
         yield Site(node, f"ghcr.io/{name}", Checkout(ROOT), shop)
