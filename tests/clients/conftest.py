@@ -1,4 +1,4 @@
-"""What tests of real clients share: one login node, and what is published for it and pulled there.
+"""Fixtures for tests of real clients: one login node, and images that are published for it and pulled there.
 
 All of it stands as long as tests of this folder run, which one process does.
 """

@@ -61,7 +61,7 @@ def blobs(site: Site, reference: str) -> dict[str, int]:
 
 @pytest.mark.parametrize("client", PULL)
 def test_an_update_moves_what_changed(site: Site, client: str) -> None:
-    """Who has an image gets of its next version what is new, and the layers below it not once more."""
+    """A client that has an image is sent the new layers of its next version, and no layer below them once more."""
     old = site.reference("tiny")
     site.shop.checkout.write("tiny/data", "other data")
     new = site.reference("tiny", NEXT)
