@@ -1,4 +1,4 @@
-"""What tests of real clients share: one login node, and what is published for it and pulled there.
+"""Fixtures for tests of real clients: one login node, and images that are published for it and pulled there.
 
 All of it stands as long as tests of this folder run, which one process does.
 """
@@ -35,6 +35,6 @@ def site(turn: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]
     del turn
     name = f"test-{secrets.token_hex(4)}"
     with clients.standing() as node:
-        shop = open_shop(tmp_path_factory.mktemp("shop"), hosts=["ghcr.io"], name=name)
+        shop = open_shop(tmp_path_factory.mktemp("shop"), name=name)
         shop.checkout.write("tiny/Dockerfile", DOCKERFILE.replace("debian:bookworm-slim", "python:3.12-slim"))
         yield Site(node, f"ghcr.io/{name}", Checkout(ROOT), shop)

@@ -19,7 +19,7 @@ WAYS: Final[dict[str, Callable[[Site, str, Sequence[str]], list[str]]]] = {
     "CVMFS": lambda site, image, _: site.apptainer(image, "folder"),
 }
 
-#: What is asked for, as the table names it: each prints its name in an image's own Python when it has worked.
+#: Scripts for an image's own Python: each prints its row's name in the table when it has worked.
 PYTHON: Final = "import sys; print(sys.version_info[:2] == (3, 12) and 'Python 3.12')"
 IMPORTS: Final = "import importlib; print(all(map(importlib.import_module, {names})) and 'imports')"
 ROOT_FILE: Final = """

@@ -1,4 +1,4 @@
-"""Bytes that an update moves, as the registry counts them."""
+"""Pulling from each registry, and the bytes that an update moves, as the registry counts them."""
 
 import json
 import re
@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from tests.clients.site import QUICKLY, Site
+from tests.engine.publishing import REGISTRIES
 from tests.sandbox.state import current
 
 NEXT: Final = "2026.3.0"
@@ -20,6 +21,21 @@ PULL: Final = {
     "Apptainer": ("apptainer", "--quiet", "pull", "--force", "pulled.sif"),
 }
 MANIFEST: Final = "Accept: application/vnd.oci.image.manifest.v1+json"
+
+
+#: The registries that Apptainer reaches. Docker Hub is index.docker.io to it, a name that the sandbox does not play.
+REACHED: Final = ("ghcr.io", "hub.opensciencegrid.org")
+
+
+@pytest.mark.parametrize("host", REGISTRIES)
+def test_each_registry_is_pulled_from(site: Site, host: str) -> None:
+    """Under its own name, each registry gives the image to both clients."""
+    reference = site.reference("tiny").replace("ghcr.io", host, 1)
+    clients = [["podman", "run", "--rm", "--pull=always", "--quiet", reference]]
+    if host in REACHED:
+        clients.append(["apptainer", "--quiet", "exec", f"docker://{reference}"])
+    for words in clients:
+        assert site.clients.run(*words, "cat", "/data", environment=QUICKLY) == "data"
 
 
 @contextmanager
@@ -45,7 +61,7 @@ def blobs(site: Site, reference: str) -> dict[str, int]:
 
 @pytest.mark.parametrize("client", PULL)
 def test_an_update_moves_what_changed(site: Site, client: str) -> None:
-    """Who has an image gets of its next version what is new, and the layers below it not once more."""
+    """A client that has an image is sent the new layers of its next version, and no layer below them once more."""
     old = site.reference("tiny")
     site.shop.checkout.write("tiny/data", "other data")
     new = site.reference("tiny", NEXT)

@@ -30,7 +30,7 @@ PACKAGES: Final = (
     "crun",
     "curl",
     "fuse-overlayfs",
-    "passt",
+    "passt",  # codespell:ignore passt
     "podman",
     "squashfuse",
     "tini",
