@@ -154,10 +154,10 @@ def ask(server, port):
 
 started = []
 for port, arguments, variables in json.loads(sys.argv[1]):
-    merged = {name: value for name, value in (os.environ | variables).items() if value is not None}
+    given = os.environ | {"JUPYTER_TOKEN": "probe"} | variables
+    merged = {name: value for name, value in given.items() if value is not None}
     with open(f"/tmp/{port}.log", "w") as log:
-        command = ["start-jupyter", *arguments, "--IdentityProvider.token=probe"]
-        started.append((port, subprocess.Popen(command, stdout=log, stderr=log, env=merged)))
+        started.append((port, subprocess.Popen(["start-jupyter", *arguments], stdout=log, stderr=log, env=merged)))
 found = {}
 for port, server in started:
     kernels = {name: kernel["spec"]["argv"][0] for name, kernel in ask(server, port)["kernelspecs"].items()}
