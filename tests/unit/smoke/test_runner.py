@@ -74,11 +74,11 @@ async def failure(programs: tuple[str, ...], *command: str, expected: int = 0) -
     ],
 )
 async def test_a_command_runs_without_a_shell(command: tuple[str, ...], expected: int, failing: str) -> None:
-    """What it needs itself has to be there, and its exit code is the one that counts."""
+    """A program that it needs itself has to be there, and its own exit code counts."""
     assert await failure(("tool",), *command, expected=expected) == failing
 
 
 async def test_a_shell_limits_a_command_where_there_is_one() -> None:
-    """What the script ends with is the end of the probe."""
+    """The end of the script is the end of the probe."""
     assert await failure(("sh", "tool"), "tool", "0") == ""
     assert await failure(("sh",), "tool", "1") == "ended without an exit code, as when memory runs out"
