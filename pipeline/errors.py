@@ -333,6 +333,11 @@ class Code(enum.Enum):
         "The repository has no image with the digest, or it is no digest.",
         "Correct the digest, or name another repository with `--repository`.",
     )
+    LAYER_FORMAT_UNKNOWN = (
+        "layer-format-unknown",
+        "A published image names a format of layers that this release of the pipeline cannot make.",
+        "Verify it with a newer release of the pipeline.",
+    )
     DIGEST_MISMATCH = (
         "digest-mismatch",
         "An image that was rebuilt differs from the published one.",

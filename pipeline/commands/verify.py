@@ -16,6 +16,7 @@ from pipeline.attestations.statements import SignedDocument
 from pipeline.build.tool_container import with_packages, with_scripts
 from pipeline.checkout import Checkout
 from pipeline.concurrency import results_of
+from pipeline.config.image_toml import Compression
 from pipeline.config.settings import Settings
 from pipeline.credentials.registry_auth import Login, RegistryAuth, find_logins
 from pipeline.engine_errors import reason_of
@@ -25,7 +26,8 @@ from pipeline.publishing.repositories import repositories
 from pipeline.registry.artifact import LAYOUT, Artifact
 from pipeline.registry.client import Destination, Registry, client, describe_failure, with_job
 from pipeline.registry.oci_layout import make_artifact
-from pipeline.scripts.messages import Comparison, Kind
+from pipeline.scripts.layer_format import NEW, is_known
+from pipeline.scripts.messages import Comparison, Kind, RegistryFailure
 
 DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 #: Number of differences in a message; the first ones show the cause.
@@ -95,11 +97,18 @@ async def verify(  # noqa: PLR0913  # options of the command
         documents += [] if several else signed_sboms(source.spec.platforms, [digest])
         await require_signed(checkout.settings, image, digest, destinations, signer=signer, documents=documents)
         known = f"it is signed with its SBOMs and its provenance in {', '.join(names)}"
-    else:
-        known = await require_published(checkout.settings, image, digest, Destination(name, logins[name]))
+    report = await Registry(checkout.settings).require(Destination(name, logins[name]), digest)
+    if not signer:
+        known = explain_published(image, digest, name, report.failure)
+    formats = formats_to_make(image, digest, name, report.layer_format, source.spec.compression)
     images = list((await source.build_all()).values())
     made = checkout.commit.time if checkout.commit else None
-    artifact = await make_artifact(checkout.settings, images, made, source.spec.compression, checkout.logins)
+    for number in formats:
+        artifact = await make_artifact(
+            checkout.settings, images, made, source.spec.compression, checkout.logins, layer_format=number
+        )
+        if artifact.digest == digest:
+            break
     if artifact.digest == digest:
         if signer and several:
             documents = signed_sboms(source.spec.platforms, artifact.manifests)
@@ -109,14 +118,29 @@ async def verify(  # noqa: PLR0913  # options of the command
     raise PipelineError(Code.DIGEST_MISMATCH, explain(image, name, digest, artifact.digest, comparison))
 
 
-async def require_published(settings: Settings, image: str, digest: str, destination: Destination) -> str:
-    """Require an image in a repository, and return a clause about it: it is there, or that is not known.
+def formats_to_make(image: str, digest: str, name: str, published: int | None, compression: Compression) -> list[int]:
+    """Return the formats of layers in which an image is built: the published one's, or all if that is not known.
+
+    Raises:
+        PipelineError: this release cannot make it.
+    """
+    if published is None:
+        return list(range(NEW[compression], 0, -1))
+    if not is_known(published):
+        raise PipelineError(
+            Code.LAYER_FORMAT_UNKNOWN,
+            f"{image}: the layers of {name}@{digest} have format {published}, which this release of the pipeline does "
+            "not know; verify it with the release that published it, or with a newer one",
+        )
+    return [published]
+
+
+def explain_published(image: str, digest: str, name: str, failure: RegistryFailure | None) -> str:
+    """Return a clause about an image in a repository: it is there, or that is not known.
 
     Raises:
         PipelineError: the repository does not have it.
     """
-    name = destination.repository
-    failure = (await Registry(settings).require(destination, digest)).failure
     if failure is None:
         return f"it is published in {name}"
     if failure.kind is Kind.MISSING:
@@ -176,7 +200,7 @@ def explain(image: str, repository: str, digest: str, built: str, comparison: Co
 async def _compare(settings: Settings, published: Destination, digest: str, artifact: Artifact) -> Comparison:
     container = (
         client(settings)
-        .with_(with_packages("zstd.lock"))
+        .with_(with_packages("layers.lock"))
         .with_(with_scripts("listing.py", "compare.py"))
         .with_mounted_directory(LAYOUT, artifact.layout)
         .with_(with_job(settings, published, "compare", digest=digest))

@@ -10,6 +10,8 @@ from pipeline.scripts.messages import SIF
 #: Path of an image's OCI layout in a container, and of its SIF's.
 LAYOUT: Final = "/layout"
 SIF_LAYOUT: Final = "/sif-layout"
+#: Scripts that make layers and layouts, with those that they import.
+LAYOUT_SCRIPTS: Final = ("messages.py", "layer_format.py", "compress.py", "pack.py", "repack.py", "layout.py")
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,10 @@ class Registry:
         )
 
     async def require(self, to: Destination, digest: str) -> RepositoryReport:
-        """Require an image by its digest; the report's failure says that it is missing, or could not be asked for."""
+        """Require an image by its digest, and report the format of its layers.
+
+        The report's failure says that the image is missing, or could not be asked for.
+        """
         return await self._run(to, "require", digest=digest)
 
     async def attach(
@@ -172,7 +175,7 @@ def client(settings: Settings) -> dagger.Container:
         .from_(settings.fetch_base)
         .with_(with_packages("registry.lock"))
         .with_mounted_file(PROGRAM, dag.container().from_(settings.regctl).file("/regctl"))
-        .with_(with_scripts("messages.py", "answers.py", "regctl.py", "registry.py", "referrers.py"))
+        .with_(with_scripts("messages.py", "layer_format.py", "answers.py", "regctl.py", "registry.py", "referrers.py"))
         .with_mounted_temp("/tmp")  # noqa: S108  # of the container
         .with_env_variable("REGCTL_CONFIG", "/tmp/regctl.json")  # noqa: S108  # of the container
     )

@@ -10,6 +10,7 @@ from pipeline.config.settings import Settings
 from pipeline.credentials.logins import Logins
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
+from pipeline.registry.artifact import LAYOUT_SCRIPTS
 from pipeline.registry.base_layers import LAYERS, find_base
 from pipeline.scripts.messages import LayerReport
 
@@ -33,8 +34,8 @@ async def check_layers(settings: Settings, image: Image, logins: Logins) -> Laye
     container = (
         dag.container()
         .from_(settings.fetch_base)
-        .with_(with_packages("zstd.lock"))
-        .with_(with_scripts("messages.py", "pack.py", "repack.py", "layout.py", "check_layers.py"))
+        .with_(with_packages("layers.lock"))
+        .with_(with_scripts(*LAYOUT_SCRIPTS, "check_layers.py"))
         .with_mounted_file(_ARCHIVE, image.without_environment.as_tarball())
     )
     base, root, prefix, layers = "-", "-", "-", "-"

@@ -23,8 +23,9 @@ from pipeline.credentials.logins import Logins
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.output.console import log
-from pipeline.registry.artifact import LAYOUT, Artifact
+from pipeline.registry.artifact import LAYOUT, LAYOUT_SCRIPTS, Artifact
 from pipeline.registry.base_layers import LAYERS, SETTINGS, BaseLayers, find_base
+from pipeline.scripts.layer_format import NEW
 from pipeline.scripts.messages import Assembly
 
 #: Number of layers that every runtime can stack. overlayfs takes 127, of which Docker uses two for a container.
@@ -40,12 +41,14 @@ VOLUME: Final = "layers"
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
-async def make_artifact(
+async def make_artifact(  # noqa: PLR0913  # what decides about its bytes
     settings: Settings,
     images: Sequence[Image],
     made: datetime | None,
     compression: Compression = "gzip",
     logins: Logins | None = None,
+    *,
+    layer_format: int | None = None,
 ) -> Artifact:
     """Pack the layers of environments, export the other layers, and assemble one image.
 
@@ -55,6 +58,7 @@ async def make_artifact(
         made: creation time of the image; the start of 1970 if None.
         compression: of all layers but those of the base image, which are as its registry has them.
         logins: credentials for the registry of the base image.
+        layer_format: number of the format of the layers; that of new images if None.
 
     Raises:
         PipelineError: the layers cannot be packed or assembled, are too many, or cannot be read from the base image's
@@ -62,6 +66,7 @@ async def make_artifact(
     """
     base = settings.fetch_base
     known = logins or Logins()
+    compressed_as = [compression, str(layer_format or NEW[compression])]
 
     async def describe(image: Image) -> tuple[BaseLayers | None, dagger.File | None, Mapping[str, Any]]:
         if (found := await find_base(image, known)) is None:
@@ -77,12 +82,12 @@ async def make_artifact(
     container = (
         dag.container()
         .from_(base)
-        .with_(with_packages("zstd.lock"))
-        .with_(with_scripts("messages.py", "pack.py", "repack.py", "layout.py"))
+        .with_(with_packages("layers.lock"))
+        .with_(with_scripts(*LAYOUT_SCRIPTS))
         .with_mounted_cache(_STORE, dag.cache_volume(VOLUME))
     )
     created = (made or EPOCH).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    arguments = [LAYOUT, created, compression, _STORE]
+    arguments = [LAYOUT, created, *compressed_as, _STORE]
     for number, (image, (_, described, inherited)) in enumerate(zip(images, bases, strict=True)):
         archive, layers_of_base, packed = f"/images/{number}.tar", "-", "-"
         container = container.with_mounted_file(archive, image.without_environment.as_tarball())
@@ -91,7 +96,7 @@ async def make_artifact(
             container = container.with_mounted_file(layers_of_base, described)
         if image.environment:
             packed = f"/images/{number}.json"
-            layers = _pack(base, image.environment, compression)
+            layers = _pack(base, image.environment, compressed_as)
             container = container.with_directory(LAYOUT, layers.directory(LAYOUT))
             container = container.with_mounted_file(packed, layers.file(_PACKED))
         log(lost_triggers(image, inherited))
@@ -174,17 +179,17 @@ async def _assemble(name: str, container: dagger.Container, arguments: list[str]
     )
 
 
-def _pack(base: str, environment: Environment, compression: Compression) -> dagger.Container:
+def _pack(base: str, environment: Environment, compressed_as: Sequence[str]) -> dagger.Container:
     """Return a container with the blobs of an environment's layers in a layout, and their descriptors.
 
     It is a step of its own, so that the engine runs it once for an environment, whatever else of the image changes.
     """
-    arguments = [_ROOT, environment.prefix, _LAYERS, compression, _STORE, LAYOUT, _PACKED]
+    arguments = [_ROOT, environment.prefix, _LAYERS, *compressed_as, _STORE, LAYOUT, _PACKED]
     return (
         dag.container()
         .from_(base)
-        .with_(with_packages("zstd.lock"))
-        .with_(with_scripts("pack.py"))
+        .with_(with_packages("layers.lock"))
+        .with_(with_scripts("compress.py", "pack.py"))
         .with_mounted_directory(_ROOT, environment.root)
         .with_mounted_file(_LAYERS, environment.layers)
         .with_mounted_cache(_STORE, dag.cache_volume(VOLUME))

@@ -15,7 +15,7 @@ from pipeline.concurrency import results_of
 from pipeline.config.settings import Settings
 from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
-from pipeline.registry.artifact import LAYOUT, SIF_LAYOUT, Artifact
+from pipeline.registry.artifact import LAYOUT, LAYOUT_SCRIPTS, SIF_LAYOUT, Artifact
 from pipeline.scripts.messages import SifAssembly
 
 #: Folder of the SIFs in the container, one for each platform.
@@ -43,8 +43,8 @@ async def make_sif(settings: Settings, images: Sequence[Image], made: datetime |
     container = (
         dag.container()
         .from_(settings.fetch_base)
-        .with_(with_packages("zstd.lock"))  # of the scripts that make images
-        .with_(with_scripts("messages.py", "pack.py", "repack.py", "layout.py", "sif_layout.py"))
+        .with_(with_packages("layers.lock"))  # of the scripts that make images
+        .with_(with_scripts(*LAYOUT_SCRIPTS, "sif_layout.py"))
         .with_mounted_directory(LAYOUT, artifact.layout)
     )
     command = ["python", "-m", "pipeline.scripts.sif_layout", SIF_LAYOUT, f"{name}.sif", LAYOUT]

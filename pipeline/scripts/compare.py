@@ -19,14 +19,10 @@ from typing import IO, Any, Final
 from pipeline.scripts.answers import Failure
 from pipeline.scripts.listing import UNPACKED, Allowance, Entry, compare_documents, compare_layers, pair, read
 from pipeline.scripts.messages import Comparison, Difference, Job
-from pipeline.scripts.regctl import Client, Limits, Target
+from pipeline.scripts.regctl import DISK, DOCUMENT, Client, Limits, Target
 
 #: Number of differences in the report; further ones are only counted.
 REPORTED: Final = 200
-#: Bytes that a configuration may have; a registry takes no manifest that is half as large.
-DOCUMENT: Final = 8_000_000
-#: Folder on disk: the container's /tmp is in memory.
-DISK: Final = "/var/tmp"  # noqa: S108  # of the container
 
 type Json = dict[str, Any]
 

@@ -1,10 +1,10 @@
 """Assemble an image's archives into one OCI layout, without the time of day and traces of the engine.
 
-Usage: python -m pipeline.scripts.layout LAYOUT CREATED COMPRESSION STORE (ARCHIVE BASE PACKED SETTINGS)… CREATED is the
-creation time of the image, COMPRESSION and STORE are those of the script ``pack``. An ARCHIVE has its container for one
-platform. BASE is the output of the script ``base_layers`` for its base image, or "-". PACKED is the output of the
-script ``pack`` for layers that LAYOUT has already, which come below the topmost one of the archive, or "-". SETTINGS is
-a JSON object with keys to set in its configuration, which the archive lacks.
+Usage: python -m pipeline.scripts.layout LAYOUT CREATED COMPRESSION FORMAT STORE (ARCHIVE BASE PACKED SETTINGS)… CREATED
+is the creation time of the image; COMPRESSION, FORMAT and STORE are those of the script ``pack``. An ARCHIVE has its
+container for one platform. BASE is the output of the script ``base_layers`` for its base image, or "-". PACKED is the
+output of the script ``pack`` for layers that LAYOUT has already, which come below the topmost one of the archive, or
+"-". SETTINGS is a JSON object with keys to set in its configuration, which the archive lacks.
 
 Layers of the base image are those of its registry; the others are archived and compressed again, so that no engine
 decides about their bytes. Prints an `Assembly` in JSON. Where the engine has compressed a layer of the base image
@@ -17,12 +17,13 @@ import shutil
 import sys
 import tarfile
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from itertools import batched
 from pathlib import Path
 from typing import Any, Final
 
+from pipeline.scripts import layer_format
+from pipeline.scripts.compress import layers_at_once
 from pipeline.scripts.messages import Assembly
 from pipeline.scripts.pack import Compressor, Packed
 from pipeline.scripts.repack import Repacker
@@ -102,7 +103,7 @@ class Layout:
                 archive.copy(layer["digest"], blob)
         # The engine writes the same layer twice where two steps change nothing.
         own = list(dict.fromkeys(archive.digests[len(archive.base) :]))
-        with ProcessPoolExecutor() as pool:
+        with layers_at_once() as pool:
             repacked = dict(zip(own, pool.map(Repacker(archive.file, compressor).repack, own), strict=True))
         layers = [*archive.base, *(repacked[digest] for digest in archive.digests[len(archive.base) :])]
         layers[-1:-1] = packed
@@ -112,6 +113,8 @@ class Layout:
             "layers": [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in layers],
         }
         config = normalize(archive.config, [layer["diff_id"] for layer in layers], self.created)
+        for entry in config["history"][len(archive.base) :]:
+            entry.update(layer_format.describe(compressor.number))
         if settings:
             config["config"] = {**config.get("config", {}), **settings}
         manifest["config"] = {**manifest["config"], **self.write(config)}
@@ -169,7 +172,7 @@ def _read(tar: tarfile.TarFile, name: str) -> Json:
     return content
 
 
-def main(folder: str, created: str, compression: str, store: str, *images: str) -> int:
+def main(folder: str, created: str, compression: str, number: str, store: str, *images: str) -> int:
     """Run as a command; see the module's docstring."""
     layout = Layout(Path(folder), created)
     archives, packed, settings = [], [], []
@@ -182,7 +185,7 @@ def main(folder: str, created: str, compression: str, store: str, *images: str) 
     if any(missing):
         print(json.dumps(asdict(Assembly(missing=missing))))
         return 0
-    compressor = Compressor.of(compression, Path(store), layout.blobs)
+    compressor = Compressor.of(compression, int(number), Path(store), layout.blobs)
     manifests = [
         layout.add(archive, compressor, layers, added)
         for archive, layers, added in zip(archives, packed, settings, strict=True)

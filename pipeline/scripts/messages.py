@@ -277,6 +277,8 @@ class RepositoryReport:
     """The answer to a pull without credentials; empty if anybody may pull, or if that is not known."""
     changed: bool = False
     """Whether the repository has tags that the decision to move did not know."""
+    layer_format: int | None = None
+    """Number of the format of the required image's layers; None if that is not known."""
     failure: RegistryFailure | None = None
 
 

@@ -1,14 +1,14 @@
 """Pack the layers of an environment: an archive of the files of each, compressed, as a blob of an OCI layout.
 
-Usage: python -m pipeline.scripts.pack ROOT PREFIX LAYERS COMPRESSION STORE LAYOUT PACKED. PREFIX is the path of the
-environment below ROOT, and below the root of its image; LAYERS is the output of the script ``divide``; COMPRESSION is
-gzip or zstd. STORE has blobs of previous runs, which are reused: compressing takes ten times as long as reading. Blobs
-are added to those of LAYOUT. PACKED is written: a JSON array with a `Packed` for each layer, in their order.
+Usage: python -m pipeline.scripts.pack ROOT PREFIX LAYERS COMPRESSION FORMAT STORE LAYOUT PACKED. PREFIX is the path of
+the environment below ROOT, and below the root of its image; LAYERS is the output of the script ``divide``; COMPRESSION
+is gzip or zstd, and FORMAT a number of `layer_format`. STORE has blobs of previous runs, which are reused: compressing
+takes longer than reading. Blobs are added to those of LAYOUT. PACKED is written: a JSON array with a `Packed` for each
+layer, in their order.
 
 The same files give the same bytes, on any machine and with any number of cores.
 """
 
-import gzip
 import hashlib
 import json
 import os
@@ -18,26 +18,16 @@ import stat
 import sys
 import tarfile
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Self, TypedDict, cast
 
-from backports import zstd
+from pipeline.scripts.compress import COMPRESSORS, layers_at_once, open_compressed
 
 MEDIA_TYPE: Final = "application/vnd.oci.image.layer.v1.tar"
-#: Compression levels: the tools' defaults.
-GZIP_LEVEL: Final = 6
-ZSTD_LEVEL: Final = 3
-#: Compressors by version and level, on which the bytes of a blob depend too: the names of the store's folders.
-COMPRESSORS: Final = {
-    "gzip": f"gzip-{zlib.ZLIB_RUNTIME_VERSION}-{GZIP_LEVEL}",
-    "zstd": f"zstd-{'.'.join(map(str, zstd.zstd_version_info))}-{ZSTD_LEVEL}",
-}
-#: Bytes to compress at once.
+#: Bytes to read and write at once.
 BUFFER: Final = 1024 * 1024
 #: Seconds after which an unused blob is removed from the store: thirty days.
 KEPT: Final = 30 * 24 * 3600
@@ -123,8 +113,8 @@ def write_archive(root: str, prefix: str, paths: Iterable[str], target: BinaryIO
 class Store:
     """Blobs of previous runs, by the digest of their archive; a damaged one is removed."""
 
-    def __init__(self, folder: Path, compression: str) -> None:
-        self._folder = folder / COMPRESSORS[compression]
+    def __init__(self, folder: Path, compressor: str) -> None:
+        self._folder = folder / compressor
 
     def is_empty(self) -> bool:
         """Return whether the store has no blobs."""
@@ -164,16 +154,18 @@ class Compressor:
     """Compressor of archives, which makes blobs of them."""
 
     compression: str
+    number: int
+    """Number of the format."""
     store: Store
     searches: bool
     """Whether to search the store, which writes each archive twice if it is not there."""
     blobs: Path
 
     @classmethod
-    def of(cls, compression: str, store: Path, blobs: Path) -> Self:
+    def of(cls, compression: str, number: int, store: Path, blobs: Path) -> Self:
         """Return a compressor with a store, which it searches if there is something in it."""
-        kept = Store(store, compression)
-        return cls(compression, kept, not kept.is_empty(), blobs)
+        kept = Store(store, COMPRESSORS[compression, number])
+        return cls(compression, number, kept, not kept.is_empty(), blobs)
 
     def pack(self, name: str, write: Callable[[BinaryIO], None]) -> Packed:
         """Make the blob of one layer; it is renamed to its digest when it is complete.
@@ -191,17 +183,11 @@ class Compressor:
         if blob is None:
             with part.open("wb") as file:
                 blob = Measured(file)
-                with self.compressed(cast("BinaryIO", blob)) as target:
+                with open_compressed(self.compression, self.number, cast("BinaryIO", blob)) as target:
                     diff_id = _measured(write, target)
             self.store.keep(diff_id, blob.digest, part)
         part.rename(self.blobs / blob.digest.removeprefix("sha256:"))
         return Packed(mediaType=f"{MEDIA_TYPE}+{self.compression}", digest=blob.digest, size=blob.size, diff_id=diff_id)
-
-    def compressed(self, target: BinaryIO) -> BinaryIO:
-        """Return a file that compresses the bytes written to it; its header has no time of day."""
-        if self.compression == "zstd":
-            return cast("BinaryIO", zstd.ZstdFile(target, "wb", level=ZSTD_LEVEL))
-        return cast("BinaryIO", gzip.GzipFile("", "wb", GZIP_LEVEL, target, mtime=0))
 
 
 def _measured(write: Callable[[BinaryIO], None], target: BinaryIO) -> str:
@@ -229,20 +215,22 @@ class Packer:
         return sum(os.lstat(f"{self.root}/{self.prefix}/{path}").st_size for path in paths)
 
 
-def main(root: str, prefix: str, layers: str, compression: str, store: str, layout: str, packed: str) -> int:  # noqa: PLR0913, PLR0917  # arguments of the command
+def main(  # noqa: PLR0913, PLR0917  # arguments of the command
+    root: str, prefix: str, layers: str, compression: str, number: str, store: str, layout: str, packed: str
+) -> int:
     """Run as a command; see the module's docstring."""
     blobs = Path(layout, "blobs/sha256")
     blobs.mkdir(parents=True, exist_ok=True)
-    packer = Packer(root, prefix.strip("/"), Compressor.of(compression, Path(store), blobs))
+    packer = Packer(root, prefix.strip("/"), Compressor.of(compression, int(number), Path(store), blobs))
     members: dict[str, list[str]] = json.loads(Path(layers).read_text(encoding="utf-8"))
     # The largest first, so that no large layer is left for one core at the end.
     ordered = sorted(members, key=lambda name: -packer.weight(members[name]))
     results: dict[str, Packed] = {}
-    with ProcessPoolExecutor() as pool:
+    with layers_at_once() as pool:
         work = pool.map(packer.pack, ((name, members[name]) for name in ordered))
-        for number, (name, layer) in enumerate(zip(ordered, work, strict=True), 1):
+        for position, (name, layer) in enumerate(zip(ordered, work, strict=True), 1):
             results[name] = layer
-            print(f"layer {number} of {len(ordered)}: {name}, {layer['size'] / 1e6:.1f} MB", file=sys.stderr)
+            print(f"layer {position} of {len(ordered)}: {name}, {layer['size'] / 1e6:.1f} MB", file=sys.stderr)
     packer.compressor.store.clean()
     Path(packed).write_text(json.dumps([results[name] for name in members]), encoding="utf-8")
     return 0

@@ -31,6 +31,10 @@ PAUSE, LONGEST_PAUSE = 1.0, 60.0
 PROGRESS: Final = 5.0
 #: Seconds between two polls of a running process.
 POLL: Final = 0.05
+#: Bytes that a configuration may have; a registry takes no manifest that is half as large.
+DOCUMENT: Final = 8_000_000
+#: Folder on disk: the container's /tmp is in memory.
+DISK: Final = "/var/tmp"  # noqa: S108  # of the container
 
 
 @dataclass(frozen=True)

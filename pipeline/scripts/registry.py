@@ -5,20 +5,23 @@ the variable REGISTRY_PASSWORD. Prints `RepositoryReport` in JSON, after a failu
 that there is no report.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pipeline.scripts.answers import Failure, without_secret
+from pipeline.scripts.layer_format import find_format
 from pipeline.scripts.messages import SIF, Document, Job, Kind, Origin, RegistryFailure, RepositoryReport, TagResult
-from pipeline.scripts.regctl import Answer, Client, Limits
+from pipeline.scripts.regctl import DISK, DOCUMENT, Answer, Client, Limits, Target
 
 #: Paths of the image and of its SIF, two OCI layouts.
 LAYOUT: Final = "/layout"
@@ -100,9 +103,29 @@ class Repository:
         self.report.origins = {tag: self.origin(tag) for tag in others}
 
     def require_image(self) -> None:
-        """Require an image with the job's digest, under whatever tag or none."""
+        """Require an image with the job's digest, under whatever tag or none, and report the format of its layers."""
         self.doing = f"asking for {self.job.digest}"
         self.client.run("manifest", "head", f"{self.name}@{self.job.digest}")
+        # The image is there, whatever it is.
+        with contextlib.suppress(Failure, LookupError, TypeError, AttributeError, ValueError, RecursionError):
+            self.report.layer_format = find_format(self.configuration(self.job.digest))
+
+    def configuration(self, digest: str) -> dict[str, Any]:
+        """Return an image's configuration; of an index, that of its first image."""
+        manifest = self.read_manifest(digest)
+        if "manifests" in manifest:
+            manifest = self.read_manifest(manifest["manifests"][0]["digest"])
+        with tempfile.TemporaryFile(dir=DISK) as file:
+            self.client.run("blob", "get", self.name, manifest["config"]["digest"], target=Target(file, DOCUMENT))
+            file.seek(0)
+            content: dict[str, Any] = json.load(file)
+        return content
+
+    def read_manifest(self, digest: str) -> dict[str, Any]:
+        """Return a manifest or index."""
+        name = f"{self.name}@{digest}"
+        content: dict[str, Any] = json.loads(self.client.run("manifest", "get", name, "--format", "raw-body").output)
+        return content
 
     def push(self) -> None:
         """Push the image and its SIF under each missing tag, read all of them back, and report the floating ones."""

@@ -1,6 +1,10 @@
 """A layer of files is the same bytes whenever it is made, and holds these files and nothing of the making."""
 
+import gzip
+import hashlib
 import json
+import secrets
+import subprocess
 from pathlib import Path
 
 import dagger
@@ -11,12 +15,17 @@ from pipeline.build.image import Image
 from pipeline.build.overlay import with_tree
 from pipeline.checkout import Checkout as Images
 from pipeline.config.settings import Settings
+from pipeline.credentials.registry_auth import Login
 from pipeline.errors import Code, PipelineError
+from pipeline.registry.client import Destination, Registry
 from pipeline.registry.oci_layout import make_artifact
 from pipeline.scripts.folders import TIME
 from tests.engine.conftest import Checkout, copy_module
 from tests.engine.kinds import DEBIAN
 from tests.engine.oci import Archive, Layout
+from tests.sandbox import credentials
+from tests.sandbox.machine import Machine
+from tests.sandbox.state import current
 
 #: All settings that are Docker's alone, and one that is not.
 DOCKERFILE = f"""
@@ -26,6 +35,8 @@ HEALTHCHECK --interval=5s CMD test -e /ready
 ONBUILD COPY . /app
 CMD ["sleep", "9"]
 """
+#: The first bytes of a member of gzip without a name and a time.
+MEMBER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("connection")]
 
 
@@ -58,6 +69,36 @@ async def test_a_layer_is_the_same_bytes_at_another_time(tmp_path: Path) -> None
     assert members["tmp"].mode == 0o1777
     assert members["usr/lib/made/all"].mode == 0o1777
     assert {(member.uid, member.gid) for member in members.values()} == {(0, 0)}
+
+
+async def test_a_layer_of_several_members_is_read_by_others(tmp_path: Path) -> None:
+    """The engine, which is Go, and skopeo read to its end what two registries give; so does Python."""
+    base = dag.container().from_(DEBIAN)
+    large = base.with_exec(["sh", "-euc", "seq 9000000 > /large"])
+    made = await make_artifact(Settings(), [Image.of("large", large)], None)
+    layout = await Layout.of(made.layout, tmp_path / "layout")
+    config = json.loads(layout.blob(layout.manifest()["config"]["digest"]))
+    blob = layout.blob(layout.layers()[-1])
+    assert blob.count(MEMBER) == 3
+    assert f"sha256:{hashlib.sha256(gzip.decompress(blob)).hexdigest()}" == config["rootfs"]["diff_ids"][-1]
+    repository = f"maniaclab/members-{secrets.token_hex(4)}"
+    for host, known in credentials.ensure(current().secrets).items():
+        if host not in {"ghcr.io", "hub.opensciencegrid.org"}:
+            continue
+        name = f"{host}/{repository}"
+        to = Destination(name, Login(known.user, dag.set_secret(f"members-{host}", known.password)))
+        assert (await Registry(Settings()).push(to, made, ["1"], [])).failure is None
+        pulled = dag.container().from_(f"{name}@{made.digest}").with_exec(["sha256sum", "/large"])
+        assert await pulled.stdout() == await large.with_exec(["sha256sum", "/large"]).stdout()
+        assert {digest.removeprefix("sha256:") for digest in config["rootfs"]["diff_ids"]} <= unpacked(name)
+
+
+def unpacked(name: str) -> set[str]:
+    """Digests of the layers that skopeo pulls and decompresses."""
+    folder = f"/var/tmp/{secrets.token_hex(4)}"  # noqa: S108  # of the machine
+    copy = f"skopeo copy --quiet --dest-decompress docker://{name}:1 dir:{folder}; sha256sum {folder}/*; rm -r {folder}"
+    command = Machine(current()).command(["sh", "-euc", copy])
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
 async def test_more_layers_than_a_runtime_can_stack_are_refused() -> None:

@@ -233,6 +233,14 @@ async def test_verify_finds_the_published_image_and_what_differs_from_it(
             built.images, "small", digest, repository=repository, signer=None, auths=auths, docker_config=None
         )
         assert digest in same
+        # As before formats had a number: nothing in it says which.
+        before = await make_artifact(built.images.settings, [built.image], None, compression, layer_format=1)
+        assert (await Registry(built.images.settings).push(to, before, ["0"], [])).failure is None
+        same = await verify(
+            built.images, "small", before.digest, repository=repository, signer=None, auths=auths, docker_config=None
+        )
+        assert before.digest in same
+        assert before.digest != digest
 
     changed = await build(tmp_path / "changed", 3600, "goodbye\n", compression)
     with pytest.raises(PipelineError) as error:

@@ -4,26 +4,18 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands.verify import SHOWN, explain, require_published, verify
-from pipeline.config.settings import Settings
-from pipeline.credentials.registry_auth import Login
+from pipeline.commands.verify import SHOWN, explain, explain_published, formats_to_make, verify
+from pipeline.config.image_toml import Compression
 from pipeline.errors import Code, PipelineError
-from pipeline.registry.client import Destination, Registry
-from pipeline.scripts.messages import Comparison, Difference, Kind, RegistryFailure, RepositoryReport
+from pipeline.scripts.messages import Comparison, Difference, Kind, RegistryFailure
+from tests.unit.refusals import refused
 
 DIGEST = f"sha256:{'0' * 64}"
 
 
-async def ask(monkeypatch: pytest.MonkeyPatch, failure: RegistryFailure | None) -> str:
+def ask(failure: RegistryFailure | None) -> str:
     """The clause about an image in a repository that answers so."""
-
-    async def answer(_: Registry, to: Destination, digest: str) -> RepositoryReport:
-        assert (to.repository, digest) == ("ghcr.io/lab/small", DIGEST)
-        return RepositoryReport(failure=failure)
-
-    monkeypatch.setattr(Registry, "require", answer)
-    to = Destination("ghcr.io/lab/small", Login("", None))
-    return await require_published(Settings(), "small", DIGEST, to)
+    return explain_published("small", DIGEST, "ghcr.io/lab/small", failure)
 
 
 def failed(kind: Kind, reason: str) -> RegistryFailure:
@@ -31,24 +23,21 @@ def failed(kind: Kind, reason: str) -> RegistryFailure:
     return RegistryFailure(f"asking for {DIGEST}", "", kind, reason, tries=1, seconds=0)
 
 
-@pytest.mark.asyncio
-async def test_an_image_that_is_there_is_said_to_be_published(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_is_there_is_said_to_be_published() -> None:
     """Equal bytes alone do not say that anybody can pull them."""
-    assert await ask(monkeypatch, None) == "it is published in ghcr.io/lab/small"
+    assert ask(None) == "it is published in ghcr.io/lab/small"
 
 
-@pytest.mark.asyncio
-async def test_a_digest_that_the_repository_does_not_have_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_digest_that_the_repository_does_not_have_is_an_error() -> None:
     """It is one before the build, which may take an hour."""
     with pytest.raises(PipelineError, match=f"^small: ghcr.io/lab/small has no image {DIGEST} ") as error:
-        await ask(monkeypatch, failed(Kind.MISSING, "404"))
+        ask(failed(Kind.MISSING, "404"))
     assert error.value.code is Code.DIGEST_UNKNOWN
 
 
-@pytest.mark.asyncio
-async def test_a_registry_that_cannot_be_asked_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_cannot_be_asked_is_named() -> None:
     """The digest is compared all the same, and nothing is claimed about the registry."""
-    assert await ask(monkeypatch, failed(Kind.DENIED, "it answered 403")) == (
+    assert ask(failed(Kind.DENIED, "it answered 403")) == (
         "whether it is published in ghcr.io/lab/small is not known, "
         f"because asking for {DIGEST} failed: it answered 403"
     )
@@ -63,6 +52,24 @@ async def test_what_is_no_digest_is_an_error(digest: str) -> None:
     with pytest.raises(PipelineError, match="is no digest of an image; ") as error:
         await verify(nothing, "small", digest, **options)  # type: ignore[arg-type]
     assert error.value.code is Code.DIGEST_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("published", "compression", "made"),
+    [(1, "gzip", [1]), (2, "gzip", [2]), (None, "gzip", [2, 1]), (1, "zstd", [1]), (None, "zstd", [1])],
+)
+def test_layers_are_made_in_the_published_format(
+    published: int | None, compression: Compression, made: list[int]
+) -> None:
+    """An image from before formats had a number is verified too; where no registry says it, each is tried."""
+    assert formats_to_make("small", DIGEST, "ghcr.io/lab/small", published, compression) == made
+
+
+@pytest.mark.parametrize("number", [0, 3, 999_999_999])
+def test_a_format_that_a_newer_release_has_made_is_named(number: int) -> None:
+    """Before the build, in one sentence that says what to do."""
+    with refused(Code.LAYER_FORMAT_UNKNOWN, "small", f"ghcr.io/lab/small@{DIGEST}", f"format {number}", "newer"):
+        formats_to_make("small", DIGEST, "ghcr.io/lab/small", number, "gzip")
 
 
 def test_differences_are_a_table_under_one_sentence() -> None:

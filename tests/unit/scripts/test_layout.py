@@ -13,6 +13,7 @@ import pytest
 from backports import zstd
 
 from pipeline.scripts import layout
+from pipeline.scripts.layer_format import find_format
 from pipeline.scripts.messages import Assembly
 
 CREATED = "2026-02-01T03:04:05Z"
@@ -99,12 +100,13 @@ def assemble(  # noqa: PLR0913  # arguments of the command
     packed: Path | str = "-",
     settings: Mapping[str, Any] | None = None,
     compression: str = "gzip",
+    number: int = 2,
 ) -> Assembly:
     """Run the command, and return its output."""
     rest = (base, packed, json.dumps(settings or {}))
     arguments = [str(argument) for archive in archives for argument in (archive, *rest)]
     store = folder.with_name(f"store of {folder.name}")
-    assert layout.main(str(folder), CREATED, compression, str(store), *arguments) == 0
+    assert layout.main(str(folder), CREATED, compression, str(number), str(store), *arguments) == 0
     return Assembly(**json.loads(capsys.readouterr().out))
 
 
@@ -194,8 +196,32 @@ def test_one_archive_is_a_manifest(tmp_path: Path, capsys: pytest.CaptureFixture
     assert (manifest["mediaType"], manifest["annotations"]) == (layout.MANIFEST, {"org.example": "kept"})
     config = read(tmp_path / "out", manifest["config"]["digest"])
     assert config["created"] == CREATED
-    assert config["history"] == [{"created": CREATED}] * 2
+    assert config["history"] == [{"created": CREATED, "comment": "pipeline.layers.v2"}] * 2
     assert config["config"] == {"Labels": {"title": "small"}}
+
+
+@pytest.mark.parametrize(("number", "named"), [(1, {}), (2, {"comment": "pipeline.layers.v2"})])
+def test_own_layers_name_their_format(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int, named: dict[str, str]
+) -> None:
+    """Those of the base image do not; format 1 is what images without a name have, and its bytes are zlib's.
+
+    The archives before compression say nothing of the format.
+    """
+    theirs = gzip.compress(layer_of("first"), 6, mtime=0)
+    base = write_base(tmp_path / "base.json", theirs, layer_of("first"))
+    out = tmp_path / "out"
+    made = assemble(out, write_archive(tmp_path / "a.tar", engine="one"), capsys=capsys, base=base, number=number)
+    config = read(out, read(out, made.digest)["config"]["digest"])
+    assert config["history"] == [{"created": CREATED}, {"created": CREATED, **named}]
+    assert find_format(config) == number
+    assert config["rootfs"]["diff_ids"] == [digest_of(layer_of(name)) for name in NAMES]
+    own = (out / "blobs/sha256" / layers_of(out, made.digest)[1]["digest"].removeprefix("sha256:")).read_bytes()
+    zlib = io.BytesIO()
+    with gzip.GzipFile("", "wb", 6, zlib, mtime=0) as file:
+        file.write(layer_of("second"))
+    assert (own == zlib.getvalue()) == (number == 1)
+    assert gzip.decompress(own) == layer_of("second")
 
 
 def test_settings_that_the_engine_drops_are_added(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,7 +264,7 @@ def test_layers_of_an_environment_come_below_the_topmost_one(
     first, *environment, last = config["rootfs"]["diff_ids"]
     assert (first, last) == tuple(digest_of(layer_of(name)) for name in NAMES)
     assert environment == ["plain large", "plain small"]
-    assert config["history"] == [{"created": CREATED}] * 4
+    assert config["history"] == [{"created": CREATED, "comment": "pipeline.layers.v2"}] * 4
 
 
 def test_several_archives_are_an_index_in_their_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -261,4 +287,4 @@ def test_an_archive_with_two_images_is_refused(tmp_path: Path) -> None:
         entry.size = len(data)
         tar.addfile(entry, io.BytesIO(data))
     with pytest.raises(SystemExit, match=r"^a\.tar has 2 images instead of one$"):
-        layout.main(str(tmp_path / "out"), CREATED, "gzip", str(tmp_path / "store"), str(file), "-", "-", "{}")
+        layout.main(str(tmp_path / "out"), CREATED, "gzip", "2", str(tmp_path / "store"), str(file), "-", "-", "{}")

@@ -52,7 +52,7 @@ class FakeClient(Client):
 
     def run(self, *arguments: str, stdin: bytes = b"", target: Target | None = None) -> Answer:
         """Answer as regctl does."""
-        del stdin, target
+        del stdin
         words = " ".join(arguments[:2])
         self.asked.append(words)
         if words in self.broken:
@@ -67,6 +67,10 @@ class FakeClient(Client):
                 output = self._at(arguments[2].rpartition(":")[2]).decode()
             case "image inspect":
                 output = self.configuration
+            case "blob get":
+                assert target is not None
+                target.file.write(self.configuration.encode())
+                output = ""
             case "image copy":
                 self.tags[tag] = SIF if digest_of(SIF) in arguments[2] else IMAGE
                 self.sources.append(arguments[2].partition("@")[0])
@@ -194,6 +198,34 @@ def test_an_image_is_required_by_its_digest() -> None:
     failure = run(FakeClient({"1.2.3": OTHER}), "require").failure
     assert failure is not None
     assert (failure.kind, failure.doing) == (Kind.MISSING, f"asking for {digest_of(IMAGE)}")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "configuration", "number"),
+    [
+        ({"config": {"digest": "c"}}, '{"history": [{"comment": "pipeline.layers.v2"}]}', 2),
+        ({"config": {"digest": "c"}}, '{"history": [{"comment": "pipeline.layers.v99"}]}', 99),
+        ({"config": {"digest": "c"}}, "{}", 1),
+        ({"config": {"digest": "c"}}, "no JSON", None),
+        ({"config": {"digest": "c"}}, "[]", None),
+        ({"config": []}, "{}", None),
+        ({"manifests": []}, "{}", None),
+        ({"manifests": [{"digest": digest_of(b'{"config": {"digest": "c"}}')}]}, "{}", 1),
+    ],
+)
+def test_the_format_of_a_required_image_is_reported(
+    manifest: dict[str, Any], configuration: str, number: int | None
+) -> None:
+    """An index says it by its first image; one that says nothing readable is there all the same."""
+    data = json.dumps(manifest).encode()
+    client = FakeClient({"1.2.3": data, "other": b'{"config": {"digest": "c"}}'})
+    client.configuration = configuration
+    report = run(client, "require", digest=digest_of(data))
+    assert (report.failure, report.layer_format) == (None, number)
+    for broken in ("blob get", "manifest get"):
+        client.broken = {broken: Failure(Kind.TRANSIENT, "503")}
+        report = run(client, "require", digest=digest_of(data))
+        assert (report.failure, report.layer_format) == (None, None)
 
 
 def test_push_puts_what_is_missing_and_reads_it_back() -> None:
