@@ -169,7 +169,7 @@ def command(subject: Subject, probe: CommandProbe, end: Ended) -> Result:
 
 
 def files(subject: Subject, probes: Sequence[FileProbe], end: Ended) -> list[Result]:
-    """Return the results of all files, from the output of ``scripts/files.sh``."""
+    """Return the results of all files, from the output of the script ``files``."""
     fields = end.stdout.split("\0")
     if end.failure or len(fields) < 3 * len(probes):
         failure = f"was not checked: the script for files {end.failure or 'printed too little'}"
