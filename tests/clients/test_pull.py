@@ -61,12 +61,16 @@ def blobs(site: Site, reference: str) -> dict[str, int]:
 
 @pytest.mark.parametrize("client", PULL)
 def test_an_update_moves_what_changed(site: Site, client: str) -> None:
-    """A client that has an image is sent the new layers of its next version, and no layer below them once more."""
+    """A client that has an image is sent the new layers of its next version, and no layer below them once more.
+
+    Apptainer asks for each layer, and hangs up where it has it: of these, a beginning is sent.
+    """
     old = site.reference("tiny")
     site.shop.checkout.write("tiny/data", "other data")
     new = site.reference("tiny", NEXT)
     before, after = blobs(site, old), blobs(site, new)
     changed = [size for digest, size in after.items() if digest not in before]
+    kept = {size for digest, size in after.items() if digest in before}
 
     def pull(reference: str) -> list[int]:
         source = f"docker://{reference}" if client == "Apptainer" else reference
@@ -75,5 +79,8 @@ def test_an_update_moves_what_changed(site: Site, client: str) -> None:
         return sizes
 
     pull(old)
-    assert sorted(pull(new)) == sorted(changed)
-    assert 0 < sum(changed) < sum(after.values()) / 100
+    sent = pull(new)
+    assert set(changed) <= set(sent)
+    assert not kept & set(sent)
+    assert client == "Apptainer" or sorted(sent) == sorted(changed)
+    assert 0 < sum(changed) < sum(kept) / 100
