@@ -1,6 +1,7 @@
 """A site where published images are used: its login node, and the images there in each form that sites have them in."""
 
 import asyncio
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Final
@@ -49,8 +50,10 @@ class Site:
 
     def _publish(self, image: str, tag: str) -> str:
         if image == "tiny":
-            outcome = asyncio.run(self.shop.publish(tag))
-            assert not outcome.failure
+            # Each version has a commit of its own, since a tag with its name is never given to another image.
+            commit = hashlib.sha256(tag.encode()).hexdigest()[:40]
+            outcome = asyncio.run(self.shop.publish(tag, commit=commit))
+            assert not outcome.failure, outcome.failure
             return outcome.digests[image]
         publish = ["--tag", tag, "--image", image, "--registries", self.registry, "--format", "json"]
         # Typed: in this process the image would be installed once more.
