@@ -257,11 +257,12 @@ class Pipeline:
         from pipeline.commands.verify import choose_digest, verify
         from pipeline.commands.verify_sif import verify_sif
 
+        checkout = await self._open(docker_config)
         digest = choose_digest(digest, sif=sif is not None)
         if sif:
-            return await verify_sif(await self._open(docker_config), image, sif)
+            return await verify_sif(checkout, image, sif)
         return await verify(
-            await self._open(docker_config),
+            checkout,
             image,
             digest,
             repository=repository,
