@@ -7,6 +7,7 @@ may not: then the machine starts with nothing, which costs time alone.
 
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -50,8 +51,9 @@ def discard(state: State, *folders: Path) -> None:
 def remove(state: State, folder: Path) -> None:
     """Put a folder aside and delete it beside what goes on; what is left when that is killed, :func:`sweep` deletes."""
     aside = state.folder / f"{DISCARDED}.{time.time_ns()}"
-    folder.rename(aside)
-    _delete(["rm", "-rf", "--", str(aside)])
+    with suppress(FileNotFoundError):  # somebody else was first
+        folder.rename(aside)
+        _delete(["rm", "-rf", "--", str(aside)])
 
 
 def sweep(state: State) -> None:
