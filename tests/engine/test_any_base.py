@@ -99,7 +99,7 @@ async def test_an_environment_on_the_runtime_image_of_pixi(checkout: Checkout) -
     python = ["python", "-c", "import os; print(os.environ['CONDA_PREFIX'], os.access('/workspace', os.W_OK))"]
     assert (await container.with_exec(python, use_entrypoint=True).stdout()).strip() == f"{PREFIX} True"
     urls = await packages(checkout, "small")
-    assert "pkg:apk/wolfi/bash@5.3-r13" in urls
+    assert "pkg:apk/wolfi/bash@5.3-r13?distro=wolfi" in urls
     assert any(url.startswith("pkg:conda/python@3.12") for url in urls)
     assert await answer(checkout, "images_sound")
     assert "MB of 500" in await answer(checkout, "sizes_in_budget")
