@@ -33,7 +33,7 @@ print(json.dumps({
 }))
 """
 #: The path of columnar's environment.
-PREFIX: Final = "/app/.pixi/envs/default"
+PREFIX: Final = "/app/.pixi/envs/ml"
 
 
 def looked(site: Site, *words: str, **host: str) -> dict[str, Any]:

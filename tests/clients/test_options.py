@@ -7,7 +7,7 @@ import pytest
 from tests.clients.site import Site
 
 WHERE: Final = "import os, sys; print(sys.prefix, os.environ.get('OF_THE_HOST'))"
-PREFIX: Final = "/app/.pixi/envs/default"
+PREFIX: Final = "/app/.pixi/envs/ml"
 WRITE: Final = ("touch", "/workspace/written")
 
 
