@@ -22,11 +22,8 @@ METADATA: Final = {
 #: Prints where a module of that environment and one of the image are.
 WHERE: Final = "import afternoon, numpy; print(afternoon.__file__, numpy.__file__)"
 PACKAGES: Final = "/workspace/packages/lib/python3.12/site-packages"
-#: Paths that it prints for an image, by the name of the image's environment.
-FOUND: Final = {
-    name: [f"{PACKAGES}/afternoon.py", f"/app/.pixi/envs/{name}/lib/python3.12/site-packages/numpy/__init__.py"]
-    for name in ("default", "ml")
-}
+#: Paths that it prints.
+FOUND: Final = [f"{PACKAGES}/afternoon.py", "/app/.pixi/envs/ml/lib/python3.12/site-packages/numpy/__init__.py"]
 #: Runs code in the kernel of that environment, and prints its output.
 RUN_IN_KERNEL: Final = """
 import sys
@@ -55,16 +52,16 @@ def test_a_package_for_an_afternoon(site: Site) -> None:
     binds = ["--containall", f"--bind={folder}:/workspace,{wheel}:/wheels"]
     site.clients.run(*site.apptainer("ml_platform", "sif", *binds), "sh", "-c", AFTERNOON)
     within = site.apptainer("ml_platform", "sif", *binds)
-    assert site.clients.run(*within, "/workspace/packages/bin/python", "-c", WHERE).split() == FOUND["ml"]
+    assert site.clients.run(*within, "/workspace/packages/bin/python", "-c", WHERE).split() == FOUND
     named = site.apptainer("ml_platform", "sif", *binds, f"--env=PYTHONPATH={PACKAGES}")
-    assert site.clients.run(*named, "python", "-c", WHERE).split() == FOUND["ml"]
+    assert site.clients.run(*named, "python", "-c", WHERE).split() == FOUND
     kernels = ["-m", "ipykernel", "install", "--prefix=/workspace/packages", "--name=afternoon"]
     site.clients.run(*within, "/workspace/packages/bin/python", *kernels)
     variables = "--env=JUPYTER_PATH=/workspace/packages/share/jupyter,JUPYTER_RUNTIME_DIR=/tmp"
     beside = site.apptainer("ml_platform", "sif", *binds, variables)
-    assert site.clients.run(*beside, "python", "-c", RUN_IN_KERNEL, WHERE).split() == FOUND["ml"]
+    assert site.clients.run(*beside, "python", "-c", RUN_IN_KERNEL, WHERE).split() == FOUND
     mounted = site.podman("ml_platform", *LOCKED, f"--user={ANYBODY}:0", f"-v={folder}:/workspace:ro")
-    assert site.clients.run(*mounted, "/workspace/packages/bin/python", "-c", WHERE).split() == FOUND["ml"]
+    assert site.clients.run(*mounted, "/workspace/packages/bin/python", "-c", WHERE).split() == FOUND
 
 
 def test_a_package_for_a_user_whom_nobody_knows(site: Site) -> None:
@@ -72,4 +69,4 @@ def test_a_package_for_a_user_whom_nobody_knows(site: Site) -> None:
     options = [*LOCKED, f"--user={ANYBODY}:0", "--passwd=false", f"-v={wheels(site)}:/wheels:ro"]
     words = site.podman("columnar", *options, "--tmpfs=/workspace:mode=1777,exec", f"-e=PYTHONPATH={PACKAGES}")
     output = site.clients.run(*words, "sh", "-c", f'{AFTERNOON} && python -c "$0"', WHERE)
-    assert output.split() == FOUND["default"]
+    assert output.split() == FOUND
