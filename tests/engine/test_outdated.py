@@ -73,7 +73,8 @@ def test_what_is_outdated_is_told(checkout: Checkout, repository: str, tmp_path:
     (file,) = (row for row in found["rows"] if row["kind"] == "file")
     assert (file["what"], file["change"]) == (PINNED, "'files.0.sha256' in small/image.toml")
     tools = [row for row in found["rows"] if row["kind"] == "tool image"]
-    assert [row["what"].rpartition("/")[2].partition(":")[0] for row in tools] == ["python", "regctl", "cosign"]
+    names = [row["what"].rpartition("/")[2].partition(":")[0] for row in tools]
+    assert names == ["python", "regctl", "cosign", "apptainer"]
     assert {(row["current"], row["change"]) for row in tools} == {("not locked", "dagger call lock")}
     rows = {(row["kind"], row["newest"]): row for row in found["rows"] if row not in [file, *tools]}
     assert rows.keys() == {
