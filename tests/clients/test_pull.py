@@ -88,3 +88,9 @@ def test_an_update_moves_what_changed(site: Site, client: str) -> None:
     assert not large & set(sent)
     assert client == "Apptainer" or sorted(sent) == sorted(changed)
     assert 0 < sum(changed) < sum(kept) / 100
+
+
+def test_images_of_one_lab_share_layers(site: Site) -> None:
+    """A node that has the large image has most bytes of the small one."""
+    large, small = blobs(site, site.reference("ml_platform")), blobs(site, site.reference("columnar"))
+    assert sum(size for digest, size in small.items() if digest in large) > sum(small.values()) / 2
