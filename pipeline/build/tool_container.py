@@ -1,4 +1,4 @@
-"""Steps that give a container scripts of `pipeline/scripts` and Python packages from its locks."""
+"""Steps that give a container scripts of `pipeline/scripts` and Python packages from its locks, and their output."""
 
 import importlib.resources
 from collections.abc import Callable
@@ -6,6 +6,10 @@ from typing import Final
 
 import dagger
 from dagger import dag
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.engine_errors import reason_of
+from pipeline.errors import Code, PipelineError
 
 #: Folder of the scripts in a container.
 FOLDER: Final = "/pipeline-scripts"
@@ -39,3 +43,26 @@ def with_packages(name: str) -> Callable[[dagger.Container], dagger.Container]:
         return mounted.with_exec(pip)
 
     return install
+
+
+async def read_report[T](executed: dagger.Container, kind: type[T], problem: str) -> T:
+    """Run the last step of a container, and read the report in JSON that a script prints.
+
+    Args:
+        executed: the container.
+        kind: type of the report.
+        problem: beginning of the message if there is none: the image, and what was not done.
+
+    Raises:
+        PipelineError: the step failed, or printed something else.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(await executed.stdout())
+    except dagger.QueryError as error:
+        reason = reason_of(error)
+    except ValidationError:
+        reason = "the step gave no report"
+    raise PipelineError(
+        Code.STEP_FAILED,
+        f"{problem}: {reason}; see that the engine has room on its disk, and run the same command again",
+    )

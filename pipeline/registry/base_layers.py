@@ -40,9 +40,16 @@ class BaseLayers:
     digest: str
     platform: str
 
-    def described_by(self, settings: Settings) -> dagger.Directory:
-        """Return the folder with a description of the image, which the engine makes once for a digest."""
-        return self._run(settings, "describe").directory(_OUTPUT)
+    async def describe(self, settings: Settings) -> dagger.Directory:
+        """Return the folder with a description of the image, which the engine makes once for a digest.
+
+        Raises:
+            PipelineError: its registry does not give it.
+        """
+        try:
+            return await self._run(settings, "describe").directory(_OUTPUT).sync()
+        except dagger.QueryError as error:
+            raise self.explain(error) from error
 
     def fetched_by(self, settings: Settings, digests: Sequence[str]) -> dagger.Directory:
         """Return a folder of an OCI layout with some of the layers."""

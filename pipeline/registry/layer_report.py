@@ -1,15 +1,11 @@
 """Entries of an image's layers as they are pushed, looked at without making the layers."""
 
-import dagger
 from dagger import dag
-from pydantic import TypeAdapter, ValidationError
 
 from pipeline.build.image import Image
-from pipeline.build.tool_container import with_packages, with_scripts
+from pipeline.build.tool_container import read_report, with_packages, with_scripts
 from pipeline.config.settings import Settings
 from pipeline.credentials.logins import Logins
-from pipeline.engine_errors import reason_of
-from pipeline.errors import Code, PipelineError
 from pipeline.registry.artifact import LAYOUT_SCRIPTS
 from pipeline.registry.base_layers import LAYERS, find_base
 from pipeline.scripts.messages import LayerReport
@@ -40,24 +36,11 @@ async def check_layers(settings: Settings, image: Image, logins: Logins) -> Laye
     )
     base, root, prefix, layers = "-", "-", "-", "-"
     if found := await find_base(image, logins):
-        try:
-            described = await found.described_by(settings).sync()
-        except dagger.QueryError as error:
-            raise found.explain(error) from error
+        described = await found.describe(settings)
         base, container = _BASE, container.with_mounted_file(_BASE, described.file(LAYERS))
     if image.environment:
         root, prefix, layers = _ROOT, image.environment.prefix, _LAYERS
         container = container.with_mounted_directory(_ROOT, image.environment.root)
         container = container.with_mounted_file(_LAYERS, image.environment.layers)
     command = ["python", "-m", "pipeline.scripts.check_layers", _ARCHIVE, base, root, prefix, layers]
-    try:
-        return TypeAdapter(LayerReport).validate_json(await container.with_exec(command).stdout())
-    except dagger.QueryError as error:
-        reason = reason_of(error)
-    except ValidationError:
-        reason = "the step gave no report"
-    raise PipelineError(
-        Code.STEP_FAILED,
-        f"{image.name}: its layers cannot be read: {reason}; see that the engine has room on its disk, and run the "
-        "same command again",
-    )
+    return await read_report(container.with_exec(command), LayerReport, f"{image.name}: its layers cannot be read")

@@ -12,15 +12,13 @@ from typing import Any, Final
 
 import dagger
 from dagger import dag
-from pydantic import TypeAdapter, ValidationError
 
 from pipeline.build.image import Environment, Image
-from pipeline.build.tool_container import with_packages, with_scripts
+from pipeline.build.tool_container import read_report, with_packages, with_scripts
 from pipeline.concurrency import results_of
 from pipeline.config.image_toml import Compression
 from pipeline.config.settings import Settings
 from pipeline.credentials.logins import Logins
-from pipeline.engine_errors import reason_of
 from pipeline.errors import Code, PipelineError
 from pipeline.output.console import log
 from pipeline.registry.artifact import LAYOUT, LAYOUT_SCRIPTS, Artifact
@@ -71,12 +69,8 @@ async def make_artifact(  # noqa: PLR0913  # what decides about its bytes
     async def describe(image: Image) -> tuple[BaseLayers | None, dagger.File | None, Mapping[str, Any]]:
         if (found := await find_base(image, known)) is None:
             return None, None, {}
-        try:
-            described = await found.described_by(settings).sync()
-            inherited = json.loads(await described.file(SETTINGS).contents())
-        except dagger.QueryError as error:
-            raise found.explain(error) from error
-        return found, described.file(LAYERS), inherited
+        described = await found.describe(settings)
+        return found, described.file(LAYERS), json.loads(await described.file(SETTINGS).contents())
 
     bases = await results_of(describe, images)
     container = (
@@ -166,17 +160,7 @@ async def _fetch(base: BaseLayers, settings: Settings, digests: Sequence[str]) -
 async def _assemble(name: str, container: dagger.Container, arguments: list[str]) -> tuple[dagger.Container, Assembly]:
     """Run the step that assembles an image, and return its container and its output."""
     made = container.with_exec(["python", "-m", "pipeline.scripts.layout", *arguments])
-    try:
-        return made, TypeAdapter(Assembly).validate_json(await made.stdout())
-    except dagger.QueryError as error:
-        reason = reason_of(error)
-    except ValidationError:
-        reason = "the step gave no report"
-    raise PipelineError(
-        Code.STEP_FAILED,
-        f"{name}: its layers were not made: {reason}; see that the engine has room on its disk, and run the same "
-        "command again",
-    )
+    return made, await read_report(made, Assembly, f"{name}: its layers were not made")
 
 
 def _pack(base: str, environment: Environment, compressed_as: Sequence[str]) -> dagger.Container:

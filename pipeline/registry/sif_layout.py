@@ -6,15 +6,12 @@ from typing import Final
 
 import dagger
 from dagger import dag
-from pydantic import TypeAdapter, ValidationError
 
 from pipeline.build.image import Image
 from pipeline.build.sif import sif_file
-from pipeline.build.tool_container import with_packages, with_scripts
+from pipeline.build.tool_container import read_report, with_packages, with_scripts
 from pipeline.concurrency import results_of
 from pipeline.config.settings import Settings
-from pipeline.engine_errors import reason_of
-from pipeline.errors import Code, PipelineError
 from pipeline.registry.artifact import LAYOUT, LAYOUT_SCRIPTS, SIF_LAYOUT, Artifact
 from pipeline.scripts.messages import SifAssembly
 
@@ -52,14 +49,6 @@ async def make_sif(settings: Settings, images: Sequence[Image], made: datetime |
         container = container.with_mounted_file(f"{_FILES}/{number}.sif", file)
         command += [manifest, f"{_FILES}/{number}.sif"]
     written = container.with_exec(command)
-    try:
-        assembly = TypeAdapter(SifAssembly).validate_json(await written.stdout())
-    except (dagger.QueryError, ValidationError) as error:
-        reason = reason_of(error) if isinstance(error, dagger.QueryError) else "the step gave no report"
-        raise PipelineError(
-            Code.STEP_FAILED,
-            f"{name}: its SIF was not made ready to be pushed: {reason}; see that the engine has room on its disk, and "
-            "run the same command again",
-        ) from error
+    assembly = await read_report(written, SifAssembly, f"{name}: its SIF was not made ready to be pushed")
     layout = written.directory(SIF_LAYOUT)
     return Artifact(layout, assembly.digest, tuple(assembly.manifests), tuple(assembly.files))

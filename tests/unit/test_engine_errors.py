@@ -7,7 +7,7 @@ import dagger
 import pytest
 
 from pipeline.credentials.registry_auth import RegistryAuth
-from pipeline.engine_errors import explain, explained, reason_of, unpulled_image
+from pipeline.engine_errors import explain, explained, unpulled_image
 from pipeline.errors import Code, PipelineError
 from tests.unit.steps import engine_error, exec_error
 
@@ -92,11 +92,6 @@ def test_a_failed_command_is_reported_by_its_last_line() -> None:
     assert explain(error).message.startswith(
         "a step ended with exit code 3: ERROR: no hash; run the same command again"
     )
-
-
-def test_a_failed_command_may_print_nothing() -> None:
-    """The message says so, in the place of a line."""
-    assert reason_of(exec_error(stderr=" \n", code=1)) == "it printed nothing"
 
 
 def test_a_lost_connection_is_no_failure_of_a_step() -> None:
