@@ -1,10 +1,7 @@
 """Images are signed without a key, by a Sigstore of one's own; cosign itself finds the signature in every registry."""
 
-import os
 import re
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -14,6 +11,7 @@ import pytest
 from pipeline.config.settings import SETTINGS
 from pipeline.errors import Code
 from tests.engine.conftest import ROOT, a_session, answer, failure
+from tests.engine.killed import run_and_kill
 from tests.engine.publishing import BOTH_KINDS, SPEC, Shop, digest_of, open_shop
 from tests.engine.test_signing import TYPES, cosign_accepts, publish
 from tests.engine.traces import engine_log_size, found, log_sizes, writes
@@ -80,24 +78,10 @@ def in_github() -> str:
     return "cmd:" + " ".join(command[1].split())
 
 
-def kill_a_test(folder: Path) -> None:
-    """Run a test that has a Sigstore, and kill it as soon as that is up."""
-    with subprocess.Popen(
-        [sys.executable, "-P", "-c", STANDING, str(folder)],
-        cwd="/",
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as test:
-        assert test.stdout is not None
-        assert test.stdout.readline() == "up\n"
-        test.kill()
-
-
 # The first one of the module, as there is one Sigstore at a time.
 async def test_a_sigstore_of_a_test_that_was_killed_makes_room_for_another(tmp_path: Path) -> None:
     """All of its processes are ended, and none stays behind in the end."""
-    kill_a_test(tmp_path / "first")
+    assert run_and_kill(STANDING, str(tmp_path / "first")) == "up"
     ports = (sigstore.ISSUER, sigstore.FULCIO, sigstore.CT_LOG, sigstore.REKOR, sigstore.TIMESTAMPS)
     machine = Machine(current())
     with sigstore.standing(tmp_path / "second") as standing:

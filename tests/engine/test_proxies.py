@@ -1,13 +1,12 @@
 """The tools that fault tests use: proxies stand in front of a registry for who asks for them, and leave no trace."""
 
 import json
-import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from tests.engine.conftest import PATIENCE, ROOT
+from tests.engine.killed import run_and_kill
 from tests.sandbox import faults
 from tests.sandbox.hosts import registry as host_of
 from tests.sandbox.machine import Machine
@@ -125,15 +124,6 @@ def test_a_connection_is_cut() -> None:
 
 def test_a_proxy_of_a_test_that_was_killed_is_taken_away() -> None:
     """The next command of ``./dev`` finds that nobody needs it any more."""
-    with subprocess.Popen(
-        [sys.executable, "-P", "-c", FORGETFUL, NAME],
-        cwd="/",
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as test:
-        assert test.stdout is not None
-        registry = test.stdout.readline().strip()
-        test.kill()
+    registry = run_and_kill(FORGETFUL, NAME)
     subprocess.run([ROOT / "dev", "up"], check=True, capture_output=True)
     assert_no_trace(registry)
